@@ -1,0 +1,42 @@
+"""A time budget for symbolic attempts: sympy can run for minutes, so every attempt is bounded and given up cleanly."""
+
+from __future__ import annotations
+
+import signal
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from types import FrameType
+
+
+class BudgetExceeded(BaseException):
+    """Raised inside `time_budget`; a BaseException so that no `except Exception` inside a library can swallow it."""
+
+
+@contextmanager
+def time_budget(seconds: float) -> Iterator[None]:
+    """Raise `BudgetExceeded` in the body after `seconds` of wall time; nested budgets keep the earlier deadline.
+
+    Works in the main thread, where alarms arrive; in another thread the body runs without a bound.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+
+    def expire(_signal: int, _frame: FrameType | None) -> None:
+        raise BudgetExceeded
+
+    started = time.monotonic()
+    outer_handler = signal.signal(signal.SIGALRM, expire)
+    outer_remaining, _ = signal.setitimer(signal.ITIMER_REAL, seconds)
+    if 0 < outer_remaining < seconds:
+        signal.setitimer(signal.ITIMER_REAL, outer_remaining)
+    try:
+        yield
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, outer_handler)
+        if outer_remaining:
+            left = outer_remaining - (time.monotonic() - started)
+            signal.setitimer(signal.ITIMER_REAL, max(left, 1e-6))

@@ -1,0 +1,1 @@
+"""Data that the stages hand to one another: no algorithm lives here."""
