@@ -1,0 +1,52 @@
+"""`hjb derive FILE`: the equation, and on request every step to it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from hjbdsl.cli.answers import Question, answer
+from hjbdsl.cli.options import AsJson, File, NoCache, Output, Quiet, Settings, Variant, existing, overrides, write_text
+from hjbdsl.errors import UsageError
+
+if TYPE_CHECKING:
+    from hjbdsl.model.problem import ControlProblem
+
+_FORMATS = ("text", "latex", "html", "json")
+
+
+def run(
+    file: File,
+    form: Annotated[str, typer.Option("--format", metavar="text|latex|html|json", help="How to set it.")] = "text",
+    steps: Annotated[bool, typer.Option("--steps", help="The whole derivation, from the discrete Bellman equation.")] = False,
+    output: Output = None,
+    settings: Settings = None,
+    variant: Variant = None,
+    as_json: AsJson = False,
+    quiet: Quiet = False,
+    no_cache: NoCache = False,
+) -> int:
+    """The HJB equation, Hamiltonian, maximiser, reduced equation and boundary conditions."""
+    form = "json" if as_json else form
+    if form not in _FORMATS:
+        raise UsageError(f"--format is one of {', '.join(_FORMATS)}, not `{form}`")
+    question = Question.ask(existing(file), overrides(settings), variant)
+
+    def work(problem: ControlProblem) -> dict[str, Any]:
+        from hjbdsl import pipeline  # noqa: PLC0415 (sympy: only where something has to be worked out)
+
+        return {
+            "text": pipeline.set_equation(pipeline.derive(problem), form, steps),
+            "warnings": [] if quiet else [warning.render() for warning in problem.warnings],
+        }
+
+    made, _ = answer(question, "derive", (form, steps, quiet), work, not no_cache)
+    for warning in made["warnings"]:
+        typer.echo(warning, err=True)
+    text = made["text"].rstrip("\n") + "\n"
+    if output is not None:
+        write_text(output, text)
+    else:
+        typer.echo(text, nl=False)
+    return 0

@@ -1,0 +1,37 @@
+"""`hjb fmt FILE...`: the one canonical form, in place."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from hjbdsl.cli.options import Files, Quiet, existing, write_text
+from hjbdsl.frontend.format import format_file
+from hjbdsl.frontend.parse import parse_file, parse_text
+
+_EXIT_NOT_CANONICAL = 1
+
+
+def run(
+    files: Files,
+    check: Annotated[bool, typer.Option("--check", help="Change nothing; fail where a file is not canonical.")] = False,
+    quiet: Quiet = False,
+) -> int:
+    """Rewrite files in canonical form; `-` reads standard input and prints."""
+    changed = 0
+    for path in files:
+        if path == "-":
+            typer.echo(format_file(parse_text(sys.stdin.buffer.read().decode("utf-8", errors="surrogateescape"))), nl=False)
+            continue
+        formatted = format_file(parse_file(existing(path)))
+        if formatted == Path(path).read_text(encoding="utf-8"):
+            continue
+        changed += 1
+        if not check:
+            write_text(path, formatted)
+        if not quiet:
+            typer.echo(f"{path}: {'not canonical' if check else 'rewritten'}", err=True)
+    return _EXIT_NOT_CANONICAL if check and changed else 0

@@ -1,0 +1,54 @@
+"""`hjb gallery [NAME]`: the problems that come with the program."""
+
+from __future__ import annotations
+
+import json
+import re
+from difflib import get_close_matches
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from hjbdsl.cli.options import AsJson, Output, write_text
+from hjbdsl.errors import UsageError
+
+_FOLDER = Path(__file__).resolve().parents[1] / "gallery"
+_HEADER = re.compile(r'^problem\s+(\S+)(?:\s+"([^"]*)")?', re.MULTILINE)
+
+
+def run(
+    name: Annotated[str | None, typer.Argument(metavar="[NAME]", help="Print this one.")] = None,
+    output: Output = None,
+    as_json: AsJson = False,
+) -> int:
+    """List the shipped problems; with a NAME print that file, with -o copy it."""
+    files = {path.stem: path for path in sorted(_FOLDER.glob("*.hjb"))}
+    if name is not None:
+        text = _chosen(files, name.removesuffix(".hjb")).read_text(encoding="utf-8")
+        if output is not None:
+            write_text(output, text)
+        else:
+            typer.echo(text, nl=False)
+        return 0
+    entries = [{"name": stem, "title": _title(path), "path": str(path)} for stem, path in files.items()]
+    if as_json:
+        typer.echo(json.dumps(entries, ensure_ascii=False))
+        return 0
+    width = max((len(stem) for stem in files), default=0)
+    for entry in entries:
+        typer.echo(f"{entry['name']:<{width}}  {entry['title']}".rstrip())
+    return 0
+
+
+def _chosen(files: dict[str, Path], name: str) -> Path:
+    if name in files:
+        return files[name]
+    near = get_close_matches(name, files, n=1)
+    advice = f"did you mean `{near[0]}`?" if near else "`hjb gallery` lists them"
+    raise UsageError(f"the gallery has no problem `{name}`; {advice}")
+
+
+def _title(path: Path) -> str:
+    header = _HEADER.search(path.read_text(encoding="utf-8"))
+    return (header[2] or "") if header else ""

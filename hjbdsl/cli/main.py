@@ -1,0 +1,149 @@
+"""Top floor: the `hjb` command. In: an argument vector. Out: an exit status, and never a traceback.
+
+    0 done, every check holds    1 a check or the tolerance failed    2 usage    3 the file is wrong
+    4 no method applies          5 a solver failed                    130 interrupted
+
+A command's module is imported when the command is called, so that `hjb --help` starts at once.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from collections.abc import Sequence
+from importlib import import_module
+from typing import Any, NoReturn
+
+import typer
+from typer.core import TyperGroup
+from typer.main import get_command as command_of
+
+from hjbdsl.budget import BudgetExceeded
+from hjbdsl.errors import HjbError, NoMethodError, SolverError, UsageError
+
+COMMANDS: tuple[tuple[str, str], ...] = (
+    ("check", "Read files and report every mistake in them."),
+    ("derive", "Derive the Hamilton-Jacobi-Bellman equation, step by step on request."),
+    ("solve", "Solve a problem: value, optimal control, and what they are worth."),
+    ("fmt", "Print files in the one canonical form."),
+    ("new", "Write a started problem file."),
+    ("gallery", "List the problems that come with hjb, or copy one."),
+    ("doctor", "Say what is installed and whether it works."),
+)
+"""Name of the module in this folder, and its line of help."""
+
+EXIT_CHECK_FAILED, EXIT_USAGE, EXIT_FILE, EXIT_NO_METHOD, EXIT_SOLVER, EXIT_INTERRUPTED = 1, 2, 3, 4, 5, 130
+
+
+class LazyCommands(TyperGroup):
+    """The commands of `COMMANDS`, each imported on its first use."""
+
+    def list_commands(self, ctx: Any) -> list[str]:  # noqa: ARG002 (typer's signature)
+        return [name for name, _ in COMMANDS]
+
+    def get_command(self, ctx: Any, cmd_name: str) -> Any:  # noqa: ARG002
+        if cmd_name not in dict(COMMANDS):
+            return None
+        single = typer.Typer(add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False)
+        single.command(cmd_name)(import_module(f"hjbdsl.cli.{cmd_name}").run)
+        return command_of(single)
+
+    def format_commands(self, ctx: Any, formatter: Any) -> None:  # noqa: ARG002
+        with formatter.section("Commands"):
+            formatter.write_dl(list(COMMANDS))
+
+
+app = typer.Typer(
+    cls=LazyCommands,
+    add_completion=False,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+    no_args_is_help=True,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        from hjbdsl import __version__  # noqa: PLC0415 (asked for seldom)
+
+        typer.echo(f"hjb {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def hjb(version: bool = typer.Option(False, "--version", callback=_version, is_eager=True, help="Print the version.")) -> None:
+    """Stochastic control from the blackboard to a proved answer."""
+
+
+def main(arguments: Sequence[str] | None = None) -> NoReturn:
+    """Run the command line and leave the process with its exit status."""
+    arguments = list(sys.argv[1:] if arguments is None else arguments)
+    for stream in (sys.stdout, sys.stderr):
+        if hasattr(stream, "reconfigure"):
+            stream.reconfigure(errors="replace")
+    status = _run(arguments)
+    try:
+        sys.stdout.flush()
+    except BrokenPipeError:
+        status = _silence(status)
+    sys.exit(status)
+
+
+def _run(arguments: list[str]) -> int:
+    try:
+        returned = command_of(app).main(arguments, prog_name="hjb", standalone_mode=False)
+        return returned if isinstance(returned, int) else 0
+    except BrokenPipeError:
+        return _silence(0)
+    except (KeyboardInterrupt, typer.Abort):
+        return EXIT_INTERRUPTED
+    except (Exception, BudgetExceeded) as error:
+        return _reported(error, "--json" in arguments)
+
+
+def _silence(status: int) -> int:
+    """The reader of our output has gone: nothing more can be said, not even at exit."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    return status
+
+
+def _reported(error: BaseException, as_json: bool) -> int:
+    """Print what went wrong, on stderr or as the JSON object that was asked for; returns the exit status."""
+    status, message, details = _described(error)
+    if as_json and status != EXIT_USAGE:
+        typer.echo(json.dumps({"ok": False, "status": status, "error": message, **details}, ensure_ascii=False))
+    else:
+        typer.echo(message, err=True)
+    if os.environ.get("HJBDSL_DEBUG"):
+        raise error
+    return status
+
+
+def _described(error: BaseException) -> tuple[int, str, dict[str, Any]]:
+    match error:
+        case HjbError():
+            return EXIT_FILE, str(error), {"diagnostics": [d.as_json() for d in error.diagnostics]}
+        case NoMethodError():
+            lines = "\n".join(f"  {name}: {reason}" for name, reason in error.reasons.items())
+            return EXIT_NO_METHOD, f"no method applies\n{lines}", {"diagnostics": [], "reasons": error.reasons}
+        case UsageError():
+            return EXIT_USAGE, f"usage: {error}", {"diagnostics": []}
+        case SolverError():
+            return EXIT_SOLVER, f"the solver failed: {error}", {"diagnostics": []}
+        case BudgetExceeded():
+            return EXIT_SOLVER, "the solver failed: it was given up after its time budget", {"diagnostics": []}
+        case MemoryError() | RecursionError():
+            kind = "memory" if isinstance(error, MemoryError) else "stack depth"
+            return EXIT_SOLVER, f"the problem is too large: {kind} ran out", {"diagnostics": []}
+        case _ if hasattr(error, "format_message") and hasattr(error, "exit_code"):
+            context = getattr(error, "ctx", None)
+            hint = f"\ntry `{context.command_path} --help`" if context is not None else ""
+            return EXIT_USAGE, f"usage: {error.format_message()}{hint}", {"diagnostics": []}
+        case OSError():
+            return EXIT_USAGE, f"usage: {error.strerror or error}: {error.filename or ''}".rstrip(": "), {"diagnostics": []}
+        case _:
+            first = (str(error).splitlines() or [""])[0][:200]
+            advice = "this is a bug of hjb; HJBDSL_DEBUG=1 shows where, please report it with the file"
+            return EXIT_SOLVER, f"internal error: {type(error).__name__}: {first}\n{advice}", {"diagnostics": []}

@@ -1,0 +1,48 @@
+"""`hjb new NAME`: a started file, which passes `hjb check` as it is."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from hjbdsl.cli.options import Quiet, write_text
+from hjbdsl.errors import UsageError
+
+_STARTED = """\
+problem {name} "one state, one control: say here what is decided"
+
+param   alpha = -0.5 "drift of the state", beta = 1 "effect of the control"
+param   q = 1 "cost of being off", r = 0.1 "cost of control"
+param   sigma = 0.3 "volatility", rho = 0.1 "discount rate"
+
+state   x in R "what moves"
+control a in R "what is chosen"          # bounded: a in [-1, 1]
+noise   W
+
+dx = (alpha*x + beta*a) dt + sigma dW
+
+minimize E integral(0, inf) exp(-rho*t)*(q*x^2 + r*a^2) dt
+
+region x in [-2, 2]                      # where the answer must be accurate
+"""
+
+
+def run(
+    name: Annotated[str, typer.Argument(metavar="NAME", help="Name of the problem; the file is NAME.hjb.")],
+    force: Annotated[bool, typer.Option("--force", help="Overwrite an existing file.")] = False,
+    quiet: Quiet = False,
+) -> int:
+    """Write NAME.hjb, a small complete problem to change into your own."""
+    path = Path(name if name.endswith(".hjb") else f"{name}.hjb")
+    problem = re.sub(r"[^A-Za-z0-9_]", "_", path.stem)
+    if not re.match(r"[A-Za-z]", problem):
+        raise UsageError(f"a problem's name starts with a letter; `{path.stem}` does not")
+    if path.exists() and not force:
+        raise UsageError(f"`{path}` exists already; --force overwrites it")
+    write_text(str(path), _STARTED.format(name=problem))
+    if not quiet:
+        typer.echo(f"{path} written; next: hjb check {path}, hjb derive {path} --steps, hjb solve {path}")
+    return 0

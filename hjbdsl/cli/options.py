@@ -1,0 +1,49 @@
+"""Options that several commands share, and how their text is read."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from hjbdsl.errors import UsageError
+
+File = Annotated[str, typer.Argument(metavar="FILE", help="A .hjb file, or - for standard input.")]
+Files = Annotated[list[str], typer.Argument(metavar="FILE...", help=".hjb files, or - for standard input.")]
+Settings = Annotated[
+    list[str] | None,
+    typer.Option("--set", metavar="NAME=EXPR", help="Put another value for a parameter; may be repeated."),
+]
+Variant = Annotated[str | None, typer.Option("--variant", metavar="NAME", help="Take the file's variant of this name.")]
+AsJson = Annotated[bool, typer.Option("--json", help="One JSON object on standard output.")]
+Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="No progress, no warnings; answers only.")]
+NoCache = Annotated[bool, typer.Option("--no-cache", help="Work everything out anew.")]
+Output = Annotated[str | None, typer.Option("--output", "-o", metavar="FILE", help="Write to this file.")]
+
+
+def overrides(settings: Sequence[str] | None) -> dict[str, str]:
+    """`["gamma=3"]` -> `{"gamma": "3"}`. The text right of `=` is an expression of the language; the front end reads it."""
+    result: dict[str, str] = {}
+    for setting in settings or ():
+        name, equals, value = setting.partition("=")
+        if not equals or not name.strip() or not value.strip():
+            raise UsageError(f"--set wants NAME=EXPR, as in --set gamma=3; `{setting}` is not of that form")
+        result[name.strip()] = value.strip()
+    return result
+
+
+def existing(path: str) -> str:
+    """`path`, or `UsageError` where there is no such file."""
+    if path != "-" and not Path(path).is_file():
+        raise UsageError(f"there is no file `{path}`; `hjb gallery` lists problems to start from")
+    return path
+
+
+def write_text(path: str, text: str) -> None:
+    """Write an answer to a file; `UsageError` where that is impossible."""
+    try:
+        Path(path).write_text(text, encoding="utf-8")
+    except OSError as error:
+        raise UsageError(f"cannot write `{path}`: {error.strerror}") from error

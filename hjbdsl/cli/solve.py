@@ -1,0 +1,86 @@
+"""`hjb solve FILE`: the answer, with its evidence."""
+
+from __future__ import annotations
+
+import json
+import sys
+import time
+from contextlib import AbstractContextManager, nullcontext
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from hjbdsl.cli.answers import Question, answer
+from hjbdsl.cli.options import AsJson, File, NoCache, Output, Quiet, Settings, Variant, existing, overrides, write_text
+from hjbdsl.cli.points import parse_point
+from hjbdsl.cli.show import show
+from hjbdsl.errors import UsageError
+
+if TYPE_CHECKING:
+    from hjbdsl.model.problem import ControlProblem
+
+_EXIT_CHECK_FAILED = 1
+
+
+def run(
+    file: File,
+    method: Annotated[str, typer.Option("--method", metavar="auto|NAME", help="Which method to use.")] = "auto",
+    at: Annotated[
+        list[str] | None,
+        typer.Option("--at", metavar="POINT", help='Where to give values, as in --at "t=0,x=1"; may be repeated.'),
+    ] = None,
+    tol: Annotated[float | None, typer.Option("--tol", help="Accuracy of V that is wanted; missing it is a failure.")] = None,
+    seed: Annotated[int, typer.Option("--seed", help="Seed of everything random.")] = 0,
+    output: Output = None,
+    explain: Annotated[bool, typer.Option("--explain", help="Say for each method why it was taken or rejected.")] = False,
+    settings: Settings = None,
+    variant: Variant = None,
+    as_json: AsJson = False,
+    quiet: Quiet = False,
+    no_cache: NoCache = False,
+) -> int:
+    """Value function and optimal control, with a proof or an error; then the checks of the file."""
+    started = time.perf_counter()
+    points = [parse_point(text) for text in at or ()]
+    if tol is not None and not tol > 0:
+        raise UsageError("--tol wants a positive number")
+    if output is not None and not output.endswith(".json"):
+        raise UsageError("results are written as JSON: give -o a name that ends in .json")
+    question = Question.ask(existing(file), overrides(settings), variant)
+    options = (method, json.dumps(points), tol, seed)
+
+    with _progress(quiet or as_json) as status:
+
+        def work(problem: ControlProblem) -> dict[str, Any]:
+            from hjbdsl import pipeline  # noqa: PLC0415 (sympy: only where something has to be worked out)
+
+            request = pipeline.Request(method, tol, seed)
+            return pipeline.answer(problem, request, points, not no_cache, started, status)
+
+        result, cached = answer(question, "solve", options, work, not no_cache)
+    result |= {"cached": cached}
+    if not explain:
+        result.pop("explain", None)
+    if output is not None:
+        write_text(output, json.dumps(result, ensure_ascii=False, indent=1) + "\n")
+    if as_json:
+        typer.echo(json.dumps(result, ensure_ascii=False, allow_nan=False))
+    else:
+        show(result, time.perf_counter() - started, quiet)
+    return 0 if _holds(result, tol) else _EXIT_CHECK_FAILED
+
+
+def _holds(result: dict[str, Any], tol: float | None) -> bool:
+    """Whether the method converged, every check passed, and every value is as accurate as was asked."""
+    if result["status"] == "not_converged" or not all(check["passed"] for check in result["checks"]):
+        return False
+    return tol is None or all(entry["error"] is not None and entry["error"] <= tol for entry in result["value"])
+
+
+def _progress(quiet: bool) -> AbstractContextManager[Any]:
+    """A spinner on stderr that names the stage; nothing off a terminal."""
+    if quiet or not sys.stderr.isatty():
+        return nullcontext(lambda _stage: None)
+    from hjbdsl.cli.show import spinner  # noqa: PLC0415 (rich: on a terminal only)
+
+    return spinner()

@@ -1,0 +1,194 @@
+"""Last stage: a solution as the one JSON object that `hjb solve --json` prints (schema `hjb.result/1`).
+
+In: equation, solution, the points asked for, checks. Out: plain dicts, lists, strings, numbers and None; what is not a finite
+number becomes None, so that the object is JSON to the letter. The text report is made from this object alone.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from hjbdsl.model.equation import HJBEquation
+from hjbdsl.model.evidence import CheckResult
+from hjbdsl.model.problem import ControlProblem, Notation, Parameter
+from hjbdsl.model.solution import Array, Formula, PointValues, Solution
+from hjbdsl.numeric.points import Points, control_groups, number
+
+SCHEMA = "hjb.result/1"
+
+
+def result_object(
+    equation: HJBEquation,
+    solution: Solution,
+    points: Points,
+    checks: Sequence[CheckResult],
+    timings: Mapping[str, float],
+) -> dict[str, Any]:
+    """The object of the contract. `timings` is in seconds by stage."""
+    problem = equation.problem
+    result: dict[str, Any] = {
+        "schema": SCHEMA,
+        "problem": problem.name,
+        "title": problem.title,
+        "kind": equation.kind,
+        "method": solution.method,
+        "family": solution.family,
+        "status": solution.status,
+        "parameters": {p.name: parameter_value(problem, p) for p in problem.parameters},
+        "equation": _equation(equation),
+    }
+    if solution.formula is not None:
+        result["formula"] = _formula(solution.formula)
+    if solution.average is not None:
+        result["average"] = finite(solution.average)
+        result["average_error"] = finite(solution.average_error)
+    result["value"] = value_entries(equation, solution, points)
+    result["evidence"] = {
+        "kind": solution.evidence.kind,
+        "residual": finite(solution.evidence.residual),
+        **{name: finite(value) for name, value in solution.evidence.numbers.items()},
+        "statements": list(solution.evidence.statements),
+    }
+    result["checks"] = [check_entry(check) for check in checks]
+    result["timings"] = {stage: round(seconds, 6) for stage, seconds in timings.items()}
+    result["warnings"] = [*(d.message for d in problem.warnings), *solution.warnings]
+    return result
+
+
+def finite(value: object) -> float | None:
+    """A float, or None for what JSON cannot say."""
+    if value is None:
+        return None
+    as_float = float(value)  # type: ignore[arg-type]
+    return as_float if math.isfinite(as_float) else None
+
+
+def parameter_value(problem: ControlProblem, parameter: Parameter) -> Any:
+    """A number, a list or a list of lists; what depends on the mode is an object by label."""
+    by_mode = {entry.symbol: entry for entry in problem.mode_parameters}
+    entries: list[Any] = []
+    for entry in parameter.entries:
+        varying = by_mode.get(entry)
+        if varying is None:
+            entries.append(finite(number(problem, entry)))
+        else:
+            labels = problem.modes[varying.chain].labels
+            entries.append({label: finite(number(problem, value)) for label, value in zip(labels, varying.values, strict=True)})
+    if not parameter.shape:
+        return entries[0] if entries else None
+    if len(parameter.shape) == 1:
+        return entries
+    _, columns = parameter.shape
+    return [entries[i : i + columns] for i in range(0, len(entries), columns)]
+
+
+def check_entry(check: CheckResult) -> dict[str, Any]:
+    return {
+        "name": check.name,
+        "line": check.span.line,
+        "passed": check.passed,
+        "max_error": finite(check.max_error),
+        "tol": check.tolerance,
+        "samples": check.samples,
+        "text": check.text,
+    }
+
+
+def value_entries(equation: HJBEquation, solution: Solution, points: Points) -> list[dict[str, Any]]:
+    """One object a point: where, V with its error and bracket, control, gradient; `stop` and `score` where there are such."""
+    if not len(points):
+        return []
+    values = solution.function.evaluate(points.t, points.x, points.mode)
+    return [_entry(equation, points, values, index) for index in range(len(points))]
+
+
+def _entry(equation: HJBEquation, points: Points, values: PointValues, index: int) -> dict[str, Any]:
+    problem = equation.problem
+    entry: dict[str, Any] = {"at": _place(equation, points, index), "V": finite(values.value[index])}
+    entry["error"] = finite(values.error[index])
+    if values.lower is not None and values.upper is not None:
+        entry |= {"lower": finite(values.lower[index]), "upper": finite(values.upper[index]), "confidence": values.confidence}
+    entry["control"] = _controls(problem, values, index)
+    entry["gradient"] = _by_state(problem, values.gradient[index])
+    if values.stop is not None:
+        entry["stop"] = bool(values.stop[index])
+    if problem.reversal is not None:
+        entry["score"] = [finite(-slope) for slope in values.gradient[index]]
+    return entry
+
+
+def _place(equation: HJBEquation, points: Points, index: int) -> dict[str, Any]:
+    problem = equation.problem
+    place: dict[str, Any] = {} if equation.stationary else {"t": float(points.t[index])}
+    place |= _by_state(problem, points.x[index])
+    labels = problem.mode_tuples()[int(points.mode[index])]
+    return place | {chain.name: chain.labels[label] for chain, label in zip(problem.modes, labels, strict=True)}
+
+
+def _by_state(problem: ControlProblem, row: Array) -> dict[str, Any]:
+    """Numbers of one point by state: a number for a scalar, a list for a vector."""
+    result: dict[str, Any] = {}
+    start = 0
+    for group in problem.states:
+        entries = [finite(value) for value in row[start : start + len(group.symbols)]]
+        result[group.name] = entries if group.shape else entries[0]
+        start += len(group.symbols)
+    return result
+
+
+def _controls(problem: ControlProblem, values: PointValues, index: int) -> dict[str, Any]:
+    random = set(problem.exploration.controls) if problem.exploration is not None else set()
+    result: dict[str, Any] = {}
+    start = 0
+    for group in control_groups(problem):
+        columns = slice(start, start + len(group.symbols))
+        start = columns.stop
+        mean = _shaped(values.control[index, columns], group.shape)
+        if values.spread is not None and random.intersection(group.symbols):
+            result[group.name] = {"mean": mean, "std": _shaped(values.spread[index, columns], group.shape)}
+        else:
+            result[group.name] = mean
+    return result
+
+
+def _shaped(row: Array, shape: tuple[int, ...]) -> Any:
+    entries = [finite(value) for value in np.atleast_1d(row)]
+    return entries if shape else entries[0]
+
+
+def _equation(equation: HJBEquation) -> dict[str, Any]:
+    problem = equation.problem
+    objective = problem.notation.get(("objective",))
+    return {
+        "objective": _notation(objective) if objective is not None else None,
+        "pde": _notation(equation.pde),
+        "maximiser": [_notation(entry) for entry in equation.maximiser],
+    }
+
+
+def _formula(formula: Formula) -> dict[str, Any]:
+    return {
+        "V": _named(formula.value, "V"),
+        "controls": {name: _notation(entry) for name, entry in formula.controls.items()},
+        "where": [
+            {"name": name.text, "text": entry.text, "latex": entry.latex, "value": finite(value)}
+            for name, entry, value in formula.where
+        ],
+        "conditions": [condition.text for condition, _ in formula.conditions],
+        "condition_values": [finite(value) for _, value in formula.conditions],
+    }
+
+
+def _named(value: Mapping[str, Notation], name: str) -> Any:
+    """The notation itself where there is one value function, else one by mode."""
+    if set(value) == {name}:
+        return _notation(value[name])
+    return {key: _notation(entry) for key, entry in value.items()}
+
+
+def _notation(entry: Notation) -> dict[str, str]:
+    return {"text": entry.text, "latex": entry.latex}

@@ -1,0 +1,156 @@
+"""Last stage: the result object as a page of plain text for a person.
+
+In: the object of `io.result` (schema `hjb.result/1`). Out: text. Numbers are shown to as many digits as their error allows.
+"""
+
+from __future__ import annotations
+
+import math
+import textwrap
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+_LABEL = 11
+_MOST_ROWS = 40
+_WIDTH = 110
+_METHOD_TITLES = {"closed_form": "Closed form", "grid": "Grid", "neural": "Neural network"}
+
+
+def report(result: Mapping[str, Any], seconds: float) -> str:
+    """The whole answer: equation, formula with its proof, table of values, checks. `seconds` is what it took."""
+    blocks = [_heading(result), _equation_lines(result), _method_lines(result), _table(result), _closing_lines(result, seconds)]
+    return "\n\n".join("\n".join(block) for block in blocks if block)
+
+
+def explanation(considered: Sequence[Mapping[str, Any]]) -> str:
+    """One paragraph a method: taken or rejected, and why."""
+    lines = ["Methods"]
+    for entry in considered:
+        verdict = "taken" if entry["accepted"] else "rejected"
+        reasons = str(entry["reason"]).splitlines() or [""]
+        lines.append(f"  {entry['method']:<12} {verdict}: {reasons[0]}")
+        lines += [f"  {'':<12} {reason}" for reason in reasons[1:]]
+    return "\n".join(lines)
+
+
+def significant(value: float | None, error: float | None, most: int = 8) -> str:
+    """`value` to the digits that `error` leaves certain, one uncertain one included; `-` where there is no number."""
+    if value is None:
+        return "-"
+    if value == 0:
+        return "0"
+    digits = most
+    if error is not None and error > 0:
+        digits = min(most, max(1, math.floor(math.log10(abs(value))) - math.floor(math.log10(error)) + 1))
+    return f"{value:.{digits}g}"
+
+
+def _heading(result: Mapping[str, Any]) -> list[str]:
+    title = result["title"] or result["problem"]
+    return [f"{title}    ({result['kind'].replace('_', ' ')})"]
+
+
+def _equation_lines(result: Mapping[str, Any]) -> list[str]:
+    equation = result["equation"]
+    lines = _labelled("", equation["objective"]["text"]) if equation["objective"] else []
+    lines += _labelled("HJB", equation["pde"]["text"])
+    for index, entry in enumerate(equation["maximiser"]):
+        lines += _labelled("Optimum" if index == 0 else "", entry["text"])
+    return lines
+
+
+def _method_lines(result: Mapping[str, Any]) -> list[str]:
+    title = _METHOD_TITLES.get(result["method"], result["method"])
+    lines = [f"{title}, {result['status'].replace('_', ' ')}    {result['family']}"]
+    formula = result.get("formula")
+    if formula is not None:
+        values = {"V": formula["V"]} if "text" in formula["V"] else formula["V"]
+        for name, entry in {**values, **formula["controls"]}.items():
+            lines += _indented(f"{name} = {entry['text']}")
+        for entry in formula["where"]:
+            lines += _indented(f"{entry['name']} = {entry['text']} = {significant(entry['value'], None)}")
+        for condition, value in zip(formula["conditions"], formula["condition_values"], strict=True):
+            lines += _indented(f"needs {condition}: {significant(value, None)}")
+    if "average" in result:
+        lines.append(f"  average = {significant(result['average'], result['average_error'])}")
+    evidence = result["evidence"]
+    lines += _indented("residual " + ("0" if evidence["residual"] == 0 else f"{_tiny(evidence['residual'])}"))
+    for statement in evidence["statements"]:
+        lines += _indented(statement)
+    return lines
+
+
+def _table(result: Mapping[str, Any]) -> list[str]:
+    entries = result["value"]
+    if not entries:
+        return []
+    cells = [_row(entry) for entry in entries[:_MOST_ROWS]]
+    header = list(cells[0])
+    rows = [header, *([row.get(name, "") for name in header] for row in cells)]
+    widths = [max(len(row[i]) for row in rows) for i in range(len(header))]
+    lines = ["  ".join(cell.rjust(width) for cell, width in zip(row, widths, strict=True)) for row in rows]
+    left_out = len(entries) - len(cells)
+    return lines + ([f"({left_out} more points: use --json)"] if left_out else [])
+
+
+def _row(entry: Mapping[str, Any]) -> dict[str, str]:
+    row = {name: _cell(value) for name, value in entry["at"].items()}
+    row["V"] = significant(entry["V"], entry["error"])
+    row["±"] = _tiny(entry["error"])
+    if "lower" in entry:
+        row["bracket"] = f"[{_cell(entry['lower'])}, {_cell(entry['upper'])}]"
+    for name, value in entry["control"].items():
+        if isinstance(value, dict):
+            row[f"{name}*"] = f"{_cell(value['mean'])} ± {_cell(value['std'])}"
+        else:
+            row[f"{name}*"] = _cell(value)
+    if "stop" in entry:
+        row["stop"] = "yes" if entry["stop"] else "no"
+    return row
+
+
+def _cell(value: Any) -> str:
+    match value:
+        case None:
+            return "-"
+        case str():
+            return value
+        case list() if len(value) > 4:
+            return f"[{', '.join(_cell(v) for v in value[:3])}, … {len(value)}]"
+        case list():
+            return f"[{', '.join(_cell(v) for v in value)}]"
+        case _:
+            return f"{value:.6g}"
+
+
+def _closing_lines(result: Mapping[str, Any], seconds: float) -> list[str]:
+    lines = [f"warning: {warning}" for warning in result["warnings"]]
+    by_name: dict[str, list[Mapping[str, Any]]] = {}
+    for check in result["checks"]:
+        by_name.setdefault(check["name"], []).append(check)
+    parts = []
+    for name, checks in by_name.items():
+        if all(check["passed"] for check in checks):
+            parts.append(f"{name} ✓ {_tiny(max(check['max_error'] for check in checks))}")
+    if parts:
+        lines += _labelled("checks", "   ".join(parts))
+    for check in result["checks"]:
+        if not check["passed"]:
+            error = "not a number" if check["max_error"] is None else f"off by {_tiny(check['max_error'])}"
+            lines += _labelled("", f"✗ line {check['line']}: {check['text']}  ({error}, tolerance {_tiny(check['tol'])})")
+    return [*lines, f"{seconds:.1f} s"]
+
+
+def _tiny(value: float | None) -> str:
+    return "-" if value is None else "0" if value == 0 else f"{value:.1e}" if not 1e-2 <= abs(value) < 1e3 else f"{value:.2g}"
+
+
+def _labelled(label: str, text: str) -> list[str]:
+    lines = textwrap.wrap(text, _WIDTH - _LABEL, break_long_words=False, break_on_hyphens=False) or [""]
+    return [f"{(label if i == 0 else ''):<{_LABEL}}{'' if i == 0 else '  '}{line}" for i, line in enumerate(lines)]
+
+
+def _indented(text: str) -> list[str]:
+    return textwrap.wrap(
+        text, _WIDTH, initial_indent="  ", subsequent_indent="      ", break_long_words=False, break_on_hyphens=False
+    )

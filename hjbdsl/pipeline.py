@@ -1,0 +1,202 @@
+"""The stages in order, nothing else.
+
+text -> `ControlProblem` -> `HJBEquation` -> `Solution` (by the first method that accepts) -> judged by the file's checks.
+
+Each stage is bounded in time. Front end and derivation are imported here; a method is imported when it is asked, since the
+libraries that methods run on are slow to load.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from itertools import pairwise
+from typing import Any
+
+from hjbdsl.budget import BudgetExceeded, time_budget
+from hjbdsl.errors import Diagnostic, HjbError, NoMethodError, SolverError, UsageError
+from hjbdsl.evidence.checks import run_checks
+from hjbdsl.frontend.load import load_problem, loads_problem
+from hjbdsl.io import store
+from hjbdsl.io.result import result_object
+from hjbdsl.model.equation import HJBEquation
+from hjbdsl.model.problem import ControlProblem, DataFile
+from hjbdsl.model.solution import Accepted, Rejected, Solution
+from hjbdsl.numeric.points import StatedPoint, default_points, stated_points
+from hjbdsl.symbolic.derive import derive as derive_equation
+from hjbdsl.symbolic.render import render
+
+READING_SECONDS = 6.0
+DERIVING_SECONDS = 30.0
+DERIVING_SECONDS_OF_CHECK = 5.0
+WELL_POSED_SECONDS = 2.5
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """What is asked of a method: `tol` the accuracy of V wanted (None: the method's own), `seed` of anything random, `options`
+    of the file's `solve` hint where it names the method."""
+
+    method: str = "auto"
+    tol: float | None = None
+    seed: int = 0
+    options: Mapping[str, float | str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Considered:
+    """One line of `--explain`: a method, whether it took the problem, and why."""
+
+    method: str
+    accepted: bool
+    reason: str
+
+
+def _closed_form(equation: HJBEquation, _request: Request) -> Accepted | Rejected:
+    from hjbdsl.methods import closed_form  # noqa: PLC0415 (a method is imported when it is asked)
+
+    return closed_form.solve(equation)
+
+
+Method = Callable[[HJBEquation, Request], Accepted | Rejected]
+
+METHODS: tuple[tuple[str, Method], ...] = (("closed_form", _closed_form),)
+"""In the order in which `auto` asks them: exact answers before approximate ones."""
+
+
+def load(path: str, overrides: Mapping[str, str] | None = None, variant: str | None = None) -> ControlProblem:
+    """Read, resolve and check a file. Raises `HjbError` with every diagnostic of the file."""
+    return _read(path, lambda: load_problem(path, overrides or {}, variant))
+
+
+def loads(text: str, overrides: Mapping[str, str] | None = None, variant: str | None = None) -> ControlProblem:
+    """As `load`, from text; includes are looked for in the working directory."""
+    return _read("<text>", lambda: loads_problem(text, overrides or {}, variant))
+
+
+def derive(problem: ControlProblem, seconds: float = DERIVING_SECONDS) -> HJBEquation:
+    """Compose the equation. Raises `HjbError` where it has no optimum, `SolverError` past `seconds`."""
+    try:
+        with time_budget(seconds):
+            return derive_equation(problem)
+    except BudgetExceeded:
+        reason = f"the derivation was given up after {seconds:g} s; the problem is too large to be derived in symbols"
+        raise SolverError(reason) from None
+
+
+def set_equation(equation: HJBEquation, form: str, steps: bool) -> str:
+    """The equation set in type: `form` is text, latex, html or json; with `steps` the whole derivation."""
+    return render(equation, format=form, steps=steps)
+
+
+def well_posed(equation: HJBEquation) -> None:
+    """Ask the closed-form engine, briefly, whether it can show that the problem has no finite value; then raises `HjbError`.
+
+    Its answer is kept: `solve` finds it on the shelf.
+    """
+    try:
+        with time_budget(WELL_POSED_SECONDS):
+            _ask("closed_form", _closed_form, equation, Request(), cached=True)
+    except BudgetExceeded:
+        return
+
+
+def solve(equation: HJBEquation, request: Request, cached: bool = True) -> tuple[Solution, tuple[Considered, ...]]:
+    """The answer of the first method that accepts, and what every method asked had to say.
+
+    Raises `NoMethodError` with the reasons where none accepts, `UsageError` where `request.method` is not a method.
+    """
+    considered: list[Considered] = []
+    for name, method in _order(equation.problem, request.method):
+        hint = equation.problem.hint
+        options = hint.options if hint is not None and hint.method == name else {}
+        asked = Request(name, request.tol, request.seed, options)
+        match _ask(name, method, equation, asked, cached):
+            case Accepted(solution):
+                considered.append(Considered(name, True, solution.family))
+                return solution, tuple(considered)
+            case Rejected(reason):
+                considered.append(Considered(name, False, reason))
+    raise NoMethodError({entry.method: entry.reason for entry in considered} | _absent(equation.problem))
+
+
+def answer(
+    problem: ControlProblem,
+    request: Request,
+    points: Sequence[StatedPoint] = (),
+    cached: bool = True,
+    started: float | None = None,
+    on_stage: Callable[[str], None] = lambda _stage: None,
+) -> dict[str, Any]:
+    """All stages from the problem on: the result object (`hjb.result/1`) at the points stated, or at the centre and corners of
+    the region.
+
+    `started` is when reading began, on the clock `time.perf_counter`; it becomes the time of the stage `parse`.
+    """
+    clock = [time.perf_counter() if started is None else started, time.perf_counter()]
+    on_stage("deriving the equation")
+    equation = derive(problem)
+    places = stated_points(problem, equation.stationary, points) if points else default_points(problem)
+    clock.append(time.perf_counter())
+    on_stage("solving")
+    solution, considered = solve(equation, request, cached)
+    clock.append(time.perf_counter())
+    on_stage("checking")
+    checks = run_checks(problem, solution, equation.stationary, request.seed)
+    clock.append(time.perf_counter())
+    parse, derived, solved, checked = (after - before for before, after in pairwise(clock))
+    timings = {"parse": parse, "derive": derived, "generate": 0.0, "compile": 0.0, "solve": solved, "check": checked}
+    result = result_object(equation, solution, places, checks, timings)
+    return result | {"explain": [asdict(entry) for entry in considered]}
+
+
+def data_files(problem: ControlProblem) -> tuple[str, ...]:
+    """Files of samples that the problem reads, beside its text."""
+    law = problem.reversal.law if problem.reversal is not None else None
+    return (law.path,) if isinstance(law, DataFile) else ()
+
+
+def _order(problem: ControlProblem, wanted: str) -> tuple[tuple[str, Method], ...]:
+    """The methods to ask. `auto` looks for structure first, then follows the file's hint, then goes down the list."""
+    known = dict(METHODS)
+    if wanted == "auto":
+        hinted = problem.hint.method if problem.hint is not None else ""
+        exact, others = METHODS[:1], METHODS[1:]
+        return (*exact, *(m for m in others if m[0] == hinted), *(m for m in others if m[0] != hinted))
+    if wanted not in known:
+        raise UsageError(f"there is no method `{wanted}`; there are auto, {', '.join(known)}")
+    return ((wanted, known[wanted]),)
+
+
+def _absent(problem: ControlProblem) -> dict[str, str]:
+    hint = problem.hint
+    if hint is None or hint.method in dict(METHODS):
+        return {}
+    return {hint.method: "the file asks for this method, which this version does not have"}
+
+
+def _ask(name: str, method: Method, equation: HJBEquation, request: Request, cached: bool) -> Accepted | Rejected:
+    """The method's answer, from the shelf where it stands there: a solve is worked out once for each content."""
+    key = store.digest(
+        ["solution", equation.problem.source.digest, name, request.tol, request.seed, sorted(request.options.items()),
+         *(store.file_digest(path) for path in data_files(equation.problem)), store.fingerprint()]
+    )  # fmt: skip
+    found = store.read_solution(key) if cached else None
+    if isinstance(found, Accepted | Rejected):
+        return found
+    answer = method(equation, request)
+    if cached:
+        store.write_solution(key, answer)
+    return answer
+
+
+def _read(path: str, reader: Callable[[], ControlProblem]) -> ControlProblem:
+    """Bound the front end in time: past it, the file is refused like any other that cannot be read."""
+    try:
+        with time_budget(READING_SECONDS):
+            return reader()
+    except BudgetExceeded:
+        message = f"`{path}` could not be read within {READING_SECONDS:g} s"
+        remedy = "shorten it: a problem of a hundred lines reads in well under a second"
+        raise HjbError((Diagnostic("HJB090", message, remedy, None),)) from None
