@@ -1,0 +1,171 @@
+"""The coefficients of a finite-horizon value: theta' = -F(t, theta) integrated backwards from the terminal reward.
+
+In: a matching and the horizon. Out: theta(t) as piecewise Chebyshev polynomials, with the difference to a second integrator.
+
+A vanishing terminal reward with consumption starts from amplitude zero, where F is infinite. There the amplitude behaves like
+(time to go)^(1/kappa) with F ~ exp(-kappa*theta_0), and G = exp(kappa*theta_0) is smooth (for power utility kappa = 1/gamma,
+and G solves a linear equation); so G is the variable integrated, from 1e-14 of its size over the horizon.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+
+from hjbdsl.methods.closed_form.ansatz.matching import DEFECT, Matching
+from hjbdsl.model.solution import Array
+
+_TINY = 1e-14
+_DEGREE = 16
+_EVALUATIONS = 40_000
+
+
+@dataclass(frozen=True, slots=True)
+class CoefficientPath:
+    """`breaks` (B+1,) of time to go; `chebyshev` (B, _DEGREE+1, D, K) of the integrated variables; theta_0 = log(G)/kappa where `kappa` > 0."""
+
+    end: float
+    breaks: Array
+    chebyshev: Array
+    kappa: float
+
+    def at(self, t: Array) -> tuple[Array, Array]:
+        """theta and dtheta/dt at times t (k,), each (k, D, K)."""
+        to_go = np.clip(self.end - t, 0.0, self.end)
+        panel = np.clip(np.searchsorted(self.breaks, to_go, side="right") - 1, 0, len(self.breaks) - 2)
+        low, width = self.breaks[panel], self.breaks[panel + 1] - self.breaks[panel]
+        s = 2 * (to_go - low) / width - 1
+        value = np.einsum("kj,kjdc->kdc", np.polynomial.chebyshev.chebvander(s, _DEGREE), self.chebyshev[panel])
+        slopes = np.polynomial.chebyshev.chebder(self.chebyshev, axis=1)
+        slope = np.einsum("kj,kjdc->kdc", np.polynomial.chebyshev.chebvander(s, _DEGREE - 1), slopes[panel])
+        slope = -slope * (2 / width)[:, None, None]
+        if self.kappa > 0:
+            amplitude = np.maximum(value[:, :, 0], 1e-300)
+            slope[:, :, 0] = slope[:, :, 0] / amplitude / self.kappa
+            value[:, :, 0] = np.log(amplitude) / self.kappa
+        return value, slope
+
+
+@dataclass(frozen=True, slots=True)
+class Evolution:
+    """`accuracy`: largest relative difference between the two integrators; `defect`: of the matching along the path."""
+
+    path: CoefficientPath
+    accuracy: float
+    defect: float
+    start: str
+
+
+class FlowError(Exception):
+    """The flow cannot be followed; `escape` is the time to go at which coefficients explode, None where the ansatz fails."""
+
+    def __init__(self, message: str, escape: float | None = None):
+        super().__init__(message)
+        self.escape = escape
+
+
+def evolve(matching: Matching, terminal: Array, horizon: float) -> Evolution:
+    """Raises `FlowError`."""
+    flow = _Flow(matching, horizon)
+    start, kappa, note = _regular_start(flow, terminal, horizon)
+    flow.kappa = kappa
+    first = _integrate(flow, start, horizon, "DOP853", 1e-12)
+    path = CoefficientPath(horizon, *_interpolate(first, horizon, start.shape, singular=note != ""), kappa)
+    second = _integrate(flow, start, horizon, "LSODA", 1e-11)
+    nodes = np.linspace(0, horizon, 17)[1:]
+    one, two = first(nodes), second(nodes)
+    accuracy = float((np.abs(one - two) / (1e-3 + np.abs(one))).max())
+    return Evolution(path, accuracy, flow.defect, note)
+
+
+class _Flow:
+    """d(theta)/d(time to go) for an integrator, with a warm start for the optimiser and the worst defect seen."""
+
+    def __init__(self, matching: Matching, horizon: float):
+        self.matching, self.horizon, self.kappa = matching, horizon, 0.0
+        self.defect, self._control, self.evaluations = 0.0, None, 0
+
+    def __call__(self, to_go: float, flat: Array) -> Array:
+        theta = flat.reshape(self.matching.places, self.matching.coefficients).copy()
+        if self.kappa > 0:
+            if (theta[:, 0] <= 0).any():
+                return np.full(flat.shape, np.nan)
+            amplitude = theta[:, 0].copy()
+            theta[:, 0] = np.log(amplitude) / self.kappa
+        self.evaluations += 1
+        if self.evaluations > _EVALUATIONS:
+            raise FlowError("the equation of the coefficients is too stiff to be integrated")
+        match = self.matching(self.horizon - to_go, theta, self._control)
+        if not match.valid:
+            return np.full(flat.shape, np.nan)
+        self._control = match.control
+        if match.defect > DEFECT:
+            raise FlowError(f"not invariant (defect {match.defect:.1e})")
+        self.defect = max(self.defect, match.defect)
+        flow = match.flow.copy()
+        if self.kappa > 0:
+            flow[:, 0] *= self.kappa * amplitude
+        return flow.ravel()
+
+
+def _regular_start(flow: _Flow, terminal: Array, horizon: float) -> tuple[Array, float, str]:
+    """Start values in the integrated variables, kappa, and a note where the start is singular."""
+    if np.isfinite(terminal).all() and flow.matching(horizon, terminal).valid:
+        return terminal, 0.0, ""
+    if flow.matching.ansatz.kind == "logarithm":
+        start = terminal.copy()
+        start[:, -1] = _TINY * horizon
+        return start, 0.0, "started from a bequest of 1e-14 times the horizon"
+    if np.isfinite(terminal).all():
+        raise FlowError("the optimum is not attained at the terminal reward")
+    low, lower = (np.where(np.isfinite(terminal), terminal, level) for level in (-40.0, -42.0))
+    at_low, at_lower = flow.matching(horizon, low), flow.matching(horizon, lower)
+    if not (at_low.valid and at_lower.valid):
+        raise FlowError("the optimum is not attained near the terminal time")
+    if max(at_low.defect, at_lower.defect) > DEFECT:
+        raise FlowError(f"not invariant (defect {max(at_low.defect, at_lower.defect):.1e})")
+    if not (at_lower.flow[:, 0] > 1.01 * at_low.flow[:, 0]).all() or not (at_low.flow[:, 0] > 0).all():
+        raise FlowError("no reward from which the value could grow")
+    kappa = float(np.log(at_lower.flow[0, 0] / at_low.flow[0, 0]) / 2)
+    speed = kappa * np.exp(kappa * -42.0) * at_lower.flow[:, 0].max()
+    start = terminal.copy()
+    start[:, 0] = _TINY * speed * horizon
+    return start, kappa, "started from 1e-14 of the amplitude, where the terminal reward is zero"
+
+
+def _integrate(flow: _Flow, start: Array, horizon: float, method: str, tolerance: float) -> Callable[[Array], Array]:
+    from scipy.integrate import solve_ivp  # noqa: PLC0415 (slow to import; only answers that need an integrator pay for it)
+
+    scale = 1e-3 * np.maximum(np.abs(start), 1e-3).ravel()
+    first_step = 1e-2 * _TINY * horizon if flow.kappa > 0 or np.abs(start).min() <= 2 * _TINY * horizon else None
+    with np.errstate(all="ignore"):
+        answer = solve_ivp(
+            flow, (0.0, horizon), start.ravel(), method=method, rtol=tolerance, atol=tolerance * scale, dense_output=True, first_step=first_step
+        )
+    if not answer.success or not np.isfinite(answer.y).all():
+        last = float(answer.t[-1])
+        raise FlowError(f"the coefficients explode {last:.4g} before the end", last)
+    return answer.sol
+
+
+def _interpolate(solution: Callable[[Array], Array], horizon: float, shape: tuple[int, ...], singular: bool) -> tuple[Array, Array]:
+    """Bisect [0, horizon] until Chebyshev polynomials of degree _DEGREE reproduce the solution to rounding."""
+    nodes = np.cos(np.pi * (np.arange(_DEGREE + 1) + 0.5) / (_DEGREE + 1))
+    inverse = np.linalg.inv(np.polynomial.chebyshev.chebvander(nodes, _DEGREE))
+    smallest = horizon * (1e-13 if singular else 1e-4)
+    waiting, done = [(0.0, horizon)], []
+    while waiting:
+        low, high = waiting.pop()
+        values = np.asarray(solution((low + high) / 2 + (high - low) / 2 * nodes)).T
+        series = inverse @ values
+        tail = np.abs(series[-3:]).max(axis=0)
+        if high - low <= smallest or len(done) > 2000 or (tail <= 1e-13 * (1e-3 + np.abs(series[0]))).all():
+            done.append((low, high, series))
+        else:
+            middle = (low + high) / 2
+            waiting += [(middle, high), (low, middle)]
+    done.sort(key=lambda panel: panel[0])
+    breaks = np.array([0.0, *(high for _, high, _ in done)])
+    return breaks, np.stack([series for *_, series in done]).reshape(len(done), _DEGREE + 1, *shape)

@@ -1,0 +1,67 @@
+"""The value function of an ansatz with its coefficients found: plain data, compiled again wherever it is unpickled.
+
+In: equation, ansatz, coefficients (constant or along time). Out: an `ExactFunction`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hjbdsl.methods.closed_form.ansatz.basis import Ansatz
+from hjbdsl.methods.closed_form.ansatz.evolution import CoefficientPath
+from hjbdsl.methods.closed_form.ansatz.hamiltonian import Hamiltonian, Points
+from hjbdsl.methods.closed_form.family import Derivatives, ExactFunction
+from hjbdsl.model.equation import HJBEquation
+from hjbdsl.model.solution import Array, PointValues
+
+
+class AnsatzFunction(ExactFunction):
+    """V(t, x) = ansatz with `coefficients` (D, K), or a path of them; `relative_error` of the coefficients found."""
+
+    def __init__(self, equation: HJBEquation, ansatz: Ansatz, coefficients: Array | CoefficientPath, relative_error: float):
+        self.equation, self.ansatz = equation, ansatz
+        self.coefficients, self.relative_error = coefficients, relative_error
+        self._hamiltonian: Hamiltonian | None = None
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return AnsatzFunction, (self.equation, self.ansatz, self.coefficients, self.relative_error)
+
+    @property
+    def hamiltonian(self) -> Hamiltonian:
+        if self._hamiltonian is None:
+            self._hamiltonian = Hamiltonian(self.equation, self.ansatz)
+        return self._hamiltonian
+
+    def _theta(self, t: Array) -> tuple[Array, Array]:
+        if isinstance(self.coefficients, CoefficientPath):
+            return self.coefficients.at(t)
+        return self.coefficients[None], np.zeros_like(self.coefficients)[None]
+
+    def _points(self, t: Array, x: Array, mode: NDArray[np.int64]) -> Points:
+        lattice = x[:, list(self.equation.problem.lattice_states)]
+        place = self.hamiltonian.index.locate(lattice, np.asarray(mode, dtype=np.int64))
+        return Points(np.asarray(t, dtype=float), np.asarray(x, dtype=float), place)
+
+    def derivatives(self, t: Array, x: Array, mode: Array) -> Derivatives:
+        points = self._points(t, x, mode.astype(np.int64))
+        theta, slope = self._theta(points.time)
+        environment = self.hamiltonian.environment(points, theta)
+        result = self.hamiltonian.derivatives(environment, len(x))
+        _, sensitivity = self.hamiltonian.sensitivity(environment, len(x))
+        rows = np.zeros(len(x), dtype=np.int64) if len(slope) == 1 else np.arange(len(x))
+        time = np.einsum("pk,pk->p", sensitivity, slope[rows, points.place])
+        return replace(result, time=np.where(points.place < 0, np.nan, time))
+
+    def evaluate(self, t: Array, x: Array, mode: NDArray[np.int64]) -> PointValues:
+        points = self._points(t, x, mode)
+        theta, _ = self._theta(points.time)
+        optimised, environment = self.hamiltonian.optimised(points, theta)
+        derivatives = self.hamiltonian.derivatives(environment, len(x))
+        outside = points.place < 0
+        value = np.where(outside, np.nan, derivatives.value)
+        error = self.relative_error * (np.abs(value) + 1e-3) + 4e-16 * np.abs(value)
+        return PointValues(value, error, derivatives.gradient, optimised.control)

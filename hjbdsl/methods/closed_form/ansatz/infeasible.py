@@ -1,0 +1,42 @@
+"""The diagnostic of a problem whose value is infinite, shown by a finite-horizon value that grows without bound.
+
+In: an equation, an invariant ansatz and the growth rate. Out: an `HjbError` HJB120 at the declaration of the discount parameter.
+"""
+
+from __future__ import annotations
+
+from hjbdsl.errors import Diagnostic, HjbError
+from hjbdsl.methods.closed_form.ansatz.basis import Ansatz
+from hjbdsl.methods.closed_form.family import ill_posed
+from hjbdsl.model.equation import HJBEquation
+
+CODE = "HJB120"
+
+
+def infinite_value(equation: HJBEquation, ansatz: Ansatz, rate: float) -> HjbError:
+    """`rate` at which the finite-horizon value grows; the discount must exceed its present number by more than that."""
+    problem = equation.problem
+    discount = problem.objective.discount
+    names = [s.name for s in sorted(discount.free_symbols, key=str) if s.name in problem.origins]
+    degree = ansatz.scaling.degree if ansatz.scaling is not None else None
+    curvature = sorted(s.name for s in degree.free_symbols) if degree is not None else []
+    subject = f" with {', '.join(f'`{c}` = {_value(equation, c)}' for c in curvature)}" if curvature else ""
+    if len(names) == 1 and discount.is_Symbol:
+        threshold = float(problem.numeric(discount)) + rate
+        message = (
+            f"the value is infinite: discounting at `{names[0]}` = {float(problem.numeric(discount)):g}{subject} is slower than the "
+            f"growth of the reward; the finite-horizon value grows like exp({rate:.4g}*T)"
+        )
+        change = f", or change {' or '.join(f'`{c}`' for c in curvature)}" if curvature else ""
+        return ill_posed(problem, CODE, names[0], message, f"raise `{names[0]}` above {threshold:.6g}{change}")
+    message = f"the value is infinite: the finite-horizon value grows like exp({rate:.4g}*T){subject}"
+    remedy = f"discount faster by more than {rate:.4g} a unit of time"
+    if names:
+        return ill_posed(problem, CODE, names[0], message, remedy)
+    span = problem.objective.span
+    return HjbError((Diagnostic(CODE, message, remedy, span, problem.source.line(span)),))
+
+
+def _value(equation: HJBEquation, name: str) -> str:
+    problem = equation.problem
+    return next(f"{float(v):g}" for s, v in problem.values.items() if s.name == name)

@@ -1,0 +1,98 @@
+"""The family of invariant ansätze: power, logarithm, exponential and polynomial values with coefficients found by matching.
+
+In: an equation. Out: a proposal, or why none of the ansätze is invariant.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from hjbdsl.methods.closed_form.ansatz.basis import Ansatz, ansaetze
+from hjbdsl.methods.closed_form.ansatz.evolution import FlowError, evolve
+from hjbdsl.methods.closed_form.ansatz.function import AnsatzFunction
+from hjbdsl.methods.closed_form.ansatz.hamiltonian import NotApplicable
+from hjbdsl.methods.closed_form.ansatz.infeasible import infinite_value
+from hjbdsl.methods.closed_form.ansatz.matching import Matching
+from hjbdsl.methods.closed_form.ansatz.stationary import StationaryRoot, stationary_root
+from hjbdsl.methods.closed_form.family import Proposal
+from hjbdsl.model.equation import HJBEquation
+from hjbdsl.model.solution import Rejected
+from hjbdsl.numeric.compile import UnsupportedExpression
+
+
+def propose(equation: HJBEquation) -> Proposal | Rejected:
+    """Raises `HjbError` (HJB120) where an invariant ansatz shows that the value is infinite."""
+    reason = _outside(equation)
+    if reason:
+        return Rejected(reason)
+    reasons: list[str] = []
+    for ansatz in ansaetze(equation.problem):
+        try:
+            result = _try(equation, ansatz)
+        except (ValueError, UnsupportedExpression, NotApplicable, FlowError) as error:
+            result = Rejected(str(error))
+        if isinstance(result, Proposal):
+            return result
+        reasons.append(f"{ansatz.name}: {result.reason}")
+    return Rejected("; ".join(dict.fromkeys(reasons)) or "no ansatz fits the states")
+
+
+def _outside(equation: HJBEquation) -> str | None:
+    """Forms of problem whose value is no function of this kind."""
+    problem = equation.problem
+    if problem.objective.form != "expectation":
+        return f"`{problem.objective.form}` objectives are not treated by this family"
+    if problem.stopping is not None or problem.exit is not None or equation.obstacle is not None:
+        return "a stopping or exit time bounds the region"
+    if problem.reversal is not None or problem.exploration is not None:
+        return "time reversal and exploration have families of their own"
+    if any(b.kind in ("slope", "reflect", "outflow", "periodic", "value") and b.written for b in equation.boundaries):
+        return "a boundary condition is imposed at a finite end"
+    return None
+
+
+def _try(equation: HJBEquation, ansatz: Ansatz) -> Proposal | Rejected:
+    matching = Matching(equation, ansatz)
+    return _stationary(equation, matching) if equation.stationary else _evolving(equation, matching)
+
+
+def _stationary(equation: HJBEquation, matching: Matching) -> Proposal | Rejected:
+    root = stationary_root(matching)
+    if not isinstance(root, StationaryRoot):
+        if root.diverges:
+            raise infinite_value(equation, matching.ansatz, root.rate)
+        return Rejected(root.reason)
+    accuracy = max(root.residual / root.decay, 1e-13)
+    return Proposal(
+        f"{matching.ansatz.kind} ansatz: {matching.ansatz.name}",
+        AnsatzFunction(equation, matching.ansatz, root.theta, accuracy),
+        statements=(
+            f"the equation maps the ansatz into itself (relative defect {root.defect:.0e} at {len(matching.points(0.0).place)} samples)",
+            f"coefficients solve the matched algebraic system to {root.residual:.0e}; the root is the limit of finite-horizon values",
+            f"transversality: exp(-discount*t) E[V(X_t)] decays at rate {root.decay:.4g} under the optimal control (spectrum of the flow)",
+        ),
+        accuracy=accuracy,
+    )
+
+
+def _evolving(equation: HJBEquation, matching: Matching) -> Proposal | Rejected:
+    terminal = matching.terminal()
+    if terminal is None:
+        return Rejected("the terminal reward is not of this form")
+    end = equation.problem.numeric(equation.problem.objective.end)
+    if not end.is_finite:
+        return Rejected("explicit time without a finite horizon")
+    evolution = evolve(matching, terminal, float(end))
+    accuracy = max(evolution.accuracy, 1e-12)
+    statements = [
+        f"the equation maps the ansatz into itself (relative defect {evolution.defect:.0e} along the path)",
+        f"coefficients integrated backwards to rtol 1e-12; a second integrator differs by {evolution.accuracy:.0e}",
+    ]
+    if evolution.start:
+        statements.append(f"the coefficients were {evolution.start}")
+    return Proposal(
+        f"{matching.ansatz.kind} ansatz: {matching.ansatz.name}, coefficients by an ordinary differential equation",
+        AnsatzFunction(equation, matching.ansatz, evolution.path, accuracy),
+        statements=tuple(statements),
+        accuracy=float(np.maximum(accuracy, 1e-12)),
+    )

@@ -1,0 +1,385 @@
+"""The best control at many points at once: maximise or minimise a smooth Hamiltonian over the control set of each point.
+
+In: an objective with gradient and Hessian in the controls, and at every point the set
+{ lower <= a <= upper, G a <= h }, some components in finite sets. Out: the optimiser at every point, to the accuracy of Newton's
+method on the active face, with a flag where none was found.
+
+Every combination of the finite components is tried. The continuous ones are scanned for starts, brought near the optimum by
+a logarithmic barrier, and finished by Newton steps on the face of the binding constraints (Nocedal, Wright, Numerical
+Optimization, 2nd ed., sections 16.5 and 19.6).
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+import numpy as np
+import sympy as sp
+from numpy.typing import NDArray
+
+from hjbdsl.model.problem import ControlProblem
+from hjbdsl.numeric.compile import compile_expressions
+
+Array = NDArray[np.float64]
+Rows = NDArray[np.int64]
+
+_SCAN = np.array([0.0, 1e-4, 1e-3, 1e-2, 0.05, 0.2, 0.5, 1.0, 2.0, 5.0, 20.0, 1e2, 1e3, 1e4])
+_ACTIVE = 1e-6
+_ROUNDING = 1e-13
+
+
+@dataclass(frozen=True, slots=True)
+class Evaluation:
+    """Value (P,), gradient (P, m) and Hessian (P, m, m) in the controls."""
+
+    value: Array
+    gradient: Array
+    hessian: Array
+
+
+Objective = Callable[[Array, Rows], Evaluation]
+"""`objective(control (k, m), rows (k,))`: the objective at the points numbered `rows`."""
+
+
+@dataclass(frozen=True, slots=True)
+class ControlSet:
+    """lower, upper (P, m), infinite where there is no bound; G (P, c, m), h (P, c): the joint constraints G a <= h;
+    `finite` the points of each component that lives in a finite set, None for an interval."""
+
+    lower: Array
+    upper: Array
+    normals: Array
+    offsets: Array
+    finite: tuple[Array | None, ...]
+
+    def rows(self, rows: Rows) -> ControlSet:
+        return ControlSet(self.lower[rows], self.upper[rows], self.normals[rows], self.offsets[rows], self.finite)
+
+
+@dataclass(frozen=True, slots=True)
+class Optimum:
+    """control (P, m), value (P,), converged (P,)."""
+
+    control: Array
+    value: Array
+    converged: NDArray[np.bool_]
+
+
+class ControlRegion:
+    """The control set of a problem, compiled: `of` it once, then `at` points. Joint constraints must be affine in the controls."""
+
+    def __init__(self, problem: ControlProblem):
+        groups = (*problem.controls, *problem.adversaries)
+        self._symbols = tuple(s for g in groups for s in g.symbols)
+        bounds = [b for g in groups for b in g.bounds]
+        self._finite = tuple(
+            np.array([float(problem.numeric(v)) for v in b.points]) if b.is_finite_set else None for b in bounds
+        )
+        rows = [row for c in problem.constraints if c.role != "state" for row in _affine_rows(c.condition, self._symbols)]
+        flat = [problem.numeric(e) for b in bounds for e in (b.lower, b.upper)]
+        flat += [problem.numeric(e) for row in rows for e in row]
+        self._count = len(rows)
+        self._arguments = sorted(set().union(*(e.free_symbols for e in flat)), key=str) if flat else []
+        self._function = compile_expressions(self._arguments, flat)
+
+    @classmethod
+    def of(cls, problem: ControlProblem) -> ControlRegion:
+        return cls(problem)
+
+    def at(self, environment: Mapping[sp.Symbol, Array], count: int) -> ControlSet:
+        """The control set at `count` points of an environment symbol -> array."""
+        m = len(self._symbols)
+        values = np.stack([np.broadcast_to(v, (count,)) for v in self._function(*(environment[s] for s in self._arguments))])
+        box = values[: 2 * m].reshape(m, 2, count)
+        joint = values[2 * m :].reshape(self._count, m + 1, count)
+        return ControlSet(
+            box[:, 0].T.copy(), box[:, 1].T.copy(), joint[:, :m].transpose(2, 0, 1).copy(), joint[:, m].T.copy(), self._finite
+        )
+
+
+def _affine_rows(condition: sp.Basic, controls: tuple[sp.Symbol, ...]) -> list[tuple[sp.Expr, ...]]:
+    """`condition` as rows (g_1, ..., g_m, h) of g.a <= h. Raises `ValueError` where it is not affine in the controls."""
+    if isinstance(condition, sp.And):
+        return [row for part in condition.args for row in _affine_rows(part, controls)]
+    if condition == sp.true:
+        return []
+    match condition:
+        case sp.LessThan() | sp.StrictLessThan():
+            excess = [condition.lhs - condition.rhs]
+        case sp.GreaterThan() | sp.StrictGreaterThan():
+            excess = [condition.rhs - condition.lhs]
+        case sp.Equality():
+            excess = [condition.lhs - condition.rhs, condition.rhs - condition.lhs]
+        case _:
+            raise ValueError(f"the joint constraint {condition} is not an inequality")
+    rows = []
+    for e in excess:
+        slopes = [sp.diff(e, a) for a in controls]
+        if any(set(controls) & s.free_symbols for s in slopes):
+            raise ValueError(f"the joint constraint {condition} is not affine in the controls")
+        rows.append((*slopes, -e.xreplace({a: sp.S.Zero for a in controls})))
+    return rows
+
+
+def optimise(objective: Objective, region: ControlSet, sense: float = 1.0, start: Array | None = None) -> Optimum:
+    """The maximiser (`sense` 1) or minimiser (-1) of `objective` over `region` at every point, from `start` (P, m) where given."""
+    count, m = region.lower.shape
+    best = Optimum(np.full((count, m), np.nan), np.full(count, -np.inf), np.zeros(count, dtype=bool))
+    finite = [k for k, points in enumerate(region.finite) if points is not None]
+    for combination in itertools.product(*(region.finite[k] for k in finite)):  # type: ignore[arg-type]
+        lower, upper = region.lower.copy(), region.upper.copy()
+        lower[:, finite] = upper[:, finite] = combination
+        fixed = ControlSet(lower, upper, region.normals, region.offsets, (None,) * m)
+        found = _continuous(objective, fixed, sense, start if not finite else None)
+        better = found.converged & (found.value > best.value)
+        best = Optimum(
+            np.where(better[:, None], found.control, best.control),
+            np.where(better, found.value, best.value),
+            best.converged | found.converged,
+        )
+    return Optimum(best.control, sense * best.value, best.converged)
+
+
+def _continuous(objective: Objective, region: ControlSet, sense: float, start: Array | None) -> Optimum:
+    count = len(region.lower)
+    everything = np.arange(count)
+    if start is not None:
+        warm = _finish(objective, region, sense, np.clip(start, region.lower, region.upper))
+        if warm.converged.all():
+            return warm
+    begun = _scan(objective, region, sense)
+    near = _barrier(objective, region, sense, begun)
+    result = _finish(objective, region, sense, near)
+    begun_value = sense * objective(begun, everything).value
+    worse = np.isfinite(begun_value) & ~(result.value >= begun_value - 1e-9 * (1 + np.abs(begun_value)))
+    return Optimum(result.control, result.value, result.converged & ~worse)
+
+
+# ---------------------------------------------------------------------------------------------------- starts
+
+
+def _scan(objective: Objective, region: ControlSet, sense: float) -> Array:
+    """Coordinate scans over many magnitudes, from a point inside the set; the best point seen at every place."""
+    count, m = region.lower.shape
+    rows = np.arange(count)
+    best = _inside(region)
+    value = _finite_value(sense, objective, best, rows)
+    for _ in range(2 if m > 1 else 1):
+        for k in range(m):
+            for trial_k in _magnitudes(best[:, k], region.lower[:, k], region.upper[:, k]):
+                trial = best.copy()
+                trial[:, k] = trial_k
+                allowed = _slack(region, trial).min(axis=1, initial=np.inf) > 0
+                trial_value = np.where(allowed, _finite_value(sense, objective, trial, rows), -np.inf)
+                take = trial_value > value
+                best, value = np.where(take[:, None], trial, best), np.where(take, trial_value, value)
+    return best
+
+
+def _magnitudes(centre: Array, lower: Array, upper: Array) -> list[Array]:
+    """Trial values of one component: fractions of a bounded interval, steps of every size from a finite end or both ways."""
+    bounded = np.isfinite(lower) & np.isfinite(upper)
+    result = []
+    for fraction, step in zip(np.linspace(1e-3, 1 - 1e-3, len(_SCAN)), _SCAN, strict=True):
+        inside = np.where(bounded, lower, 0.0) + fraction * np.where(bounded, upper - lower, 0.0)
+        up = np.where(np.isfinite(lower), lower, np.where(np.isfinite(upper), upper, 0.0) - 2 * step * np.isfinite(upper)) + step
+        down = np.where(np.isfinite(lower), centre, np.where(np.isfinite(upper), upper, 0.0) - step)
+        result += [np.where(bounded, inside, up), np.where(bounded, inside, down)]
+    return result
+
+
+def _inside(region: ControlSet) -> Array:
+    """A strictly interior point: box middle, then moved off violated joint constraints by relaxation."""
+    lower, upper = region.lower, region.upper
+    both = np.isfinite(lower) & np.isfinite(upper)
+    middle = np.where(both, lower, 0.0) / 2 + np.where(both, upper, 0.0) / 2
+    point = np.where(both, middle, np.where(np.isfinite(lower), lower + 1, np.where(np.isfinite(upper), upper - 1, 0)))
+    width = np.where(both, np.where(both, upper, 0.0) - np.where(both, lower, 0.0), 1.0)
+    for _ in range(200):
+        residual = region.offsets - np.einsum("pcm,pm->pc", region.normals, point)
+        norms = np.maximum(np.einsum("pcm,pcm->pc", region.normals, region.normals), 1e-300)
+        lack = np.maximum(1e-3 * np.sqrt(norms) - residual, 0) / norms
+        if not lack.any():
+            break
+        point = point - 1.2 * np.einsum("pc,pcm->pm", lack, region.normals)
+        point = np.clip(point, np.where(np.isfinite(lower), lower + 1e-3 * width, lower), np.where(np.isfinite(upper), upper - 1e-3 * width, upper))
+    return point
+
+
+def _finite_value(sense: float, objective: Objective, control: Array, rows: Rows) -> Array:
+    value = sense * objective(control, rows).value
+    return np.where(np.isnan(value) | np.isposinf(value), -np.inf, value)
+
+
+# --------------------------------------------------------------------------------------------------- barrier
+
+
+def _faces(region: ControlSet) -> tuple[Array, Array]:
+    """Box and joint constraints as one system G a <= h, (P, C, m) and (P, C)."""
+    count, m = region.lower.shape
+    eye = np.broadcast_to(np.eye(m), (count, m, m))
+    return np.concatenate([-eye, eye, region.normals], axis=1), np.concatenate([-region.lower, region.upper, region.offsets], axis=1)
+
+
+def _slack(region: ControlSet, control: Array) -> Array:
+    """Distances (P, C) to the joint constraints."""
+    return region.offsets - np.einsum("pcm,pm->pc", region.normals, control)
+
+
+def _barrier(objective: Objective, region: ControlSet, sense: float, start: Array) -> Array:
+    """Newton's method on sense*objective + weight*sum log(slack), the weight falling to rounding."""
+    normals, offsets = _faces(region)
+    free = ~(region.lower == region.upper)
+    real = np.isfinite(offsets)
+    real[:, : 2 * free.shape[1]] &= np.concatenate([free, free], axis=1)
+    count, m = start.shape
+    rows = np.arange(count)
+    if not real.any():
+        return start
+    control = start.copy()
+
+    def merit(point: Array, weight: Array) -> Array:
+        slack = np.where(real, offsets - np.einsum("pcm,pm->pc", normals, point), 1.0)
+        inside = (slack > 0).all(axis=1)
+        value = _finite_value(sense, objective, point, rows) + weight * np.log(np.where(slack > 0, slack, 1.0)).sum(axis=1)
+        return np.where(inside, value, -np.inf)
+
+    yardstick = np.maximum(np.abs(_finite_value(sense, objective, control, rows)), 1e-12)
+    yardstick = np.where(np.isfinite(yardstick), yardstick, 1.0)
+    for exponent in range(0, 13, 2):
+        weight = yardstick * 10.0**-exponent
+        for _ in range(12):
+            at = objective(control, rows)
+            slack = np.where(real, np.maximum(offsets - np.einsum("pcm,pm->pc", normals, control), 1e-300), 1.0)
+            pull = np.where(real, 1 / slack, 0.0)
+            gradient = sense * at.gradient - weight[:, None] * np.einsum("pc,pcm->pm", pull, normals)
+            hessian = sense * at.hessian - weight[:, None, None] * np.einsum("pc,pcm,pcn->pmn", pull**2, normals, normals)
+            step = _ascent(gradient, hessian, free)
+            control, moved = _line_search(merit, control, step, gradient, weight)
+            if not moved:
+                break
+    return control
+
+
+def _ascent(gradient: Array, hessian: Array, free: NDArray[np.bool_]) -> Array:
+    """The Newton step of a maximisation, curvatures made negative, zero in the components that are fixed."""
+    count, m = gradient.shape
+    gradient = np.where(free & np.isfinite(gradient), gradient, 0.0)
+    hessian = np.where(np.isfinite(hessian), hessian, 0.0) * (free[:, :, None] & free[:, None, :])
+    values, vectors = np.linalg.eigh(hessian)
+    largest = np.abs(values).max(axis=1, keepdims=True)
+    curvature = np.maximum(np.abs(values), np.maximum(1e-12 * largest, 1e-300))
+    return np.einsum("pmk,pk->pm", vectors, np.einsum("pmk,pm->pk", vectors, gradient) / curvature) * free
+
+
+def _line_search(
+    merit: Callable[[Array, Array], Array], control: Array, step: Array, gradient: Array, weight: Array
+) -> tuple[Array, bool]:
+    """Halve the step until the merit grows; (new control, whether any point moved by more than rounding)."""
+    here = merit(control, weight)
+    slope = np.einsum("pm,pm->p", gradient, step)
+    length = np.ones(len(control))
+    waiting = slope > 1e-14 * np.abs(here)
+    pending = waiting.copy()
+    result = control.copy()
+    for _ in range(50):
+        trial = control + length[:, None] * step
+        good = pending & (merit(trial, weight) >= here + 1e-4 * length * slope)
+        result[good] = trial[good]
+        pending &= ~good
+        if not pending.any():
+            break
+        length = np.where(pending, length / 2, length)
+    change = np.abs(result - control).max(axis=1, initial=0.0)
+    return result, bool((change > 1e-12 * (1 + np.abs(control).max(axis=1, initial=0.0))).any())
+
+
+# ---------------------------------------------------------------------------------------------------- finish
+
+
+def _finish(objective: Objective, region: ControlSet, sense: float, near: Array) -> Optimum:
+    """Newton on the face of the binding constraints, then the conditions of Karush, Kuhn and Tucker."""
+    normals, offsets = _faces(region)
+    slack = offsets - np.einsum("pcm,pm->pc", normals, near)
+    size = 1 + np.abs(near).max(axis=1, initial=0.0)[:, None]
+    active = slack < _ACTIVE * np.minimum(size, 1.0 + np.where(np.isfinite(offsets), np.abs(offsets), 0))
+    control, value = near.copy(), np.full(len(near), -np.inf)
+    converged = np.zeros(len(near), dtype=bool)
+    remaining = np.ones(len(near), dtype=bool)
+    for _ in range(normals.shape[1] + 2):
+        for pattern in np.unique(active[remaining], axis=0):
+            rows = np.flatnonzero(remaining & (active == pattern).all(axis=1))
+            control[rows], value[rows], converged[rows], active[rows] = _on_face(
+                objective, normals[rows], offsets[rows], sense, control[rows], pattern, rows
+            )
+        remaining &= ~converged & ~np.isnan(value)
+        if not remaining.any():
+            break
+    return Optimum(control, np.where(np.isnan(value), -np.inf, value), converged)
+
+
+def _on_face(
+    objective: Objective, normals: Array, offsets: Array, sense: float, control: Array, pattern: NDArray[np.bool_], rows: Rows
+) -> tuple[Array, Array, NDArray[np.bool_], NDArray[np.bool_]]:
+    """Newton within {G_i a = h_i, i in pattern}. Returns control, value (NaN: given up), converged, and the pattern to try next:
+    with a constraint that was run into added, or one whose multiplier has the wrong sign left out."""
+    count, m = control.shape
+    face = normals[:, pattern]
+    gap = offsets[:, pattern] - np.einsum("pcm,pm->pc", face, control)
+    inverse = np.linalg.pinv(face) if face.shape[1] else np.zeros((count, m, 0))
+    control = control + np.einsum("pmc,pc->pm", inverse, gap)
+    tangent = np.eye(m) - inverse @ face if face.shape[1] else np.broadcast_to(np.eye(m), (count, m, m))
+    at = objective(control, rows)
+    residual = np.full(count, np.inf)
+    for _ in range(40):
+        gradient = np.einsum("pmn,pn->pm", tangent, sense * at.gradient)
+        hessian = tangent @ (sense * at.hessian) @ tangent
+        step = np.einsum("pmn,pn->pm", tangent, _ascent(gradient, hessian, np.ones((count, m), dtype=bool)))
+        step = np.where(np.isfinite(step), step, 0.0)
+        residual = np.abs(np.einsum("pm,pm->p", gradient, step))
+        small = np.abs(step).max(axis=1, initial=0.0) <= 1e-14 * (1e-6 + np.abs(control).max(axis=1, initial=0.0))
+        if small.all():
+            break
+        trial, fraction = control + step, np.ones(count)
+        following = objective(trial, rows)
+        for _ in range(60):
+            drop = ~(sense * (following.value - at.value) >= -_ROUNDING * (1 + np.abs(at.value))) | ~np.isfinite(following.value)
+            if not drop.any():
+                break
+            fraction = np.where(drop, fraction / 2, fraction)
+            trial = control + fraction[:, None] * step
+            following = objective(trial, rows)
+        control, at = trial, following
+        if (residual <= 1e-30 * (1 + np.abs(at.value))).all():
+            break
+    return _karush_kuhn_tucker(at, normals, offsets, sense, control, pattern, inverse, residual)
+
+
+def _karush_kuhn_tucker(
+    at: Evaluation, normals: Array, offsets: Array, sense: float, control: Array, pattern: NDArray[np.bool_], inverse: Array, residual: Array
+) -> tuple[Array, Array, NDArray[np.bool_], NDArray[np.bool_]]:
+    """Feasible within rounding, multipliers of the right sign, no curvature upwards left: converged."""
+    count = len(control)
+    active = np.broadcast_to(pattern, (count, len(pattern))).copy()
+    slack = offsets - np.einsum("pcm,pm->pc", normals, control)
+    tolerance = 1e-9 * (1 + np.abs(np.where(np.isfinite(offsets), offsets, 0.0)))
+    violated = (slack < -tolerance) & ~active
+    multiplier = np.einsum("pmc,pm->pc", inverse, sense * at.gradient)
+    size = 1e-9 * (1e-300 + np.abs(at.gradient).max(axis=1, keepdims=True))
+    fixed = np.isfinite(offsets[:, pattern])
+    pairs = (normals[:, pattern][:, :, None, :] == -normals[:, pattern][:, None, :, :]).all(axis=3).any(axis=2)
+    wrong = (multiplier < -size) & fixed & ~pairs
+    stationary = residual <= 1e-10 * (1e-12 + np.abs(at.value))
+    converged = ~violated.any(axis=1) & ~wrong.any(axis=1) & np.isfinite(at.value) & stationary
+    worst = np.where(wrong, multiplier, np.inf)
+    places = np.flatnonzero(pattern)
+    for row in np.flatnonzero(~converged):
+        if violated[row].any():
+            active[row] |= violated[row]
+        elif len(places) and wrong[row].any():
+            active[row, places[int(worst[row].argmin())]] = False
+    unchanged = (active == pattern).all(axis=1) & ~converged
+    value = np.where(unchanged, np.nan, np.where(np.isfinite(at.value), sense * at.value, np.nan))
+    return control, value, converged, active
