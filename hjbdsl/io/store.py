@@ -48,7 +48,7 @@ def fingerprint() -> str:
                 if entry.is_dir():
                     if entry.name not in ("__pycache__", "gallery"):
                         pending.append(entry.path)
-                elif entry.name.endswith((".py", ".lark", ".jinja")):
+                elif entry.name.endswith((".py", ".lark", ".j2")):
                     status = entry.stat()
                     parts.append(f"{entry.path}:{status.st_size}:{status.st_mtime_ns}")
     for library in _LIBRARIES:
