@@ -1,0 +1,47 @@
+"""Products multiplied out only where they hold given symbols, so that denominators and long constant factors stay whole.
+
+In: an expression and symbols. Out: its summands.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Set
+
+import sympy as sp
+
+_HIGHEST_POWER = 6
+
+
+def multiplied_out(expression: sp.Expr, symbols: Set[sp.Symbol]) -> list[sp.Expr]:
+    """The summands of `expression`, every product or small power of sums that hold a symbol distributed."""
+    if expression.is_Add:
+        return [part for term in expression.args for part in multiplied_out(term, symbols)]
+    if symbols.isdisjoint(expression.free_symbols):
+        return [expression]
+    if expression.is_Pow and not isinstance(expression, sp.exp):
+        base, exponent = expression.base, expression.exp
+        if base.is_Add and exponent.is_Integer and 1 < exponent <= _HIGHEST_POWER:
+            return _distributed([[t for t in base.args]] * int(exponent), symbols)
+    if expression.is_Mul:
+        sums = [multiplied_out(factor, symbols) for factor in expression.args]
+        if any(len(parts) > 1 for parts in sums):
+            return _distributed(sums, symbols)
+    return [expression]
+
+
+def _distributed(sums: Iterable[list[sp.Expr]], symbols: Set[sp.Symbol]) -> list[sp.Expr]:
+    products: list[sp.Expr] = [sp.Integer(1)]
+    for parts in sums:
+        products = list(sp.Add.make_args(sp.Add(*(p * q for p in products for q in parts))))
+    return [
+        part for product in products for part in ([product] if not _open(product, symbols) else multiplied_out(product, symbols))
+    ]
+
+
+def _open(product: sp.Expr, symbols: Set[sp.Symbol]) -> bool:
+    return any(factor.is_Add and not symbols.isdisjoint(factor.free_symbols) for factor in sp.Mul.make_args(product))
+
+
+def split_powers(expression: sp.Expr) -> sp.Expr:
+    """(k*x)^e as k^e*x^e and log(k*x) as a sum, where the signs allow it."""
+    return sp.expand_log(sp.expand_power_base(expression))

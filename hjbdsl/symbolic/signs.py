@@ -1,0 +1,65 @@
+"""Which sign an expression has for every state, gradient and Hessian, with the numbers of the parameters put in.
+
+In: a problem and an expression. Out: -1, 0, 1, or None where the sign varies or cannot be told. Never a guess.
+"""
+
+from __future__ import annotations
+
+import sympy as sp
+
+from hjbdsl.model.problem import ControlProblem
+
+_MODES_EXAMINED = 64
+
+
+def sign_of(problem: ControlProblem, expression: sp.Expr) -> int | None:
+    """The strict sign of `expression` in every mode, 0 where it vanishes identically."""
+    has_modes = any(p.symbol in expression.free_symbols for p in problem.mode_parameters)
+    modes = problem.mode_tuples() if has_modes else problem.mode_tuples()[:1]
+    if len(modes) > _MODES_EXAMINED:
+        return None
+    signs = {_numeric_sign(problem.numeric(problem.at_mode(expression, mode))) for mode in modes}
+    return signs.pop() if len(signs) == 1 else None
+
+
+def _numeric_sign(expression: sp.Expr) -> int | None:
+    if expression.is_zero:
+        return 0
+    if expression.is_positive:
+        return 1
+    if expression.is_negative:
+        return -1
+    factored = sp.factor_terms(expression) if expression.is_Add else expression
+    if factored.is_Mul:
+        product = 1
+        for factor in factored.args:
+            sign = _numeric_sign(factor) if factor != expression else None
+            if sign is None:
+                return None
+            product *= sign
+        return product
+    if expression.is_Add and sp.expand(expression) == 0:
+        return 0
+    return None
+
+
+def is_weakly(problem: ControlProblem, expression: sp.Expr, sign: int) -> bool:
+    """Whether sign*expression >= 0 everywhere is certain."""
+    for mode in problem.mode_tuples()[:_MODES_EXAMINED]:
+        numeric = problem.numeric(problem.at_mode(expression, mode))
+        if not (numeric.is_nonnegative if sign > 0 else numeric.is_nonpositive):
+            return False
+    return len(problem.mode_tuples()) <= _MODES_EXAMINED
+
+
+def decide(problem: ControlProblem, relation: sp.Basic) -> sp.Basic:
+    """A relation as true or false where its sign is certain; otherwise the relation unchanged."""
+    if not isinstance(relation, sp.core.relational.Relational):
+        return relation
+    difference = relation.lhs - relation.rhs
+    if difference.has(sp.oo, -sp.oo, sp.zoo, sp.nan):
+        return relation
+    sign = sign_of(problem, difference)
+    if sign is None:
+        return relation
+    return sp.true if bool(relation.func(sp.Integer(sign), 0)) else sp.false

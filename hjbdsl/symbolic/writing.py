@@ -1,0 +1,126 @@
+"""How V and its derivatives are written for one problem: V' for one stationary state, V_x, V_{xy}, or nabla V for vectors.
+
+In: a problem, its derivative symbols, whether V has no t. Out: `Writer`, which prints expressions and whole equations both ways.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import sympy as sp
+
+from hjbdsl.model.equation import AVERAGE, VALUE
+from hjbdsl.model.problem import TIME, ControlProblem, Notation
+from hjbdsl.symbolic.latex import latex_symbol, to_latex
+from hjbdsl.symbolic.printing import DERIVATIVE_RANK
+from hjbdsl.symbolic.text import text_symbol, to_text
+
+
+@dataclass(frozen=True, slots=True)
+class Writer:
+    """Prints in the letters of one problem. `vector` says that the equation is written with nabla V, not by components."""
+
+    problem: ControlProblem
+    stationary: bool
+    vector: bool
+    text_names: Mapping[sp.Symbol, str]
+    latex_names: Mapping[sp.Symbol, str]
+    ranks: Mapping[sp.Symbol, int]
+
+    def write(self, expression: sp.Basic) -> Notation:
+        return Notation(self.text(expression), self.latex(expression))
+
+    def text(self, expression: sp.Basic) -> str:
+        return to_text(expression, self.text_names, self._rank)
+
+    def latex(self, expression: sp.Basic) -> str:
+        return to_latex(expression, self.latex_names, self._rank)
+
+    def _rank(self, symbol: sp.Symbol) -> int:
+        return self.ranks.get(symbol, 0)
+
+
+MOST_SCALAR_STATES = 4
+
+
+def writer_for(
+    problem: ControlProblem,
+    stationary: bool,
+    gradient: tuple[sp.Symbol, ...],
+    hessian: Mapping[tuple[int, int], sp.Symbol],
+    differences: tuple[sp.Symbol, ...],
+) -> Writer:
+    vector = any(group.shape for group in problem.states) or problem.dimension > MOST_SCALAR_STATES
+    text_names: dict[sp.Symbol, str] = {VALUE: "V", AVERAGE: "η"}
+    latex_names: dict[sp.Symbol, str] = {VALUE: "V", AVERAGE: r"\eta"}
+    primes = problem.dimension == 1 and stationary
+    states = problem.state_symbols
+    for i, symbol in enumerate(gradient):
+        text_names[symbol] = "V'" if primes else f"V_{text_symbol(states[i].name)}"
+        latex_names[symbol] = "V'" if primes else f"V_{{{latex_symbol(states[i].name)}}}"
+    for (i, j), symbol in hessian.items():
+        first, second = states[i].name, states[j].name
+        plain = len(text_symbol(first)) == 1 and len(text_symbol(second)) == 1
+        gap = "" if plain else " "
+        text_names[symbol] = "V''" if primes else f"V_{text_symbol(first)}{gap.replace(' ', ',')}{text_symbol(second)}"
+        latex_names[symbol] = "V''" if primes else f"V_{{{latex_symbol(first)}{' '}{latex_symbol(second)}}}"
+    for jump, symbol in zip(problem.jumps, differences, strict=True):
+        text_names[symbol] = f"Δ_{jump.name} V"
+        latex_names[symbol] = rf"\Delta_{{{latex_symbol(jump.name)}}} V"
+    ranks = _ranks(problem, gradient, hessian, differences)
+    return Writer(problem, stationary, vector, text_names, latex_names, ranks)
+
+
+def _ranks(
+    problem: ControlProblem,
+    gradient: tuple[sp.Symbol, ...],
+    hessian: Mapping[tuple[int, int], sp.Symbol],
+    differences: tuple[sp.Symbol, ...],
+) -> dict[sp.Symbol, int]:
+    """Parameters before the controls, these before the states, then V and its derivatives."""
+    ranks: dict[sp.Symbol, int] = {TIME: 5, VALUE: DERIVATIVE_RANK, AVERAGE: DERIVATIVE_RANK}
+    ranks.update(dict.fromkeys((*problem.control_symbols, *problem.adversary_symbols), 3))
+    ranks.update(dict.fromkeys(problem.state_symbols, 4))
+    ranks.update(dict.fromkeys(gradient, DERIVATIVE_RANK + 1))
+    ranks.update(dict.fromkeys(hessian.values(), DERIVATIVE_RANK + 2))
+    ranks.update(dict.fromkeys(differences, DERIVATIVE_RANK + 3))
+    return ranks
+
+
+def join(pieces: list[Notation]) -> Notation:
+    """A sum of pieces; a piece that starts with a minus is subtracted."""
+    if not pieces:
+        return Notation("0", "0")
+    return Notation(_join([p.text for p in pieces]), _join([p.latex for p in pieces]))
+
+
+def _join(pieces: list[str]) -> str:
+    result = pieces[0]
+    for piece in pieces[1:]:
+        result += f" - {piece[1:].lstrip()}" if piece.startswith("-") else f" + {piece}"
+    return result
+
+
+def times(left: Notation, right: Notation) -> Notation:
+    """left times right, brackets round a sum on the left."""
+    return Notation(_bracket(left.text) + " " + right.text, _bracket(left.latex) + r" " + right.latex)
+
+
+def _bracket(written: str) -> str:
+    return f"({written})" if is_sum(written) else written
+
+
+def is_sum(written: str) -> bool:
+    """Whether a + or - stands outside every bracket, beyond a sign in front."""
+    depth = 0
+    for place, letter in enumerate(written):
+        if letter in "([{":
+            depth += 1
+        elif letter in ")]}":
+            depth -= 1
+        elif depth == 0 and letter in "+-" and written[:place].strip():
+            before = written[:place].rstrip()[-1:]
+            if before not in "*/^_·(":
+                return True
+    return False
