@@ -12,10 +12,6 @@ from typing import Literal
 from hjbdsl.errors import Span
 
 
-def _span() -> Span:
-    return field(compare=False, repr=False)  # type: ignore[no-any-return]
-
-
 # ----------------------------------------------------------------------------------------------- expressions
 
 
@@ -24,7 +20,7 @@ class Number:
     """A decimal literal, kept as text so that 0.1 is one tenth: `text` matches digits[.digits][e[+-]digits]."""
 
     text: str
-    span: Span = _span()
+    span: Span = field(compare=False, repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,13 +28,13 @@ class Name:
     """An identifier in canonical (ASCII where there is one) spelling: `σ` arrives as `sigma`, `∞` as `inf`."""
 
     id: str
-    span: Span = _span()
+    span: Span = field(compare=False, repr=False)
 
 
 @dataclass(frozen=True, slots=True)
 class Negate:
     operand: Expr
-    span: Span = _span()
+    span: Span = field(compare=False, repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +44,7 @@ class Binary:
     op: Literal["+", "-", "*", "/", "^"]
     left: Expr
     right: Expr
-    span: Span = _span()
+    span: Span = field(compare=False, repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,20 +53,20 @@ class Compare:
 
     operands: tuple[Expr, ...]
     ops: tuple[Literal["<", "<=", ">", ">=", "==", "!="], ...]
-    span: Span = _span()
+    span: Span = field(compare=False, repr=False)
 
 
 @dataclass(frozen=True, slots=True)
 class Boolean:
     op: Literal["and", "or"]
     operands: tuple[Expr, ...]
-    span: Span = _span()
+    span: Span = field(compare=False, repr=False)
 
 
 @dataclass(frozen=True, slots=True)
 class Not:
     operand: Expr
-    span: Span = _span()
+    span: Span = field(compare=False, repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,8 +75,8 @@ class Call:
 
     name: str
     args: tuple[Expr, ...]
-    span: Span = _span()
-    name_span: Span = _span()
+    span: Span = field(compare=False, repr=False)
+    name_span: Span = field(compare=False, repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,13 +85,13 @@ class Index:
 
     base: Expr
     indices: tuple[Expr, ...]
-    span: Span = _span()
+    span: Span = field(compare=False, repr=False)
 
 
 @dataclass(frozen=True, slots=True)
 class Transpose:
     operand: Expr
-    span: Span = _span()
+    span: Span = field(compare=False, repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,7 +99,7 @@ class Norm:
     """`|v|`: absolute value of a scalar, Euclidean norm of a vector."""
 
     operand: Expr
-    span: Span = _span()
+    span: Span = field(compare=False, repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,7 +107,7 @@ class ListOf:
     """`[a, b]`; a list of lists is a matrix by rows."""
 
     items: tuple[Expr, ...]
-    span: Span = _span()
+    span: Span = field(compare=False, repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,7 +119,7 @@ class Comprehension:
     variable: str
     low: Expr
     high: Expr
-    span: Span = _span()
+    span: Span = field(compare=False, repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,7 +130,7 @@ class Integral:
     high: Expr
     integrand: Expr
     differential: Name
-    span: Span = _span()
+    span: Span = field(compare=False, repr=False)
 
 
 Expr = (
@@ -151,7 +147,7 @@ class RealLine:
     """`R`, `R^n`, `R^(n,m)` after `in`; `shape` holds the extents, () for R."""
 
     shape: tuple[Expr, ...]
-    span: Span = _span()
+    span: Span = field(compare=False, repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,7 +159,7 @@ class Interval:
     low_open: bool
     high_open: bool
     shape: tuple[Expr, ...]
-    span: Span = _span()
+    span: Span = field(compare=False, repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -171,7 +167,7 @@ class FiniteSet:
     """`{1, 2, 5}`."""
 
     points: tuple[Expr, ...]
-    span: Span = _span()
+    span: Span = field(compare=False, repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -180,7 +176,7 @@ class IntegerRange:
 
     low: Expr
     high: Expr
-    span: Span = _span()
+    span: Span = field(compare=False, repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -188,14 +184,14 @@ class Labels:
     """`{good, bad}` of a `mode` statement."""
 
     labels: tuple[Name, ...]
-    span: Span = _span()
+    span: Span = field(compare=False, repr=False)
 
 
 @dataclass(frozen=True, slots=True)
 class Circle:
     """`circle`: an angle modulo 2*pi."""
 
-    span: Span = _span()
+    span: Span = field(compare=False, repr=False)
 
 
 Domain = RealLine | Interval | FiniteSet | IntegerRange | Labels | Circle
@@ -208,13 +204,13 @@ Domain = RealLine | Interval | FiniteSet | IntegerRange | Labels | Circle
 class ProblemHeader:
     name: str
     title: str | None
-    span: Span = _span()
+    span: Span = field(compare=False, repr=False)
 
 
 @dataclass(frozen=True, slots=True)
 class Include:
     path: str
-    span: Span = _span()
+    span: Span = field(compare=False, repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -222,7 +218,7 @@ class ModeTable:
     """`{good: 0.08, bad: -0.02}`, the value of a parameter by mode."""
 
     entries: tuple[tuple[Name, Expr], ...]
-    span: Span = _span()
+    span: Span = field(compare=False, repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -235,14 +231,14 @@ class ParamDecl:
     value: Expr | ModeTable
     domain: Domain | None
     description: str | None
-    span: Span = _span()
+    span: Span = field(compare=False, repr=False)
     """The name."""
 
 
 @dataclass(frozen=True, slots=True)
 class Param:
     declarations: tuple[ParamDecl, ...]
-    span: Span = _span()
+    span: Span = field(compare=False, repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -252,7 +248,7 @@ class Let:
     name: str
     arguments: tuple[Name, ...] | None
     body: Expr
-    span: Span = _span()
+    span: Span = field(compare=False, repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -262,7 +258,7 @@ class VariableDecl:
     name: str
     domain: Domain | None
     description: str | None
-    span: Span = _span()
+    span: Span = field(compare=False, repr=False)
     """The name."""
 
 
@@ -272,13 +268,13 @@ class Variables:
 
     role: Literal["state", "control", "adversary", "noise", "mode"]
     declarations: tuple[VariableDecl, ...]
-    span: Span = _span()
+    span: Span = field(compare=False, repr=False)
 
 
 @dataclass(frozen=True, slots=True)
 class SubjectTo:
     constraints: tuple[Expr, ...]
-    span: Span = _span()
+    span: Span = field(compare=False, repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -289,7 +285,7 @@ class Correlation:
     second: Name
     value: Expr
     differential: Name
-    span: Span = _span()
+    span: Span = field(compare=False, repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -298,7 +294,7 @@ class LawCall:
 
     name: str
     args: tuple[Expr, ...]
-    span: Span = _span()
+    span: Span = field(compare=False, repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -306,7 +302,7 @@ class LawTable:
     """`{-0.3: 0.25, 0.1: 0.75}`: value, probability."""
 
     entries: tuple[tuple[Expr, Expr], ...]
-    span: Span = _span()
+    span: Span = field(compare=False, repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -314,7 +310,7 @@ class Mixture:
     """`mixture(0.5: normal(...), 0.5: normal(...))`: weight, component."""
 
     components: tuple[tuple[Expr, LawCall], ...]
-    span: Span = _span()
+    span: Span = field(compare=False, repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -322,7 +318,7 @@ class FileLaw:
     """`file "moons.npy"`."""
 
     path: str
-    span: Span = _span()
+    span: Span = field(compare=False, repr=False)
 
 
 Law = LawCall | LawTable | Mixture | FileLaw
@@ -336,7 +332,7 @@ class Jump:
     rate: Expr
     mark: Name | None
     law: Law | None
-    span: Span = _span()
+    span: Span = field(compare=False, repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -344,13 +340,13 @@ class Transition:
     source: Name
     target: Name
     rate: Expr
-    span: Span = _span()
+    span: Span = field(compare=False, repr=False)
 
 
 @dataclass(frozen=True, slots=True)
 class Rates:
     transitions: tuple[Transition, ...]
-    span: Span = _span()
+    span: Span = field(compare=False, repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -360,7 +356,7 @@ class DynamicsTerm:
 
     coefficient: Expr
     differential: Name
-    span: Span = _span()
+    span: Span = field(compare=False, repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -369,14 +365,14 @@ class Dynamics:
 
     state: Name
     terms: tuple[DynamicsTerm, ...]
-    span: Span = _span()
+    span: Span = field(compare=False, repr=False)
 
 
 @dataclass(frozen=True, slots=True)
 class Stopping:
     time: Name
     interval: Interval
-    span: Span = _span()
+    span: Span = field(compare=False, repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -384,13 +380,13 @@ class Exit:
     time: Name
     interval: Interval | None
     condition: Expr
-    span: Span = _span()
+    span: Span = field(compare=False, repr=False)
 
 
 @dataclass(frozen=True, slots=True)
 class Discount:
     rate: Expr
-    span: Span = _span()
+    span: Span = field(compare=False, repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -398,7 +394,7 @@ class Explore:
     control: Name
     temperature: Expr
     prior: LawCall | None
-    span: Span = _span()
+    span: Span = field(compare=False, repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -418,7 +414,7 @@ class Objective:
     parameter: Expr | None
     low: Expr | None
     high: Expr | None
-    span: Span = _span()
+    span: Span = field(compare=False, repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -428,14 +424,14 @@ class Data:
     state: Name
     time: Expr
     law: Law
-    span: Span = _span()
+    span: Span = field(compare=False, repr=False)
 
 
 @dataclass(frozen=True, slots=True)
 class Reverse:
     state: Name
     interval: Interval
-    span: Span = _span()
+    span: Span = field(compare=False, repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -446,7 +442,7 @@ class Boundary:
     location: Expr
     kind: Name
     amount: Expr | None
-    span: Span = _span()
+    span: Span = field(compare=False, repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -454,13 +450,13 @@ class RegionItem:
     state: Name
     low: Expr
     high: Expr
-    span: Span = _span()
+    span: Span = field(compare=False, repr=False)
 
 
 @dataclass(frozen=True, slots=True)
 class Region:
     items: tuple[RegionItem, ...]
-    span: Span = _span()
+    span: Span = field(compare=False, repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -471,7 +467,7 @@ class Check:
     point: tuple[tuple[Name, Expr], ...] | None
     expected: Expr
     tolerance: Expr | None
-    span: Span = _span()
+    span: Span = field(compare=False, repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -480,7 +476,7 @@ class Solve:
 
     method: Name
     options: tuple[tuple[Name, Expr], ...]
-    span: Span = _span()
+    span: Span = field(compare=False, repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -489,7 +485,7 @@ class Variant:
 
     name: Name
     assignments: tuple[tuple[Name, Expr], ...]
-    span: Span = _span()
+    span: Span = field(compare=False, repr=False)
 
 
 Statement = (

@@ -7,6 +7,7 @@ language does not raises `Fault`.
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 from lark import Tree
 
@@ -18,7 +19,8 @@ from hjbdsl.frontend.tokens import Token
 MAX_DEPTH = 200
 """Levels of an expression: brackets inside brackets, or terms of one sum."""
 
-Node = Tree | Token
+Node = Any
+"""A Lark tree or a token: Lark has no types to check."""
 
 
 def first_token(node: Node) -> Token:

@@ -39,7 +39,7 @@ def parse_file(path: str | os.PathLike[str]) -> ast.File:
     return parse_text(read_text(path), os.fspath(path))
 
 
-def parse_text(text: str, path: str) -> ast.File:
+def parse_text(text: str, path: str = "<text>") -> ast.File:
     """The syntax tree of a text. Raises HjbError with all mistakes in its writing."""
     file, diagnostics = parse_recovering(text, path)
     if diagnostics:
@@ -47,7 +47,7 @@ def parse_text(text: str, path: str) -> ast.File:
     return file
 
 
-def parse_recovering(text: str, path: str) -> tuple[ast.File, tuple[Diagnostic, ...]]:
+def parse_recovering(text: str, path: str = "<text>") -> tuple[ast.File, tuple[Diagnostic, ...]]:
     """The statements that could be read, and what is wrong with the others (at most `MAX_ERRORS`, then a note)."""
     lines = split_lines(text)
     if len(lines) > MAX_LINES:
@@ -96,7 +96,7 @@ def parse_statement(tokens: list[Token], path: str, lines: tuple[str, ...]) -> a
     session = statement_parser().parse_interactive()
     index = 0
     try:
-        for index, token in enumerate(tokens):  # noqa: B007 - the place is needed where the parser stops
+        for index, token in enumerate(tokens):
             _feed(session, token, tokens, index)
         index = len(tokens)
         tree: Tree = session.parser_state.feed_token(_END, is_end=True)
@@ -130,7 +130,7 @@ def _is_name(keyword: str, tokens: list[Token], index: int) -> bool:
 @cache
 def _soft_keywords() -> dict[str, str]:
     """Word to token type, for the keywords that are names wherever the grammar does not accept the keyword."""
-    names = [terminal.name for terminal in statement_parser().terminals if terminal.priority == 2]  # noqa: PLR2004
+    names = [terminal.name for terminal in statement_parser().terminals if terminal.priority == 2]
     words = {name.lower(): name for name in names if name not in {"EXPECTATION", *_HARD.values()}}
     return words | {"E": "EXPECTATION"}
 

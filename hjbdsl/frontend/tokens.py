@@ -173,7 +173,7 @@ class Reader:
         tokens = self.chunks[-1].tokens
         exponent = canonical_exponent(text)
         signed, digits = exponent[0] in "+-", exponent.lstrip("+-")
-        if not (digits.isdigit() and len(digits) <= 8 or digits == "n") or len(exponent) - len(digits) > 1:
+        if not ((digits.isdigit() and len(digits) <= 8) or digits == "n") or len(exponent) - len(digits) > 1:
             help = "an exponent is written `^`, as in `x^(n + 1)`"
             self._fault(number, column, len(text), "HJB004", f"`{text}` is not an exponent", help)
             return
