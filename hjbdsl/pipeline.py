@@ -46,20 +46,30 @@ class Request:
 
 @dataclass(frozen=True, slots=True)
 class Considered:
-    """One line of `--explain`: a method, whether it took the problem, and why."""
+    """One entry of `--explain`: a method, whether it took the problem, and why; `families` are its rooms that declined."""
 
     method: str
     accepted: bool
     reason: str
+    families: tuple[tuple[str, str], ...] = ()
 
 
-def _closed_form(equation: HJBEquation, _request: Request) -> Accepted | Rejected:
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """What a method says, and which of its families had declined before: (family, reason)."""
+
+    answer: Accepted | Rejected
+    declined: tuple[tuple[str, str], ...] = ()
+
+
+def _closed_form(equation: HJBEquation, _request: Request) -> Reply:
     from hjbdsl.methods import closed_form  # noqa: PLC0415 (a method is imported when it is asked)
 
-    return closed_form.solve(equation)
+    outcome = closed_form.explain(equation)
+    return Reply(outcome.answer, outcome.declined)
 
 
-Method = Callable[[HJBEquation, Request], Accepted | Rejected]
+Method = Callable[[HJBEquation, Request], Reply]
 
 METHODS: tuple[tuple[str, Method], ...] = (("closed_form", _closed_form),)
 """In the order in which `auto` asks them: exact answers before approximate ones."""
@@ -112,12 +122,13 @@ def solve(equation: HJBEquation, request: Request, cached: bool = True) -> tuple
         hint = equation.problem.hint
         options = hint.options if hint is not None and hint.method == name else {}
         asked = Request(name, request.tol, request.seed, options)
-        match _ask(name, method, equation, asked, cached):
+        reply = _ask(name, method, equation, asked, cached)
+        match reply.answer:
             case Accepted(solution):
-                considered.append(Considered(name, True, solution.family))
+                considered.append(Considered(name, True, solution.family, reply.declined))
                 return solution, tuple(considered)
             case Rejected(reason):
-                considered.append(Considered(name, False, reason))
+                considered.append(Considered(name, False, reason, reply.declined))
     raise NoMethodError({entry.method: entry.reason for entry in considered} | _absent(equation.problem))
 
 
@@ -176,19 +187,19 @@ def _absent(problem: ControlProblem) -> dict[str, str]:
     return {hint.method: "the file asks for this method, which this version does not have"}
 
 
-def _ask(name: str, method: Method, equation: HJBEquation, request: Request, cached: bool) -> Accepted | Rejected:
+def _ask(name: str, method: Method, equation: HJBEquation, request: Request, cached: bool) -> Reply:
     """The method's answer, from the shelf where it stands there: a solve is worked out once for each content."""
     key = store.digest(
         ["solution", equation.problem.source.digest, name, request.tol, request.seed, sorted(request.options.items()),
          *(store.file_digest(path) for path in data_files(equation.problem)), store.fingerprint()]
     )  # fmt: skip
     found = store.read_solution(key) if cached else None
-    if isinstance(found, Accepted | Rejected):
+    if isinstance(found, Reply):
         return found
-    answer = method(equation, request)
+    reply = method(equation, request)
     if cached:
-        store.write_solution(key, answer)
-    return answer
+        store.write_solution(key, reply)
+    return reply
 
 
 def _read(path: str, reader: Callable[[], ControlProblem]) -> ControlProblem:

@@ -10,9 +10,11 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import sys
 from collections.abc import Sequence
 from importlib import import_module
+from io import TextIOWrapper
 from typing import Any, NoReturn
 
 import typer
@@ -80,33 +82,22 @@ def hjb(version: bool = typer.Option(False, "--version", callback=_version, is_e
 def main(arguments: Sequence[str] | None = None) -> NoReturn:
     """Run the command line and leave the process with its exit status."""
     arguments = list(sys.argv[1:] if arguments is None else arguments)
+    if hasattr(signal, "SIGPIPE"):
+        signal.signal(signal.SIGPIPE, signal.SIG_DFL)  # a reader that has gone away ends us quietly, as it ends any other tool
     for stream in (sys.stdout, sys.stderr):
-        if hasattr(stream, "reconfigure"):
+        if isinstance(stream, TextIOWrapper):
             stream.reconfigure(errors="replace")
-    status = _run(arguments)
-    try:
-        sys.stdout.flush()
-    except BrokenPipeError:
-        status = _silence(status)
-    sys.exit(status)
+    sys.exit(_run(arguments))
 
 
 def _run(arguments: list[str]) -> int:
     try:
         returned = command_of(app).main(arguments, prog_name="hjb", standalone_mode=False)
         return returned if isinstance(returned, int) else 0
-    except BrokenPipeError:
-        return _silence(0)
     except (KeyboardInterrupt, typer.Abort):
         return EXIT_INTERRUPTED
     except (Exception, BudgetExceeded) as error:
         return _reported(error, "--json" in arguments)
-
-
-def _silence(status: int) -> int:
-    """The reader of our output has gone: nothing more can be said, not even at exit."""
-    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-    return status
 
 
 def _reported(error: BaseException, as_json: bool) -> int:

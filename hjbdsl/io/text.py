@@ -27,9 +27,10 @@ def explanation(considered: Sequence[Mapping[str, Any]]) -> str:
     lines = ["Methods"]
     for entry in considered:
         verdict = "taken" if entry["accepted"] else "rejected"
-        reasons = str(entry["reason"]).splitlines() or [""]
-        lines.append(f"  {entry['method']:<12} {verdict}: {reasons[0]}")
-        lines += [f"  {'':<12} {reason}" for reason in reasons[1:]]
+        reason = "" if entry["families"] and not entry["accepted"] else f": {entry['reason']}"
+        lines += _hanging(f"  {entry['method']:<14}{verdict}{reason}", 16)
+        for family, why in entry["families"]:
+            lines += _hanging(f"    {family}: {why}", 16)
     return "\n".join(lines)
 
 
@@ -148,6 +149,10 @@ def _tiny(value: float | None) -> str:
 def _labelled(label: str, text: str) -> list[str]:
     lines = textwrap.wrap(text, _WIDTH - _LABEL, break_long_words=False, break_on_hyphens=False) or [""]
     return [f"{(label if i == 0 else ''):<{_LABEL}}{'' if i == 0 else '  '}{line}" for i, line in enumerate(lines)]
+
+
+def _hanging(text: str, indent: int) -> list[str]:
+    return textwrap.wrap(text, _WIDTH, subsequent_indent=" " * indent, break_long_words=False, break_on_hyphens=False)
 
 
 def _indented(text: str) -> list[str]:

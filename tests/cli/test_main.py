@@ -1,0 +1,91 @@
+"""What holds for every command: statuses, streams, speed of `--help`, and nothing loaded that is not needed."""
+
+from __future__ import annotations
+
+import importlib
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from hjbdsl.cli import main as command_line
+from hjbdsl.errors import HjbError, NoMethodError, SolverError, UsageError
+
+COMMANDS = [name for name, _ in command_line.COMMANDS]
+
+
+def test_every_file_of_the_folder_is_a_command_or_shared():
+    shared = {"__init__", "main", "options", "answers", "points", "show"}
+    files = {path.stem for path in Path(command_line.__file__).parent.glob("*.py")}
+    assert files - shared == set(COMMANDS)
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_every_command_has_help_with_its_options_told(hjb, name):
+    run = hjb(name, "--help")
+    assert run.status == 0
+    assert "Usage: hjb" in run.out
+    assert importlib.import_module(f"hjbdsl.cli.{name}").run.__doc__.split(".")[0].split("\n")[0][:40] in run.out
+
+
+def test_help_lists_the_commands(hjb):
+    run = hjb("--help")
+    assert run.status == 0
+    assert all(name in run.out for name in COMMANDS)
+
+
+@pytest.mark.parametrize("arguments", [(), ("nonsense",), ("--nonsense",), ("check",), ("solve", "missing.hjb"), ("solve", ".")])
+def test_misuse_is_status_2(hjb, arguments):
+    assert hjb(*arguments).status == 2
+
+
+def test_the_version(hjb):
+    assert hjb("--version").out.startswith("hjb ")
+
+
+@pytest.mark.parametrize(
+    ("error", "status", "needle"),
+    [
+        (HjbError(()), 3, ""),
+        (NoMethodError({"grid": "too many states"}), 4, "too many states"),
+        (SolverError("diverged"), 5, "diverged"),
+        (UsageError("no such state"), 2, "no such state"),
+        (MemoryError(), 5, "memory"),
+        (RecursionError(), 5, "too large"),
+        (ZeroDivisionError("by zero"), 5, "internal error: ZeroDivisionError: by zero"),
+    ],
+)
+def test_every_error_has_its_status_and_a_word(error, status, needle, capsys):
+    assert command_line._reported(error, as_json=False) == status
+    assert needle in capsys.readouterr().err
+
+
+def test_errors_are_objects_where_objects_are_asked_for(capsys):
+    assert command_line._reported(NoMethodError({"grid": "no"}), as_json=True) == 4
+    assert '"reasons": {"grid": "no"}' in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("statement", "heavy"),
+    [
+        ("import hjbdsl", ("sympy", "numpy", "typer")),
+        ("import hjbdsl.cli.main", ("sympy", "numpy", "rich")),
+        ("import hjbdsl.cli.solve", ("sympy", "numpy", "rich")),
+        ("import hjbdsl.pipeline", ("scipy.integrate", "scipy.optimize", "numba", "torch", "matplotlib")),
+    ],
+)
+def test_nothing_slow_is_loaded_before_it_is_needed(statement, heavy):
+    code = f"{statement}; import sys; print([name for name in {heavy!r} if name in sys.modules])"
+    assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.strip() == "[]"
+
+
+def test_a_reader_that_goes_away_ends_it_quietly():
+    script = f"{sys.executable} -m hjbdsl gallery | true; exit ${{PIPESTATUS[0]}}"
+    done = subprocess.run(["bash", "-c", script], capture_output=True, text=True, check=False)
+    assert done.returncode in (0, 141)
+    assert done.stderr == ""
+
+
+def test_output_survives_a_terminal_without_unicode(hjb, regulator):
+    assert hjb("solve", regulator, PYTHONIOENCODING="ascii").status == 0
