@@ -1,0 +1,97 @@
+"""The value function of a line problem: spectral pieces between exits, the payoff where stopping is optimal, the exit value outside."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import sympy as sp
+from numpy.typing import NDArray
+
+from hjbdsl.methods.closed_form.family import Derivatives, ExactFunction
+from hjbdsl.methods.closed_form.one_dimensional.component import Component
+from hjbdsl.methods.closed_form.one_dimensional.elements import Spectral
+from hjbdsl.methods.closed_form.one_dimensional.policy import compiled
+from hjbdsl.model.solution import Array, PointValues
+
+
+@dataclass(frozen=True, slots=True)
+class SolvedComponent:
+    """`accuracy`: estimated absolute error of V on the region."""
+
+    component: Component
+    solution: Spectral
+    accuracy: float
+
+
+@dataclass(frozen=True, slots=True)
+class LineFunction(ExactFunction):
+    """`parts` do not overlap. `shift` is added to V (the normalisation of a relative value). Points that no part covers are exits, or too
+    far beyond the region: there V is the exit value, or unknown (NaN, infinite error)."""
+
+    parts: tuple[SolvedComponent, ...]
+    shift: float = 0.0
+
+    def derivatives(self, t: Array, x: Array, mode: Array) -> Derivatives:
+        points = np.asarray(x, dtype=np.float64)[:, 0]
+        value, slope, curvature, _, _ = self._all(points, np.asarray(mode).astype(np.int64))
+        return Derivatives(value, np.zeros(len(points)), slope[:, None], curvature[:, None, None])
+
+    def evaluate(self, t: Array, x: Array, mode: NDArray[np.int64]) -> PointValues:
+        points = np.asarray(x, dtype=np.float64)[:, 0]
+        modes = np.asarray(mode).astype(np.int64)
+        value, slope, curvature, stopped, error = self._all(points, modes)
+        line = self.parts[0].component.line
+        controls = np.full((len(points), len(line.controls)), np.nan)
+        for k, law in enumerate(self.parts[0].component.laws):
+            here = (modes == k) & np.isfinite(value)
+            controls[here] = law.optimise(points[here], value[here] - self.shift, slope[here], curvature[here])[0]
+        return PointValues(value, error, slope[:, None], controls, stop=stopped if line.payoff is not None else None)
+
+    def _all(self, points: Array, modes: NDArray[np.int64]) -> tuple[Array, Array, Array, NDArray[np.bool_], Array]:
+        count = len(points)
+        value, slope, curvature = np.full(count, np.nan), np.full(count, np.nan), np.full(count, np.nan)
+        error, stopped = np.full(count, np.inf), np.zeros(count, dtype=bool)
+        for part in self.parts:
+            component, solution = part.component, part.solution
+            inside = (points >= component.lower.location) & (points <= component.upper.location)
+            y = component.coordinate.from_state(points)
+            breaks = solution.mesh.breaks
+            rounding = 1e-12 * (breaks[-1] - breaks[0])
+            inside &= (y >= breaks[0] - rounding) & (y <= breaks[-1] + rounding)
+            for k in range(component.modes):
+                here = np.flatnonzero(inside & (modes == k))
+                if len(here):
+                    found = _on_component(component, solution, k, y[here])
+                    value[here], slope[here], curvature[here], stopped[here] = found
+                    error[here] = part.accuracy + 1e-14 * np.abs(value[here])
+        self._outside(points, modes, value, slope, curvature, error)
+        return value + self.shift, slope, curvature, stopped, error
+
+    def _outside(self, points: Array, modes: NDArray[np.int64], *arrays: Array) -> None:
+        line = self.parts[0].component.line
+        value, slope, curvature, error = arrays
+        if line.exit_value is None or line.exit_when is None:
+            return
+        indicator = sp.Piecewise((sp.S.One, line.exit_when), (sp.S.Zero, True))
+        gone = np.isnan(value) & (compiled((line.state,), (indicator,))(points)[0] > 0.5)
+        for k, paid in enumerate(line.exit_value):
+            here = gone & (modes == k)
+            rows = tuple(sp.diff(paid, line.state, order) for order in range(3))
+            value[here], slope[here], curvature[here] = compiled((line.state,), rows)(points[here])
+            error[here] = 1e-14 * (1 + np.abs(value[here]))
+
+
+def _on_component(component: Component, solution: Spectral, mode: int, y: Array) -> tuple[Array, Array, Array, NDArray[np.bool_]]:
+    element = solution.locate(y)
+    stopped = solution.mesh.stopped[mode][element]
+    # a break between stopping and continuing belongs to stopping
+    left_edge = (y == solution.mesh.breaks[element]) & (element > 0)
+    stopped = stopped | (left_edge & solution.mesh.stopped[mode][np.maximum(element - 1, 0)])
+    stopped = stopped | (left_edge & solution.mesh.pinned[mode][element])
+    value, slope_y, curvature_y = solution.at(y, mode, element)
+    slope, curvature = component.coordinate.state_derivatives(y, slope_y, curvature_y)
+    if stopped.any():
+        payoff = component.payoff_derivatives(y[stopped])
+        value[stopped], slope[stopped], curvature[stopped] = (row[mode] for row in payoff)
+    return value, slope, curvature, stopped

@@ -1,0 +1,100 @@
+"""The optimiser of the Hamiltonian at a point: the equation's candidates, compared by the Hamiltonian they give.
+
+In: a line problem. Out: by mode, functions from (x, V, V_x, V_xx) to controls, and from (x, controls) to coefficients.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import lru_cache
+
+import numpy as np
+import sympy as sp
+from numpy.typing import NDArray
+
+from hjbdsl.methods.closed_form.one_dimensional.line import LineProblem
+from hjbdsl.model.equation import VALUE
+from hjbdsl.model.solution import Array
+from hjbdsl.numeric.compile import compile_expressions
+
+
+@dataclass(frozen=True, slots=True)
+class Law:
+    """One mode's expressions with numbers in: plain data, compiled on demand.
+
+    arguments    (x, V, V_x, V_xx);  controls: the control symbols
+    candidates   for each: the controls' expressions, then the condition (all in `arguments`)
+    coefficients b, A, f, r in (x, controls);  sign: +1 where the controller maximises, -1 where he minimises, 0 in a game
+    """
+
+    arguments: tuple[sp.Symbol, ...]
+    controls: tuple[sp.Symbol, ...]
+    candidates: tuple[tuple[tuple[sp.Expr, ...], sp.Basic], ...]
+    coefficients: tuple[sp.Expr, sp.Expr, sp.Expr, sp.Expr]
+    sign: int
+
+    def coefficients_at(self, x: Array, controls: Array) -> tuple[Array, Array, Array, Array]:
+        """b, A, f, r at k points; `controls` (k, m)."""
+        return compiled((self.arguments[0], *self.controls), self.coefficients)(x, *controls.T)  # type: ignore[return-value]
+
+    def optimise(self, x: Array, value: Array, slope: Array, curvature: Array) -> tuple[Array, NDArray[np.int64]]:
+        """Controls (k, m) and the index of the candidate taken; NaN and -1 where none is valid."""
+        count = len(x)
+        best = np.full((count, len(self.controls)), np.nan)
+        taken = np.full(count, -1, dtype=np.int64)
+        if not self.controls:
+            return best, np.zeros(count, dtype=np.int64)
+        score = np.full(count, -np.inf)
+        for index, (formulas, condition) in enumerate(self.candidates):
+            # the condition is compiled as an indicator, so that one function serves both
+            indicator = sp.Piecewise((sp.S.One, condition), (sp.S.Zero, True)) if condition != sp.true else sp.S.One
+            *law, valid = compiled(self.arguments, (*formulas, indicator))(x, value, slope, curvature)
+            controls = np.stack(law, axis=1)
+            hamiltonian = self._hamiltonian(x, controls, value, slope, curvature)
+            usable = (valid > 0.5) & np.isfinite(controls).all(axis=1) & np.isfinite(hamiltonian)
+            # in a game the first valid candidate is the saddle point; otherwise the better one wins
+            merit = self.sign * hamiltonian if self.sign else np.full(count, -float(index))
+            better = usable & ((taken < 0) | (merit > score))
+            best[better], taken[better], score[better] = controls[better], index, merit[better]
+        return best, taken
+
+    def _hamiltonian(self, x: Array, controls: Array, value: Array, slope: Array, curvature: Array) -> Array:
+        drift, variance, running, discount = self.coefficients_at(x, controls)
+        with np.errstate(all="ignore"):
+            return running + drift * slope + variance * curvature / 2 - discount * value
+
+
+def laws(line: LineProblem) -> tuple[Law, ...] | str:
+    """One law a mode, or the reason why the optimum is not explicit."""
+    equation = line.equation
+    problem = equation.problem
+    controls = line.controls
+    if controls and equation.optimum.status != "symbolic":
+        return f"the maximiser is not explicit ({equation.optimum.reason or equation.optimum.status})"
+    slope = equation.gradient[0]
+    curvature = equation.hessian.get((0, 0), sp.Dummy("unused", real=True))
+    arguments = (line.state, VALUE, slope, curvature)
+    sign = 0 if problem.adversary_symbols else (1 if line.maximise else -1)
+    result = []
+    for k, mode in enumerate(line.modes):
+        candidates = tuple(
+            (
+                tuple(problem.numeric(problem.at_mode(c.controls[a], mode)) for a in controls),
+                problem.numeric(problem.at_mode(c.where, mode)),
+            )
+            for c in equation.optimum.candidates
+            if controls
+        )
+        free = set().union(*(e.free_symbols for formulas, where in candidates for e in (*formulas, where)))
+        if not free <= set(arguments):
+            return f"the maximiser depends on {', '.join(sorted(map(str, free - set(arguments))))}"
+        coefficients = (line.drift[k], line.variance[k], line.running[k], line.discount[k])
+        result.append(Law(arguments, controls, candidates, coefficients, sign))
+    return tuple(result)
+
+
+@lru_cache(maxsize=512)
+def compiled(arguments: tuple[sp.Symbol, ...], expressions: tuple[sp.Basic, ...]) -> Callable[..., tuple[Array, ...]]:
+    """`compile_expressions`, remembered: the same coefficients are evaluated on every mesh."""
+    return compile_expressions(arguments, expressions)

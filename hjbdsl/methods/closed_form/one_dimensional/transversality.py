@@ -1,0 +1,65 @@
+"""Why the solution found is the value: uniqueness on a bounded interval, decay of e^{-rt} V(X_t) where an end is never reached.
+
+At an optimum L V - r V = -f (or average - f), so |V| itself is a Lyapunov function of the optimal process wherever f has the sign of V:
+(d/dt) E e^{-rt}|V| <= -(f/V) E e^{-rt}|V|. A destabilising root of the equation (a negative cost, say) fails this test.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from hjbdsl.methods.closed_form.one_dimensional.component import Component, Edge
+from hjbdsl.methods.closed_form.one_dimensional.elements import Spectral
+from hjbdsl.methods.closed_form.one_dimensional.policy_iteration import NoConvergence
+from hjbdsl.model.solution import Array
+
+
+def transversality(component: Component, solution: Spectral) -> tuple[str, ...]:
+    """What was established, for the reader. Raises `NoConvergence` where an end gives no argument."""
+    edges = ((component.lower, False), (component.upper, True))
+    open_ends = [(edge, upper) for edge, upper in edges if edge.kind == "growth"]
+    if not open_ends:
+        ends = f"{component.lower.why} at {component.lower.location:.6g}, {component.upper.why} at {component.upper.location:.6g}"
+        return (f"bounded interval ({ends}), the noise never vanishes: the classical solution is unique (maximum principle)",)
+    notes = {_end_argument(component, solution, edge, upper=upper) for edge, upper in open_ends}
+    return tuple(sorted(notes - {""}))
+
+
+def _end_argument(component: Component, solution: Spectral, edge: Edge, *, upper: bool) -> str:
+    low, high = component.window()
+    breaks = solution.mesh.breaks
+    outer = np.linspace(high, breaks[-1], 60) if upper else np.linspace(low, breaks[0], 60)
+    # the last quarter feels the artificial end condition
+    outer = outer[5:45]
+    state = component.line.state.name
+    side = f"{state} -> {'inf' if upper else '-inf'}" if not np.isfinite(edge.location) else f"{state} -> {edge.location:g}"
+    stopped = 0
+    for mode in range(component.modes):
+        kept = ~solution.mesh.stopped[mode][solution.locate(outer)]
+        if not kept.any():
+            stopped += 1
+            continue
+        _require_decay(component, solution, mode, outer[kept], side)
+    if stopped == component.modes:
+        return f"stopped at once as {side}"
+    return f"transversality as {side}: V bounded, or the running term has the sign of V there, so that e^(-r t) V(X_t) decays"
+
+
+def _require_decay(component: Component, solution: Spectral, mode: int, y: Array, side: str) -> None:
+    value, slope_y, curvature_y = solution.at(y, mode)
+    slope, curvature = component.coordinate.state_derivatives(y, slope_y, curvature_y)
+    x = component.coordinate.to_state(y)
+    law = component.laws[mode]
+    controls, _ = law.optimise(x, value, slope, curvature)
+    _, _, running, discount = law.coefficients_at(x, controls)
+    inner = np.abs(solution.at(np.linspace(*component.window(), 41), mode)[0]).max()
+    if component.average:
+        lyapunov = (running - solution.average) * np.sign(value)
+        ok = bool(np.all(lyapunov[len(y) // 2 :] > 0)) and bool(np.all(np.abs(np.diff(value)) >= 0))
+        if not ok:
+            raise NoConvergence(f"no proof that the optimally controlled process is stable as {side}")
+        return
+    bounded = float(np.abs(value).max()) <= 10 * (inner + 1e-9) and bool(np.all(discount > 0))
+    same_sign = bool(np.all(running * np.sign(value) > 0))
+    if not (bounded or same_sign):
+        raise NoConvergence(f"no proof of transversality as {side}: V grows there and the running term has the other sign")
