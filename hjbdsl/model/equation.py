@@ -88,6 +88,22 @@ class BoundaryCondition:
 
 
 @dataclass(frozen=True, slots=True)
+class GibbsPolicy:
+    """The optimal random policy under `explore`: density proportional to exp(+-H/temperature) (times the prior).
+
+    kind           normal (`mean`, `covariance`), finite (`probabilities` of points), density (no elementary normaliser)
+    mean           explored control component -> its mean; empty for a density
+    covariance     {(a, b): Cov(a, b)} of the normal policy, a before b in order of declaration; zeros left out
+    probabilities  ((point, probability), ...) of the finite policy
+    """
+
+    kind: Literal["normal", "finite", "density"]
+    mean: Mapping[sp.Symbol, sp.Expr]
+    covariance: Mapping[tuple[sp.Symbol, sp.Symbol], sp.Expr]
+    probabilities: tuple[tuple[Mapping[sp.Symbol, sp.Expr], sp.Expr], ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Step:
     """One step of the derivation: a heading, a sentence, and the formulas it ends with."""
 
@@ -106,9 +122,12 @@ class HJBEquation:
     gradient      one symbol a state component (of lattice states too: unused);  hessian  {(i, j), i <= j: symbol} for all pairs
                   that occur in `covariance`
     hamiltonian   f + b.p + 1/2 tr(A M) (and theta/2 p'A p under risk), before optimisation: function of t, x, a, p, M
-    reduced       the Hamiltonian with the sole or interior candidate put in; None where the optimum is implicit
+    reduced       the Hamiltonian with the sole or interior candidate put in (under `explore` the soft one, with its log-normaliser);
+                  None where the optimum is implicit
     entropy       temperature under `explore`; then the optimum is a soft one (Gibbs policy)
     q_function, advantage   notation of Q = (f + L^a V)/r and of q = f + V_t + L^a V - r V
+    policy        the Gibbs policy under `explore`
+    jump_differences  one symbol a jump for E[V(x + displacement)] - V(x); a control that sets a jump's rate is given through it
     """
 
     problem: ControlProblem
@@ -129,6 +148,8 @@ class HJBEquation:
     q_function: Notation | None
     advantage: Notation | None
     steps: tuple[Step, ...]
+    policy: GibbsPolicy | None = None
+    jump_differences: tuple[sp.Symbol, ...] = ()
 
     @property
     def maximise(self) -> bool:

@@ -1,6 +1,6 @@
-"""What holds at the ends of every state, and why: written, absorbed at exit, periodic, never reached, constrained, or at infinity.
+"""What holds at the ends of every state, and why: written, absorbing, periodic, never reached, constrained, or at infinity.
 
-In: a problem and its covariance. Out: a `BoundaryCondition` for each end of each continuous state component. A written statement wins.
+In: a problem and its covariance. Out: a `BoundaryCondition` for each end of each continuous state. A written statement wins.
 """
 
 from __future__ import annotations

@@ -27,6 +27,11 @@ def jump_difference_symbols(problem: ControlProblem) -> tuple[sp.Symbol, ...]:
     return tuple(sp.Symbol(f"DV[{jump.name}]", real=True) for jump in problem.jumps)
 
 
+def is_derivative(symbol: sp.Basic) -> bool:
+    """Whether a symbol (or a dummy that stands for it) is one of the above."""
+    return str(symbol.name).startswith(("dV[", "d2V[", "DV["))
+
+
 def control_set(problem: ControlProblem) -> frozenset[sp.Symbol]:
     """Every component of the controls and of the adversary."""
     return frozenset((*problem.control_symbols, *problem.adversary_symbols))

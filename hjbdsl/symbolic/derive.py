@@ -1,6 +1,6 @@
 """Stage 3: the HJB equation of a problem, composed along independent axes.
 
-In: `ControlProblem`. Out: `HJBEquation`. horizon x generator terms x optimum x obstacle x boundary; no branch for a kind of problem.
+In: `ControlProblem`. Out: `HJBEquation`. Horizon x generator terms x optimum x obstacle x boundary: no branch for a kind.
 Raises `HjbError`: HJB114 no maximum, HJB115 no saddle point, HJB116 risk with a varying discount, HJB117 noisy running extremum.
 """
 
@@ -23,7 +23,7 @@ from hjbdsl.symbolic.hamiltonian import hamiltonian
 from hjbdsl.symbolic.horizon import is_stationary
 from hjbdsl.symbolic.kind import kind_of
 from hjbdsl.symbolic.obstacle import obstacle_of
-from hjbdsl.symbolic.optimum import optimise
+from hjbdsl.symbolic.optimum import optimise, optimise_softly
 from hjbdsl.symbolic.reduction import reduced_hamiltonian
 from hjbdsl.symbolic.terms.drift_diffusion import covariance
 from hjbdsl.symbolic.writing import writer_for
@@ -38,12 +38,15 @@ def derive(problem: ControlProblem) -> HJBEquation:
     full = hamiltonian(problem, entries, gradient, hessian, differences)
     obstacle = obstacle_of(problem)
     stationary = is_stationary(problem)
-    optimum = optimise(problem, full)
+    soft = optimise_softly(problem, full)
+    optimum = soft.optimum if soft else optimise(problem, full)
     writer = writer_for(problem, stationary, gradient, hessian, differences)
     inner = hamiltonian_notation(problem, writer, entries)
     payoff = writer.write(obstacle.payoff) if obstacle else None
     reduced = None
-    if optimum.status == "none":
+    if soft is not None:
+        reduced = soft.reduced
+    elif optimum.status == "none":
         reduced = full.expression
     elif optimum.candidates:
         reduced = reduced_hamiltonian(full.expression, optimum.candidates[0])
@@ -73,4 +76,6 @@ def derive(problem: ControlProblem) -> HJBEquation:
         q_function=q_function_notation(problem, writer, inner),
         advantage=advantage_notation(problem, writer, inner),
         steps=(),
+        policy=soft.policy if soft else None,
+        jump_differences=differences,
     )

@@ -58,7 +58,7 @@ def hamiltonian_notation(
     pieces = running_piece(problem, writer) if with_running else []
     pieces += generator_pieces(problem, writer, covariance)
     pieces += jump_pieces(problem, writer)
-    pieces += mode_pieces(problem, writer)
+    pieces += mode_pieces(problem)
     return join(pieces)
 
 
@@ -69,7 +69,7 @@ def time_derivative(writer: Writer) -> list[Notation]:
 def equation_notation(
     problem: ControlProblem, writer: Writer, inner: Notation, word: Notation | None, obstacle: Notation | None
 ) -> Notation:
-    """The whole PDE around the Hamiltonian `inner`; `word` is max, min or both; `obstacle` the payoff of a variational inequality."""
+    """The whole PDE around the Hamiltonian `inner`; `word` is max, min or both; `obstacle` the payoff if there is one."""
     discount = discount_piece(problem, writer)
     average = problem.objective.form == "average"
     best = optimised(word, inner)

@@ -21,7 +21,7 @@ def multiplied_out(expression: sp.Expr, symbols: Set[sp.Symbol]) -> list[sp.Expr
     if expression.is_Pow and not isinstance(expression, sp.exp):
         base, exponent = expression.base, expression.exp
         if base.is_Add and exponent.is_Integer and 1 < exponent <= _HIGHEST_POWER:
-            return _distributed([[t for t in base.args]] * int(exponent), symbols)
+            return _distributed([list(base.args)] * int(exponent), symbols)
     if expression.is_Mul:
         sums = [multiplied_out(factor, symbols) for factor in expression.args]
         if any(len(parts) > 1 for parts in sums):

@@ -40,7 +40,7 @@ KINDS: tuple[tuple[str, Callable[[ControlProblem], bool]], ...] = (
     ("average", lambda p: p.objective.form == "average"),
     ("feynman_kac", lambda p: p.objective.sense == "evaluate"),
     ("finite_horizon", lambda p: p.objective.end != sp.oo),
-    ("infinite_horizon", lambda p: True),
+    ("infinite_horizon", lambda _: True),
 )
 
 

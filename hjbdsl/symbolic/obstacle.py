@@ -1,4 +1,7 @@
-"""The obstacle axis: stopping (V against the payoff) and running extrema (V against the quantity). In: a problem. Out: `Obstacle`."""
+"""The obstacle axis: stopping (V against the payoff) and running extrema (V against the quantity).
+
+In: a problem. Out: `Obstacle` or None.
+"""
 
 from __future__ import annotations
 

@@ -21,6 +21,7 @@ from hjbdsl.symbolic.optimum_blocks import Block, BlockOptimum, Branch, cut, exp
 from hjbdsl.symbolic.optimum_constraints import Inequality, ball, inequalities
 from hjbdsl.symbolic.optimum_finite import maximise_on_finite_set
 from hjbdsl.symbolic.optimum_game import optimise_game
+from hjbdsl.symbolic.optimum_gibbs import SoftOptimum, soften
 from hjbdsl.symbolic.optimum_line import maximise_on_line
 from hjbdsl.symbolic.optimum_quadratic import maximise_quadratic
 from hjbdsl.symbolic.optimum_system import maximise_smooth
@@ -38,6 +39,14 @@ def optimise(problem: ControlProblem, hamiltonian: Hamiltonian) -> Optimum:
     maximised = problem.objective.sense == "maximize"
     optima = block_optima(problem, hamiltonian, problem.control_symbols, maximised)
     return assemble(problem, optima)
+
+
+def optimise_softly(problem: ControlProblem, hamiltonian: Hamiltonian) -> SoftOptimum | None:
+    """The soft optimum under `explore`; None without it."""
+    if problem.exploration is None:
+        return None
+    maximised = problem.objective.sense == "maximize"
+    return soften(problem, hamiltonian, problem.exploration, lambda block: _within_budget(problem, block, maximised), assemble)
 
 
 def block_optima(

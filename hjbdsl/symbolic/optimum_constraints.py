@@ -1,4 +1,7 @@
-"""Joint constraints on controls read as linear inequalities or as a ball. In: a block. Out: `Inequality`s, or the ball's radius."""
+"""Joint constraints on controls read as linear inequalities or as a ball.
+
+In: a block. Out: `Inequality`s, or the ball's radius.
+"""
 
 from __future__ import annotations
 

@@ -10,7 +10,7 @@ import sympy as sp
 from hjbdsl.model.problem import ControlProblem
 from hjbdsl.symbolic.optimum_blocks import Block, BlockOptimum, Branch
 from hjbdsl.symbolic.optimum_constraints import relations
-from hjbdsl.symbolic.signs import decide, sign_of
+from hjbdsl.symbolic.signs import decide, without_certain_factors
 
 MOST_POINTS = 32
 
@@ -67,23 +67,12 @@ def _best(problem: ControlProblem, block: Block, cases: list[Branch]) -> list[Br
     for k, case in enumerate(cases):
         conditions: list[sp.Basic] = [case.where]
         for j, other in enumerate(cases):
-            if j == k or {a: v for a, v in other.controls.items()} == case.controls:
+            if j == k or other.controls == case.controls:
                 continue
             gap = sp.factor_terms(sp.expand(values[k] - values[j]))
-            better = (sp.Ge if k < j else sp.Gt)(_without_certain(problem, gap), 0)
+            better = (sp.Ge if k < j else sp.Gt)(without_certain_factors(problem, gap), 0)
             conditions.append(sp.Or(sp.Not(other.where), decide(problem, better)))
         where = sp.And(*conditions)
         if where != sp.false:
             result.append(Branch(case.kind, case.name, case.controls, where))
     return result
-
-
-def _without_certain(problem: ControlProblem, expression: sp.Expr) -> sp.Expr:
-    sign, kept = 1, []
-    for factor in sp.Mul.make_args(expression):
-        known = sign_of(problem, factor)
-        if known in (1, -1):
-            sign *= known
-        else:
-            kept.append(factor)
-    return sign * sp.Mul(*kept)

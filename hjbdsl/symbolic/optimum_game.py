@@ -53,7 +53,7 @@ def optimise_game(problem: ControlProblem, hamiltonian: Hamiltonian, optimise: O
 def _quadratic_saddle(
     problem: ControlProblem, hamiltonian: Hamiltonian, terms: Sequence[sp.Expr], maximised: bool
 ) -> list[BlockOptimum] | None:
-    """The joint stationary point of every block, where both curvatures have their sign and no bound is written on a mixed block."""
+    """The joint stationary point of every block, where both curvatures have their sign and nothing is bounded."""
     if hamiltonian.nonlocal_controls:
         return None
     symbols = (*problem.control_symbols, *problem.adversary_symbols)

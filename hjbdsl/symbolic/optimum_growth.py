@@ -16,7 +16,7 @@ _GRADIENTS = (sp.Rational(-13, 7), sp.Rational(-1, 3), sp.Rational(2, 5), sp.Rat
 
 
 def _samples(problem: ControlProblem, expression: sp.Expr, control: sp.Symbol) -> list[sp.Expr]:
-    """`expression` as a function of the control alone: numbers of the parameters in, states in the region, derivatives of both signs."""
+    """`expression` in the control alone: parameters as numbers, states in the region, derivatives of both signs."""
     mode = problem.mode_tuples()[0]
     numeric = problem.numeric(problem.at_mode(expression, mode))
     region = dict(zip(problem.state_symbols, problem.region, strict=False))
@@ -59,7 +59,7 @@ def _grows(sample: sp.Expr, control: sp.Symbol, sign: int) -> bool:
     return third > 10 * abs(second) and second > 10 * abs(first) and third > 1e5
 
 
-def starts_infinitely_steep(problem: ControlProblem, slope: sp.Expr, control: sp.Symbol, location: sp.Expr) -> bool:
+def starts_infinitely_steep(slope: sp.Expr, control: sp.Symbol, location: sp.Expr) -> bool:
     """Whether dH/da is singular at a face: then the face is never the maximiser of a unimodal H."""
     value = slope.xreplace({control: location})
     return bool(value.has(sp.zoo, sp.oo, -sp.oo, sp.nan))

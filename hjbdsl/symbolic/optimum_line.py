@@ -15,7 +15,7 @@ from hjbdsl.symbolic.optimum_blocks import Block, BlockOptimum, Branch, Quadrati
 from hjbdsl.symbolic.optimum_errors import no_maximum
 from hjbdsl.symbolic.optimum_growth import grows_without_bound, starts_infinitely_steep
 from hjbdsl.symbolic.optimum_stationary import Root, stationary_points
-from hjbdsl.symbolic.signs import decide, is_weakly, sign_of
+from hjbdsl.symbolic.signs import decide, is_weakly, sign_of, without_certain_factors
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +62,7 @@ def _quadratic(line: _Line, coefficients: Quadratic, stationarity: dict[sp.Symbo
     if sign == 1:
         return BlockOptimum(_convex(line), stationarity)
     interior = -slope / curvature
-    concave = sp.true if sign == -1 else sp.Lt(curvature, 0)
+    concave = sp.true if sign == -1 else sp.Lt(without_certain_factors(line.problem, curvature), 0)
     inside, branches = _conditions(line, interior)
     result = [Branch("interior", "interior", {line.control: interior}, sp.And(concave, *inside))]
     if not (line.bounded_below and line.bounded_above):
@@ -77,31 +77,19 @@ def _quadratic(line: _Line, coefficients: Quadratic, stationarity: dict[sp.Symbo
             line.face("upper", sp.And(outside, decide(line.problem, sp.Ge(upper_better, 0)))),
         ]
     kept = tuple(b for b in result if b.where != sp.false)
-    needed = () if sign == -1 else (_as_condition(line, curvature),)
+    inside_counts = sign is None and any(b.kind == "interior" for b in kept)
+    needed = (_as_condition(line, curvature),) if inside_counts else ()
     return BlockOptimum(kept, stationarity, needed)
 
 
 def _as_condition(line: _Line, curvature: sp.Expr) -> sp.Basic:
     """The second-order condition of the problem as the reader knows it: d2H < 0 under maximize, > 0 under minimize."""
-    reduced = _divide_certain(line.problem, curvature)
+    reduced = without_certain_factors(line.problem, curvature)
     return sp.Lt(reduced, 0) if line.maximised else sp.Gt(_negated(reduced), 0)
 
 
 def _negated(expression: sp.Expr) -> sp.Expr:
     return sp.factor_terms(-expression)
-
-
-def _divide_certain(problem: ControlProblem, expression: sp.Expr) -> sp.Expr:
-    """`expression` without the factors whose sign is certain (their sign kept)."""
-    kept: list[sp.Expr] = []
-    sign = 1
-    for factor in sp.Mul.make_args(sp.factor_terms(expression)):
-        known = sign_of(problem, factor)
-        if known in (1, -1):
-            sign *= known
-        elif not (factor.is_Pow and factor.exp.is_even and factor.base.is_real) or not factor.free_symbols <= set(problem.state_symbols):
-            kept.append(factor)
-    return sign * sp.Mul(*kept)
 
 
 def _conditions(line: _Line, interior: sp.Expr) -> tuple[list[sp.Basic], list[tuple[str, sp.Basic]]]:
@@ -122,7 +110,7 @@ def _conditions(line: _Line, interior: sp.Expr) -> tuple[list[sp.Basic], list[tu
 def _difference(line: _Line) -> sp.Expr:
     """H(upper) - H(lower), factors of certain sign taken out."""
     gap = sp.factor_terms(sp.expand(line.at(line.bounds.upper) - line.at(line.bounds.lower)))
-    return _divide_certain(line.problem, sp.factor(gap) if sp.count_ops(gap) < 60 else gap)
+    return without_certain_factors(line.problem, sp.factor(gap) if sp.count_ops(gap) < 60 else gap)
 
 
 def _linear(line: _Line, slope: sp.Expr) -> tuple[Branch, ...]:
@@ -132,7 +120,7 @@ def _linear(line: _Line, slope: sp.Expr) -> tuple[Branch, ...]:
         anchor = line.bounds.lower if line.bounded_below else line.bounds.upper if line.bounded_above else sp.Integer(0)
         return (Branch("point", "any value (the Hamiltonian does not depend on it)", {line.control: anchor}, sp.true),)
     if line.bounded_below and line.bounded_above:
-        reduced = _divide_certain(line.problem, slope)
+        reduced = without_certain_factors(line.problem, slope)
         upper = line.face("upper", decide(line.problem, sp.Gt(reduced, 0)))
         lower = line.face("lower", decide(line.problem, sp.Le(reduced, 0)))
         return tuple(b for b in (upper, lower) if b.where != sp.false)
@@ -169,13 +157,13 @@ def _general(line: _Line, stationarity: dict[sp.Symbol, sp.Expr]) -> BlockOptimu
         return BlockOptimum((), stationarity, (), f"dH/d{line.control} = 0 is transcendental in {line.control}")
     curvature = sp.diff(slope, dummy)
     if len(roots) == 0:
-        return _monotone(line, slope, dummy, stationarity)
+        return _monotone(line, stationarity)
     if len(roots) == 1:
         return _single_root(line, roots[0], slope, curvature, dummy, stationarity)
     return _several_roots(line, roots, curvature, dummy, stationarity)
 
 
-def _monotone(line: _Line, slope: sp.Expr, dummy: sp.Symbol, stationarity: dict[sp.Symbol, sp.Expr]) -> BlockOptimum:
+def _monotone(line: _Line, stationarity: dict[sp.Symbol, sp.Expr]) -> BlockOptimum:
     if not (line.bounded_below and line.bounded_above):
         return BlockOptimum((), stationarity, (), f"dH/d{line.control} has no zero")
     gap = _difference(line)
@@ -203,7 +191,7 @@ def _single_root(
         ("lower", line.bounded_below, not line.bounds.lower_open, line.bounds.lower),
         ("upper", line.bounded_above, not line.bounds.upper_open, line.bounds.upper),
     ):
-        if not bounded or starts_infinitely_steep(line.problem, slope, dummy, location):
+        if not bounded or starts_infinitely_steep(slope, dummy, location):
             continue
         inward = slope.xreplace({dummy: location}) * (1 if side == "lower" else -1)
         conditions.append(decide(line.problem, sp.Gt(inward, 0)))
@@ -217,7 +205,7 @@ def _single_root(
 def _positive_part(problem: ControlProblem, condition: sp.Basic) -> sp.Basic:
     """`ratio > 0` with the factors of certain sign taken out."""
     if isinstance(condition, sp.StrictGreaterThan) and condition.rhs == 0:
-        return sp.Gt(_divide_certain(problem, condition.lhs), 0)
+        return sp.Gt(without_certain_factors(problem, condition.lhs), 0)
     return condition
 
 

@@ -16,7 +16,7 @@ from hjbdsl.model.problem import ControlProblem
 from hjbdsl.symbolic.optimum_blocks import Block, BlockOptimum, Branch, Quadratic, collect
 from hjbdsl.symbolic.optimum_constraints import Inequality
 from hjbdsl.symbolic.optimum_errors import no_maximum
-from hjbdsl.symbolic.signs import decide, sign_of
+from hjbdsl.symbolic.signs import decide, sign_of, without_certain_factors
 
 MOST_FACES = 40
 _SOLVE_SECONDS = 3.0
@@ -68,7 +68,7 @@ def negative_definite(problem: ControlProblem, matrix: sp.Matrix, maximised: boo
             return False, ()
         if sign is not None:
             return sign * definite == -1, ()
-        signed = common * (1 if maximised else -1)
+        signed = without_certain_factors(problem, common) * (1 if maximised else -1)
         return None, (sp.Lt(signed, 0) if (definite == 1) == maximised else sp.Gt(signed, 0),)
     if size > 6:
         return None, ()
@@ -79,7 +79,7 @@ def negative_definite(problem: ControlProblem, matrix: sp.Matrix, maximised: boo
         if sign in (-1, 0):
             return False, ()
         if sign is None:
-            conditions.append(sp.Gt(minor, 0))
+            conditions.append(sp.Gt(without_certain_factors(problem, minor), 0))
     return (True if not conditions else None), tuple(conditions)
 
 
@@ -158,7 +158,7 @@ def _face(program: _Program, active: tuple[int, ...], needed: tuple[sp.Basic, ..
     point, multipliers = solved
     conditions: list[sp.Basic] = []
     for multiplier in multipliers:
-        conditions.append(decide(program.problem, sp.Ge(multiplier, 0)))
+        conditions.append(decide(program.problem, sp.Ge(without_certain_factors(program.problem, multiplier), 0)))
     for k, row in enumerate(program.rows):
         if k in active:
             if row.opened:
@@ -168,14 +168,10 @@ def _face(program: _Program, active: tuple[int, ...], needed: tuple[sp.Basic, ..
         conditions.append(decide(program.problem, sp.Gt(slack, 0) if row.opened or not active else sp.Ge(slack, 0)))
     if sp.false in conditions:
         return None
-    where = sp.And(*_in_reader_sense(program, needed), *conditions)
+    where = sp.And(*needed, *conditions)
     name = " and ".join(program.rows[k].name for k in active) or "interior"
     kind = "interior" if not active else "face" if len(active) < len(point) else "vertex"
     return Branch(kind, name, dict(zip(program.block.controls, point, strict=True)), where)
-
-
-def _in_reader_sense(program: _Program, needed: tuple[sp.Basic, ...]) -> tuple[sp.Basic, ...]:
-    return needed
 
 
 def _stationary_on(program: _Program, active: tuple[int, ...]) -> tuple[list[sp.Expr], list[sp.Expr]] | None:
@@ -225,7 +221,7 @@ def solve_stationary(matrix: sp.Matrix, linear: tuple[sp.Expr, ...]) -> list[sp.
 
 
 def _indefinite(program: _Program, stationarity: dict[sp.Symbol, sp.Expr], maximised: bool) -> BlockOptimum:
-    """Q is not negative definite for any V: unbounded directions make the supremum infinite; otherwise only the vertices compete."""
+    """Q is not negative definite for any V: in an unbounded direction the supremum is infinite."""
     size = len(program.linear)
     if not _bounded(program.rows, size):
         for i, control in enumerate(program.block.controls):

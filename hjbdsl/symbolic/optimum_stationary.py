@@ -33,9 +33,9 @@ def stationary_points(derivative: sp.Expr, control: sp.Symbol) -> tuple[Root, ..
         return None if roots is None else tuple(Root(simplify_root((r.value - offset) / scale), r.exists) for r in roots)
     sums = _power_exponential_sums(derivative, control)
     if sums is not None:
-        roots = _solve_sums(sums, control)
-        if roots is not None:
-            return tuple(Root(simplify_root(r.value), r.exists) for r in roots)
+        solved = _solve_sums(sums, control)
+        if solved is not None:
+            return tuple(Root(simplify_root(r.value), r.exists) for r in solved)
     return _solve_by_sympy(derivative, control)
 
 

@@ -1,4 +1,4 @@
-"""The maximiser of a smooth block that is neither quadratic nor a line: sympy's solver on the first-order conditions, in a budget.
+"""The maximiser of a smooth block, neither quadratic nor a line: sympy's solver on the first-order conditions, in a budget.
 
 In: a block of two or three controls. Out: `BlockOptimum`; `reason` says why where the system has no explicit solution.
 """

@@ -99,7 +99,7 @@ class Printer(ABC):
         return sign + text, NEGATE if sign else tightness
 
     def _sum(self, expression: sp.Add) -> str:
-        pieces = []
+        pieces: list[str] = []
         for term in self._ordered_terms(expression):
             text, tightness = self._visit(term)
             if tightness < MULTIPLY:

@@ -9,6 +9,7 @@ import sympy as sp
 
 from hjbdsl.budget import BudgetExceeded, time_budget
 from hjbdsl.model.equation import Candidate
+from hjbdsl.symbolic.derivatives import is_derivative
 from hjbdsl.symbolic.expansion import multiplied_out
 
 _LONGEST = 400
@@ -29,11 +30,25 @@ def reduced_hamiltonian(expression: sp.Expr, candidate: Candidate) -> sp.Expr:
 
 def _tidied(expression: sp.Expr, where: sp.Basic) -> sp.Expr:
     signed = _signed_symbols(where)
-    inner = sp.powsimp(sp.powdenest(sp.expand_power_base(expression.xreplace(signed))))
+    inner = sp.expand_power_base(expression.xreplace(signed))
     unknown = {s for s in inner.free_symbols if s.is_positive is None or s in signed.values()}
-    gathered = sp.Add(*(sp.powsimp(sp.powdenest(sp.expand_power_base(t))) for t in multiplied_out(inner, unknown)))
-    gathered = sp.Add(*(_grouped(list(sp.Add.make_args(gathered)))))
-    return gathered.xreplace({dummy: symbol for symbol, dummy in signed.items()})
+    terms = [_gathered_powers(t) for t in multiplied_out(_powers_of_products(inner), unknown)]
+    back = {dummy: symbol for symbol, dummy in signed.items()}
+    return sp.Add(*_grouped(terms)).xreplace(back)
+
+
+def _powers_of_products(expression: sp.Expr) -> sp.Expr:
+    """(a^e b)^f as a^(e f) b^f for positive a, b."""
+    return sp.powdenest(sp.expand_power_base(expression))
+
+
+def _gathered_powers(term: sp.Expr) -> sp.Expr:
+    """Exponents of one base added and multiplied out: V'^(-1/g) V' is V'^(1 - 1/g)."""
+    exponents: dict[sp.Expr, sp.Expr] = {}
+    for factor in sp.Mul.make_args(term):
+        base, exponent = factor.as_base_exp()
+        exponents[base] = exponents.get(base, sp.Integer(0)) + exponent
+    return sp.Mul(*(base ** sp.expand(exponent) for base, exponent in exponents.items()))
 
 
 def _signed_symbols(where: sp.Basic) -> dict[sp.Symbol, sp.Symbol]:
@@ -45,13 +60,16 @@ def _signed_symbols(where: sp.Basic) -> dict[sp.Symbol, sp.Symbol]:
 
 
 def _grouped(terms: list[sp.Expr]) -> list[sp.Expr]:
-    """Terms that differ by a factor in parameters alone, or by a factor that adds up, are added."""
+    """Terms in the same derivatives of V are added, their coefficients brought together."""
     groups: dict[sp.Expr, list[sp.Expr]] = {}
     for term in terms:
-        varying = [f for f in sp.Mul.make_args(term) if any(s.name.startswith(("dV[", "d2V[", "DV[")) for s in f.free_symbols)]
-        key = sp.Mul(*varying)
-        groups.setdefault(key, []).append(term / key)
-    return [
-        key * (sp.factor_terms(sp.together(sp.Add(*parts))) if len(parts) > 1 and key != 1 else sp.Add(*parts))
-        for key, parts in groups.items()
-    ]
+        varying, constant = [], []
+        for factor in sp.Mul.make_args(term):
+            (varying if any(is_derivative(s) for s in factor.free_symbols) else constant).append(factor)
+        groups.setdefault(sp.Mul(*varying), []).append(sp.Mul(*constant))
+    return [key * _sum(parts, key) for key, parts in groups.items()]
+
+
+def _sum(parts: list[sp.Expr], key: sp.Expr) -> sp.Expr:
+    total = sp.Add(*parts)
+    return sp.factor_terms(sp.together(total)) if len(parts) > 1 and key != 1 else total

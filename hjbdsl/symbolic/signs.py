@@ -63,3 +63,16 @@ def decide(problem: ControlProblem, relation: sp.Basic) -> sp.Basic:
     if sign is None:
         return relation
     return sp.true if bool(relation.func(sp.Integer(sign), 0)) else sp.false
+
+
+def without_certain_factors(problem: ControlProblem, expression: sp.Expr) -> sp.Expr:
+    """An expression of the same sign: factors of certain sign left out (their sign kept), and even powers of states."""
+    kept: list[sp.Expr] = []
+    sign = 1
+    for factor in sp.Mul.make_args(sp.factor_terms(expression)):
+        known = sign_of(problem, factor)
+        if known in (1, -1):
+            sign *= known
+        elif not (factor.is_Pow and factor.exp.is_even and factor.free_symbols <= set(problem.state_symbols)):
+            kept.append(factor)
+    return sign * sp.Mul(*kept)

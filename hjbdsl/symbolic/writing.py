@@ -104,10 +104,11 @@ def _join(pieces: list[str]) -> str:
 
 def times(left: Notation, right: Notation) -> Notation:
     """left times right, brackets round a sum on the left."""
-    return Notation(_bracket(left.text) + " " + right.text, _bracket(left.latex) + r" " + right.latex)
+    return Notation(bracketed(left.text) + " " + right.text, bracketed(left.latex) + r" " + right.latex)
 
 
-def _bracket(written: str) -> str:
+def bracketed(written: str) -> str:
+    """A sum in parentheses, anything else as it is."""
     return f"({written})" if is_sum(written) else written
 
 

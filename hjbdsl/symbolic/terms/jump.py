@@ -6,6 +6,8 @@ exponential moments are known (`expectation`), and what is neither raises `NoClo
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import sympy as sp
 
 from hjbdsl.model.problem import ControlProblem, Jump, MarkLaw
@@ -22,10 +24,25 @@ def moved(problem: ControlProblem, jump: Jump, value: sp.Expr) -> sp.Expr:
     return value.subs({states[i]: states[i] + d for i, d in jump.displacement.items()}, simultaneous=True)
 
 
-def jump_term(problem: ControlProblem, jump: Jump, value: sp.Expr, weight: sp.Expr | None = None) -> sp.Expr:
-    """rate * E[V(x + displacement) - V(x)], or the risk-sensitive form with `weight` = theta. Raises `NoClosedExpectation`."""
-    difference = risk_difference(weight, moved(problem, jump, value) - value)
-    return jump.rate * expectation(difference, jump.mark, jump.law)
+def mean_difference(problem: ControlProblem, jump: Jump, value: sp.Expr) -> sp.Expr:
+    """E[V(x + displacement)] - V(x). Raises `NoClosedExpectation`."""
+    return expectation(moved(problem, jump, value) - value, jump.mark, jump.law)
+
+
+def jump_term(
+    problem: ControlProblem,
+    jump: Jump,
+    value: sp.Expr,
+    weight: sp.Expr | None = None,
+    controls: Mapping[sp.Symbol, sp.Expr] | None = None,
+) -> sp.Expr:
+    """rate * E[V(x + displacement) - V(x)] at `controls`, or the risk-sensitive form with `weight` = theta.
+
+    The controls are those before the jump: they are put in after x has been moved. Raises `NoClosedExpectation`.
+    """
+    chosen = dict(controls or {})
+    difference = risk_difference(weight, moved(problem, jump, value) - value).xreplace(chosen)
+    return jump.rate.xreplace(chosen) * expectation(difference, jump.mark, jump.law)
 
 
 def expectation(expression: sp.Expr, mark: sp.Symbol | None, law: MarkLaw) -> sp.Expr:

@@ -9,10 +9,10 @@ from collections.abc import Mapping
 
 import sympy as sp
 
-from hjbdsl.model.problem import ControlProblem, Notation, VariableGroup
+from hjbdsl.model.problem import ControlProblem, Jump, Notation, VariableGroup
 from hjbdsl.symbolic.latex import latex_symbol
 from hjbdsl.symbolic.text import text_symbol
-from hjbdsl.symbolic.writing import Writer, is_sum, times
+from hjbdsl.symbolic.writing import Writer, bracketed, is_sum, times
 
 
 def generator_pieces(problem: ControlProblem, writer: Writer, covariance: Mapping[tuple[int, int], sp.Expr]) -> list[Notation]:
@@ -26,13 +26,13 @@ def generator_pieces(problem: ControlProblem, writer: Writer, covariance: Mappin
         offset += size
     if writer.vector:
         return pieces + _trace_pieces(problem, writer, covariance)
-    return pieces + _second_order(problem, writer, covariance)
+    return pieces + _second_order(writer, covariance)
 
 
 def _drift_piece(problem: ControlProblem, writer: Writer, group: VariableGroup, offset: int) -> Notation:
     written = problem.notation.get(("drift", group.name))
     if not group.shape:
-        derivative = _first_derivative(problem, writer, offset)
+        derivative = _first_derivative(writer, offset)
         drift = written or writer.write(problem.drift[offset])
         return derivative if problem.drift[offset] == 1 else times(drift, derivative)
     several = len(problem.states) > 1
@@ -43,25 +43,33 @@ def _drift_piece(problem: ControlProblem, writer: Writer, group: VariableGroup, 
     return Notation(text, rf"{body} \cdot {letters[1]}")
 
 
-def _first_derivative(problem: ControlProblem, writer: Writer, index: int) -> Notation:
+def _first_derivative(writer: Writer, index: int) -> Notation:
     symbol = sp.Symbol(f"dV[{index + 1}]", real=True)
     return Notation(writer.text_names[symbol], writer.latex_names[symbol])
 
 
-def _second_order(problem: ControlProblem, writer: Writer, covariance: Mapping[tuple[int, int], sp.Expr]) -> list[Notation]:
+def _second_order(writer: Writer, covariance: Mapping[tuple[int, int], sp.Expr]) -> list[Notation]:
+    """½ A_ii V_ii and A_ij V_ij, whole numbers taken with the half."""
     pieces = []
     for (i, j), entry in covariance.items():
         symbol = sp.Symbol(f"d2V[{i + 1},{j + 1}]", real=True)
-        half = Notation("½ ", r"\tfrac12 ") if i == j else Notation("", "")
-        number, rest = sp.factor_terms(entry).as_coeff_Mul()
-        entry = number * rest
-        if i == j and number.is_Integer and number % 2 == 0:
-            half, entry = Notation("", ""), entry / 2
-        coefficient = Notation("", "") if entry == 1 else writer.write(entry)
         derivative = Notation(writer.text_names[symbol], writer.latex_names[symbol])
-        product = derivative if entry == 1 else times(coefficient, derivative)
+        number, rest = sp.factor_terms(entry).as_coeff_Mul()
+        if i == j and (number == 1 or (rest == 1 and number.q != 1)):
+            half, coefficient = Notation("½ ", r"\tfrac12 "), _with_number(number, rest)
+        else:
+            half, coefficient = Notation("", ""), _with_number(number / (2 if i == j else 1), rest)
+        product = derivative if coefficient == 1 else times(writer.write(coefficient), derivative)
         pieces.append(Notation(half.text + product.text, half.latex + product.latex))
     return pieces
+
+
+def _with_number(number: sp.Expr, rest: sp.Expr) -> sp.Expr:
+    """number * rest, the number inside the one sum among the factors, if there is one."""
+    for factor in sp.Mul.make_args(rest):
+        if factor.is_Add and number != 1:
+            return sp.Mul(*(sp.Add(*(number * t for t in f.args)) if f == factor else f for f in sp.Mul.make_args(rest)))
+    return number * rest
 
 
 def _trace_pieces(problem: ControlProblem, writer: Writer, covariance: Mapping[tuple[int, int], sp.Expr]) -> list[Notation]:
@@ -70,27 +78,22 @@ def _trace_pieces(problem: ControlProblem, writer: Writer, covariance: Mapping[t
         return []
     diagonal = [covariance.get((i, i), sp.Integer(0)) for i in range(problem.dimension)]
     if all(i == j for i, j in covariance) and all(d == diagonal[0] for d in diagonal):
-        scale = diagonal[0] / 2
-        if scale == 1:
-            return [Notation("ΔV", r"\Delta V")]
-        number, rest = scale.as_coeff_Mul()
-        if number == sp.Rational(1, 2):
-            body = writer.write(rest) if rest != 1 else None
-            return [
-                Notation(
-                    "½ " + (f"{body.text} " if body else "") + "ΔV",
-                    r"\tfrac12 " + (f"{body.latex} " if body else "") + r"\Delta V",
-                )
-            ]
-        return [times(writer.write(scale), Notation("ΔV", r"\Delta V"))]
-    written = {key: value for key, value in problem.notation.items() if key[0] == "diffusion"}
-    if len(problem.states) == 1 and len(written) == 1 and not problem.correlation:
-        (matrix,) = written.values()
-        text = f"({matrix.text})" if is_sum(matrix.text) else matrix.text
-        body = f"({matrix.latex})" if is_sum(matrix.latex) else matrix.latex
+        return [_laplacian(writer, diagonal[0])]
+    matrices = [value for key, value in problem.notation.items() if key[0] == "diffusion"]
+    if len(problem.states) == 1 and len(matrices) == 1 and not problem.correlation:
+        text, body = bracketed(matrices[0].text), bracketed(matrices[0].latex)
         return [Notation(f"½ tr({text} {text}ᵀ ∇²V)", rf"\tfrac12 \operatorname{{tr}}({body}\,{body}^\top \nabla^2 V)")]
-    correlated = ("Σ C Σᵀ", r"\Sigma C \Sigma^\top") if problem.correlation else ("Σ Σᵀ", r"\Sigma \Sigma^\top")
-    return [Notation(f"½ tr({correlated[0]} ∇²V)", rf"\tfrac12 \operatorname{{tr}}({correlated[1]} \nabla^2 V)")]
+    product = Notation("Σ C Σᵀ", r"\Sigma C \Sigma^\top") if problem.correlation else Notation("Σ Σᵀ", r"\Sigma \Sigma^\top")
+    return [Notation(f"½ tr({product.text} ∇²V)", rf"\tfrac12 \operatorname{{tr}}({product.latex} \nabla^2 V)")]
+
+
+def _laplacian(writer: Writer, variance: sp.Expr) -> Notation:
+    number, rest = variance.as_coeff_Mul()
+    symbol = Notation("ΔV", r"\Delta V")
+    if number == 1:
+        body = symbol if rest == 1 else times(writer.write(rest), symbol)
+        return Notation(f"½ {body.text}", rf"\tfrac12 {body.latex}")
+    return symbol if variance == 2 else times(writer.write(variance / 2), symbol)
 
 
 def jump_pieces(problem: ControlProblem, writer: Writer) -> list[Notation]:
@@ -109,7 +112,7 @@ def jump_pieces(problem: ControlProblem, writer: Writer) -> list[Notation]:
     return pieces
 
 
-def _moves(problem: ControlProblem, writer: Writer, jump) -> tuple[str, str]:
+def _moves(problem: ControlProblem, writer: Writer, jump: Jump) -> tuple[str, str]:
     texts, latexes = [], []
     for index, state in enumerate(problem.state_symbols):
         moved = state + jump.displacement[index] if index in jump.displacement else state
@@ -120,7 +123,7 @@ def _moves(problem: ControlProblem, writer: Writer, jump) -> tuple[str, str]:
     return ", ".join(texts), ", ".join(latexes)
 
 
-def mode_pieces(problem: ControlProblem, writer: Writer) -> list[Notation]:
+def mode_pieces(problem: ControlProblem) -> list[Notation]:
     """sum over the other modes of rate (V_target - V)."""
     pieces = []
     for chain in problem.modes:
