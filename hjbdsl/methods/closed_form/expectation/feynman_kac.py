@@ -1,0 +1,94 @@
+"""Family: nothing to choose. V is the expectation of a payoff under a linear (Gaussian or log-normal) law, by Feynman-Kac.
+
+The discount may be a linear or quadratic function of the states (short-rate models). Payoffs are cut at their kinks and integrated in
+the few dimensions they have; one-dimensional ones of exponentials and powers have a formula in Phi and exp.
+Source: Karatzas and Shreve, Brownian Motion and Stochastic Calculus, theorem 5.7.6.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import sympy as sp
+
+from hjbdsl.methods.closed_form.expectation.assemble import gaussian_value, is_constant
+from hjbdsl.methods.closed_form.expectation.linear_control import LinearControl, linear_control
+from hjbdsl.methods.closed_form.expectation.polynomial import additive_terms
+from hjbdsl.methods.closed_form.expectation.report import measured_accuracy, reduced_dimensions
+from hjbdsl.methods.closed_form.expectation.running import AccruedValue
+from hjbdsl.methods.closed_form.expectation.value import GaussianValue
+from hjbdsl.methods.closed_form.family import ExactFunction, Proposal
+from hjbdsl.model.equation import HJBEquation
+from hjbdsl.model.problem import TIME, ControlProblem
+from hjbdsl.model.solution import Rejected
+
+_LARGEST_ERROR = 1e-8
+"""Relative to the size of V: a worse quadrature is no closed form."""
+
+
+def propose(equation: HJBEquation) -> Proposal | Rejected:
+    problem = equation.problem
+    if problem.control_symbols or problem.adversary_symbols:
+        return Rejected("there is something to choose")
+    if problem.objective.form != "expectation":
+        return Rejected(f"the objective is a {problem.objective.form.replace('_', ' ')}, not an expectation")
+    model = linear_control(problem)
+    if isinstance(model, Rejected):
+        return model
+    function = _value(model, problem)
+    if isinstance(function, Rejected):
+        return function
+    accuracy = measured_accuracy(problem, function)
+    if not accuracy.relative <= _LARGEST_ERROR:
+        return Rejected(f"the quadrature reached only {accuracy.relative:.1e} of the size of V")
+    return Proposal(
+        family="Feynman-Kac: expectation under a " + ("log-normal" if any(model.chart.logarithmic) else "Gaussian") + " law",
+        function=function,
+        statements=(reduced_dimensions(function), accuracy.statement),
+        accuracy=accuracy.absolute,
+    )
+
+
+def _value(model: LinearControl, problem: ControlProblem) -> ExactFunction | Rejected:
+    running = model.chart.carry(problem.numeric(problem.objective.running))
+    finite = bool(np.isfinite(model.end))
+    if not finite and running == 0:
+        return Rejected("there is neither an end nor a running reward")
+    terminal: GaussianValue | Rejected | None = None
+    if finite and (model.terminal != 0 or running == 0):
+        terminal = gaussian_value(model, model.terminal, 0.0, problem)
+        if isinstance(terminal, Rejected):
+            return terminal
+    if running == 0 and terminal is not None:
+        return terminal
+    if not is_constant(model):
+        return Rejected("the reward on the way is integrated only where the coefficients do not depend on time")
+    return _accrued(model, running, terminal, problem)
+
+
+def _accrued(
+    model: LinearControl, running: sp.Expr, terminal: GaussianValue | None, problem: ControlProblem
+) -> ExactFunction | Rejected:
+    """Sum of a_j(t) h_j(z): summands with the same factor of time together."""
+    gathered: dict[sp.Expr, list[sp.Expr]] = {}
+    for term in additive_terms(running, frozenset({TIME, *model.chart.coordinates})):
+        factor, rest = term.as_independent(*model.chart.coordinates, as_Add=False)
+        if TIME in rest.free_symbols:
+            return Rejected("the running reward is no sum of products of a function of t and one of the states")
+        clock, constant = factor.as_independent(TIME, as_Add=False)[::-1]
+        gathered.setdefault(clock, []).append(constant * rest)
+    parts = []
+    for factor, terms in gathered.items():
+        part = gaussian_value(model, sp.Add(*terms), 0.0, problem)
+        if isinstance(part, Rejected):
+            return part
+        parts.append((factor, part))
+    reach = 0.0
+    if not np.isfinite(model.end):
+        rate = float(model.discount.constant(0.0))
+        if np.any(model.discount.linear(0.0)) or np.any(model.discount.quadratic(0.0)) or rate <= 0:
+            return Rejected("an infinite horizon needs a constant, positive discount rate")
+        growth = float(np.max(np.real(np.linalg.eigvals(model.drift(0.0)[0])), initial=0.0))
+        reach = 42.0 / rate
+        if growth > 0 or any(model.chart.logarithmic):
+            return Rejected("on an infinite horizon the states must not grow exponentially for the time integral to be cut off")
+    return AccruedValue(terminal, tuple(parts), model.end, reach)

@@ -1,0 +1,175 @@
+"""The value function made of Gaussian expectations, with exact derivatives.
+
+With q0 = z'P z/2 + p'z + c and the final coordinates Y ~ N(F z + m, C) of `gaussian_law`,
+
+    linear       V = e^(-q0) (E quadratic(Y) + sum of the blocks' expectations)          (kappa = 0)
+    logarithmic  V = (q0 - sum of the logarithms of the blocks' expectations)/kappa.
+
+Derivatives in z follow by the chain rule through F, the one in t through the ODEs of F, m, C, P, p, c.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from hjbdsl.methods.closed_form.expectation.blocks import Block
+from hjbdsl.methods.closed_form.expectation.gaussian_law import GaussianLaw, Moments
+from hjbdsl.methods.closed_form.expectation.linear_control import LinearControl
+from hjbdsl.methods.closed_form.family import Derivatives, ExactFunction
+from hjbdsl.model.solution import Array, PointValues
+
+
+@dataclass(frozen=True, slots=True)
+class _Sums:
+    """In the mean of Y: value (k,), gradient (k, n), hessian (k, n, n) of the sum of expectations, or of their logarithms; `drift`
+    (k,): its time derivative through m, F, C, where the Hessian is asked for; error (k,)."""
+
+    value: Array
+    gradient: Array
+    hessian: Array | None
+    drift: Array
+    error: Array
+
+
+@dataclass(frozen=True, slots=True)
+class GaussianValue(ExactFunction):
+    """`quadratic` = (c0, p0, H): the terminal part c0 + p0'z + z'H z/2 of the linear form."""
+
+    control: LinearControl
+    law: GaussianLaw
+    blocks: tuple[Block, ...]
+    quadratic: tuple[float, Array, Array] | None
+    kappa: float
+
+    def evaluate(self, t: Array, x: Array, mode: Array) -> PointValues:  # noqa: ARG002 (there are no modes here)
+        v, error = self.in_chart(t, x, with_hessian=False)
+        gradient = self.control.chart.gradient_back(x, v.gradient)
+        return PointValues(v.value, error, gradient, self.feedback(t, x, v.gradient))
+
+    def derivatives(self, t: Array, x: Array, mode: Array) -> Derivatives:  # noqa: ARG002
+        return self.control.chart.back(x, self.in_chart(t, x, with_hessian=True)[0])
+
+    def error(self, t: Array, x: Array) -> Array:
+        """The bound on |V - exact| that is claimed at k points."""
+        return self.in_chart(t, x, with_hessian=False)[1]
+
+    def feedback(self, t: Array, x: Array, gradient: Array) -> Array:
+        """The stationary control where V_z is `gradient`."""
+        z = self.control.chart.forward(x)
+        result = np.empty((len(t), self.control.cost.constant.shape[0]))
+        for time in np.unique(t):
+            here = t == time
+            response, still, slope = self.control.feedback_terms(float(time))
+            result[here] = -(gradient[here] @ response.T + still + z[here] @ slope.T)
+        return result
+
+    def in_chart(self, t: Array, x: Array, *, with_hessian: bool) -> tuple[Derivatives, Array]:
+        """In the chart's coordinates, and the error of the value."""
+        z = self.control.chart.forward(x)
+        times, place = np.unique(t, return_inverse=True)
+        now = [self.law.at(float(u)) for u in times]
+        slopes = [self.law.slope(float(u), m) for u, m in zip(times, now, strict=True)]
+        mean = np.empty(z.shape)
+        moved = np.empty(z.shape)
+        for i, (moments, slope) in enumerate(zip(now, slopes, strict=True)):
+            here = place == i
+            mean[here] = _apply(moments.transition, z[here]) + moments.offset
+            moved[here] = _apply(slope.transition, z[here]) + slope.offset
+        covariance = np.stack([m.covariance for m in now])[place]
+        spreading = np.stack([m.covariance for m in slopes])[place]
+        sums = self._sums(mean, covariance, moved, spreading, with_hessian)
+        return self._assemble(z, place, now, slopes, sums)
+
+    def _sums(self, mean: Array, covariance: Array, moved: Array, spreading: Array, with_hessian: bool) -> _Sums:
+        k, n = mean.shape
+        value, drift, error = np.zeros(k), np.zeros(k), np.zeros(k)
+        gradient = np.zeros((k, n))
+        hessian = np.zeros((k, n, n)) if with_hessian else None
+        if self.quadratic is not None:
+            constant, linear, matrix = self.quadratic
+            value += constant + mean @ linear + np.einsum("ki,ij,kj->k", mean, matrix, mean) / 2 + _traces(matrix, covariance)
+            gradient += linear + mean @ matrix
+            drift += _traces(matrix, spreading)
+            if hessian is not None:
+                hessian += matrix
+        for block in self.blocks:
+            index = block.index
+            e = block.expectation(mean, covariance, with_hessian=with_hessian)
+            unit = np.exp(e.scale) if self.kappa == 0 else 1 / e.value
+            value += unit * e.value if self.kappa == 0 else e.scale + np.log(e.value)
+            error += unit * e.error
+            first = unit[:, None] * e.gradient
+            gradient[:, index] += first
+            if hessian is not None and e.hessian is not None:
+                second = unit[:, None, None] * e.hessian
+                drift += _traces(second, spreading[:, index] if spreading.ndim == 2 else spreading[:, index[:, None], index])
+                if self.kappa != 0:
+                    second = second - first[:, :, None] * first[:, None, :]
+                hessian[:, index[:, None], index] += second
+        drift += np.einsum("ki,ki->k", gradient, moved)
+        return _Sums(value, gradient, hessian, drift, error)
+
+    def _assemble(
+        self, z: Array, place: Array, now: list[Moments], slopes: list[Moments], sums: _Sums
+    ) -> tuple[Derivatives, Array]:
+        k, n = z.shape
+        value, time, error = np.empty(k), np.empty(k), np.empty(k)
+        gradient = np.empty((k, n))
+        hessian = np.zeros((k, n, n)) if sums.hessian is not None else np.zeros((k, 0, 0))
+        for i, (moments, slope) in enumerate(zip(now, slopes, strict=True)):
+            rows = place == i
+            at = z[rows]
+            exponent, exponent_slope = _quadratic(moments, at), _quadratic(slope, at)
+            first = _apply(moments.quadratic, at) + moments.linear
+            down = _apply(moments.transition.T, sums.gradient[rows])
+            curve = None if sums.hessian is None else _congruent(moments.transition, sums.hessian[rows])
+            total = sums.value[rows]
+            if self.kappa == 0:
+                weight = np.exp(-exponent)
+                value[rows] = weight * total
+                time[rows] = weight * (sums.drift[rows] - exponent_slope * total)
+                gradient[rows] = weight[:, None] * (down - first * total[:, None])
+                error[rows] = weight * sums.error[rows]
+                if curve is not None:
+                    cross = first[:, :, None] * down[:, None, :]
+                    outer = (first[:, :, None] * first[:, None, :] - _full(moments.quadratic)) * total[:, None, None]
+                    hessian[rows] = weight[:, None, None] * (curve - cross - cross.transpose(0, 2, 1) + outer)
+            else:
+                value[rows] = (exponent - total) / self.kappa
+                time[rows] = (exponent_slope - sums.drift[rows]) / self.kappa
+                gradient[rows] = (first - down) / self.kappa
+                error[rows] = sums.error[rows] / abs(self.kappa)
+                if curve is not None:
+                    hessian[rows] = (_full(moments.quadratic) - curve) / self.kappa
+        error += self.law.accuracy * (np.abs(value) + np.sum(np.abs(gradient) * (1 + np.abs(z)), axis=1))
+        return Derivatives(value, time, gradient, hessian), error
+
+
+def _apply(matrix: Array, rows: Array) -> Array:
+    """matrix v for each row v (k, n); a diagonal matrix is a vector."""
+    return rows @ matrix.T if matrix.ndim == 2 else rows * matrix
+
+
+def _full(matrix: Array) -> Array:
+    return matrix if matrix.ndim == 2 else np.diag(matrix)
+
+
+def _congruent(transition: Array, hessian: Array) -> Array:
+    """F'H F."""
+    if transition.ndim == 2:
+        return transition.T @ hessian @ transition
+    return hessian * transition[:, None] * transition
+
+
+def _quadratic(moments: Moments, z: Array) -> Array:
+    return np.einsum("ki,ki->k", z, _apply(moments.quadratic, z)) / 2 + z @ moments.linear + moments.constant
+
+
+def _traces(first: Array, second: Array) -> Array:
+    """tr(first second)/2 at each point; `second` may hold diagonals (k, n)."""
+    if second.ndim == 2:
+        diagonal = np.diagonal(first, axis1=-2, axis2=-1)
+        return np.sum(diagonal * second, axis=1) / 2
+    return np.einsum("...ij,kji->k" if first.ndim == 2 else "kij,kji->k", first, second) / 2
