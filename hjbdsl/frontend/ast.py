@@ -11,7 +11,6 @@ from typing import Literal
 
 from hjbdsl.errors import Span
 
-
 # ----------------------------------------------------------------------------------------------- expressions
 
 

@@ -69,6 +69,11 @@ class ExpressionReader:
         end = last.column + last.length if last.line == first.line else len(self._lines[first.line - 1].rstrip()) + 1
         return Span(self._path, first.line, first.column, max(1, end - first.column))
 
+    def quote(self, node: Node) -> str:
+        """The text of a node as it was written, or `...` where it runs over several lines."""
+        first, last = first_token(node), last_token(node)
+        return self._lines[first.line - 1][first.column - 1 : last.column + last.length - 1] if first.line == last.line else "..."
+
     def name(self, token: Token) -> ast.Name:
         return ast.Name(token.text, Span(self._path, token.line, token.column, token.length))
 
@@ -129,6 +134,9 @@ class ExpressionReader:
         return ast.Binary("^", self.read(base), self.read(exponent), self.span(tree))
 
     def _index(self, tree: Tree) -> ast.Expr:
+        if isinstance(tree.children[0], Tree) and tree.children[0].data in {"list", "list_loop"}:
+            between = self.between(last_token(tree.children[0]), tree.children[1])
+            raise Fault("HJB010", "a comma is missing between two lists", "write `], [`", between)
         return ast.Index(self.read(tree.children[0]), self.items(tree.children[2:-1]), self.span(tree))
 
     def _call(self, tree: Tree) -> ast.Expr:

@@ -28,10 +28,13 @@ of the culprit and a remedy. Each rule knows one mistake; the first that recogni
 
 from __future__ import annotations
 
+import difflib
+from collections.abc import Callable
 from dataclasses import dataclass
 
-from hjbdsl.frontend.expressions import MAX_DEPTH, ExpressionReader
-from hjbdsl.frontend.findings import Fault
+from hjbdsl.frontend import vocabulary as words
+from hjbdsl.frontend.expressions import ExpressionReader
+from hjbdsl.frontend.findings import Fault, closest
 from hjbdsl.frontend.tokens import Token
 
 
@@ -49,49 +52,279 @@ class Stuck:
         place = self.index + offset
         return self.tokens[place] if 0 <= place < len(self.tokens) else None
 
+    def type_at(self, offset: int) -> str:
+        """The type of that token, `$END` where there is none."""
+        token = self.at(offset)
+        return "$END" if token is None else token.type
+
+    def text_at(self, offset: int) -> str:
+        token = self.at(offset)
+        return "" if token is None else token.text
+
+    @property
+    def after_operand(self) -> bool:
+        """Whether what stands before could be the end of an expression."""
+        return self.type_at(-1) in words.ENDS_OPERAND and ("ADD" in self.accepts or "NAME" in self.accepts)
+
+    def fault(self, code: str, message: str, help: str, first: Token, last: Token | None = None) -> Fault:
+        return Fault(code, message, help, self.reader.between(first, last or first))
+
 
 def explain(stuck: Stuck) -> Fault:
+    """The word of the first rule that knows the mistake."""
+    for rule in _RULES:
+        fault = rule(stuck)
+        if fault is not None:
+            return fault
+    return _fallback(stuck)
+
+
+def _foreign_sign(stuck: Stuck) -> Fault | None:
+    """`**`, `:=`, `&&`, `;`, and comparisons turned round: `=<`, `=>`."""
+    token, following = stuck.at(0), stuck.at(1)
+    if token is None:
+        return None
+    remedy = words.FOREIGN_SIGNS.get(token.type)
+    if remedy is not None:
+        return stuck.fault("HJB012", f"`{token.text}` is not used here", remedy, token)
+    if token.type == "COMPARE" and stuck.type_at(-1) == "EQUAL":
+        token, following = stuck.at(-1), token
+    if token is not None and following is not None and token.type == "EQUAL" and following.text in {"<", ">"}:
+        help = f"write `{following.text}=`"
+        return stuck.fault("HJB012", f"`={following.text}` is not a comparison", help, token, following)
+    return None
+
+
+def _touch(left: Token, right: Token) -> bool:
+    return left.line == right.line and left.column + left.length == right.column
+
+
+def _not_a_statement(stuck: Stuck) -> Fault | None:
+    """The first word is no keyword, and no equation of motion either."""
+    first, second = stuck.tokens[0], stuck.tokens[1] if len(stuck.tokens) > 1 else None
+    if first.type != "NAME":
+        if stuck.index > 0:
+            return None
+        help = "a statement begins with a keyword, as `param` or `state`, or with `dx = ...`; an indented line continues"
+        return stuck.fault("HJB008", f"a statement cannot begin with `{first.text}`", help, first)
+    differentials = first.text[0] == "d" and len(first.text) > 1
+    if second is not None and second.type == "EQUAL" and (differentials or stuck.index > 2):
+        return None
+    if differentials and second is not None and second.type == "NAME" and stuck.type_at(2 - stuck.index) == "EQUAL":
+        return None
+    if differentials and second is not None and second.text == "/":
+        help = f"write `{first.text} = (...) dt`"
+        return stuck.fault("HJB008", "an equation of motion is written in differentials", help, first)
+    guess = words.SYNONYMS.get(first.text.lower()) or closest(first.text, words.STATEMENTS)
+    if guess is None and differentials:
+        return None
+    help = f"did you mean `{guess}`?" if guess else f"statements begin with {', '.join(words.STATEMENTS)} or `dx = ...`"
+    return stuck.fault("HJB008", f"`{first.text}` begins no statement", help, first)
+
+
+def _indented_statement(stuck: Stuck) -> Fault | None:
+    """An indented line that reads as a statement of its own."""
+    token, previous = stuck.at(0), stuck.at(-1)
+    if token is None or previous is None or token.line == previous.line:
+        return None
+    equation = token.text[0] == "d" and stuck.type_at(1) == "EQUAL"
+    if not (equation or token.text in words.STATEMENTS):
+        return None
+    help = f"remove the blanks before `{token.text}` to begin a statement"
+    return stuck.fault("HJB005", f"this line is indented, so it continues line {previous.line}", help, token)
+
+
+def _reserved(stuck: Stuck) -> Fault | None:
+    """A reserved word where a name is declared."""
+    token = stuck.at(0)
+    if token is None or token.type not in words.RESERVED_TYPES or "NAME" not in stuck.accepts:
+        return None
+    if stuck.after_operand and stuck.type_at(-1) != "COMMA":
+        return None
+    help = f"choose another name, such as `{token.text}_`"
+    return stuck.fault("HJB013", f"`{token.text}` is a reserved word and cannot be a name", help, token)
+
+
+def _misspelt_keyword(stuck: Stuck, likeness: float = 0.75) -> Fault | None:
+    """A name where a keyword can stand and no name: `explore a wiht temperature`."""
+    token = stuck.at(0)
+    if token is None or token.type != "NAME":
+        return None
+    keywords = [kind.lower() for kind in stuck.accepts if kind.lower() in words.INNER]
+    guesses = difflib.get_close_matches(token.text.lower(), keywords, n=1, cutoff=likeness)
+    if not guesses:
+        return None
+    return stuck.fault("HJB016", f"unexpected `{token.text}`", f"did you mean `{guesses[0]}`?", token)
+
+
+def _perhaps_keyword(stuck: Stuck) -> Fault | None:
+    """The same with less likeness, where nothing better was found: `x > 0 adn y > 0`."""
+    return _misspelt_keyword(stuck, likeness=0.6) if len(stuck.text_at(0)) > 2 else None
+
+
+def _equality(stuck: Stuck) -> Fault | None:
+    """`=` for `==` in a condition and the reverse in a definition."""
+    token = stuck.at(0)
+    if token is None:
+        return None
+    if token.type == "EQUAL" and stuck.type_at(-1) == "COMPARE":
+        sign = stuck.text_at(-1) + "="
+        return stuck.fault("HJB012", f"`{sign}` is written without a blank", f"write `{sign}`", token)
+    if token.type == "EQUAL" and "COMPARE" in stuck.accepts and "EQUAL" not in stuck.accepts:
+        return stuck.fault("HJB012", "`=` gives a value; equality in a condition is `==`", "write `==`", token)
+    if token.text == "==" and "EQUAL" in stuck.accepts:
+        return stuck.fault("HJB012", "`==` compares; a definition takes one `=`", "write `=`", token)
+    if token.type == "COLON" and "EQUAL" in stuck.accepts:
+        return stuck.fault("HJB012", "`:` does not define a value", "write `=`", token)
+    return None
+
+
+def _conditional(stuck: Stuck) -> Fault | None:
+    """`a if c else b`."""
+    token = stuck.at(0)
+    if token is None or token.text not in {"if", "else", "then", "elif"} or not stuck.after_operand:
+        return None
+    return stuck.fault("HJB012", f"`{token.text}` stands behind no value", "write `if(condition, a, b)`", token)
+
+
+def _missing_comma(stuck: Stuck) -> Fault | None:
+    """A second declaration, entry or assignment without a comma before it."""
+    token = stuck.at(0)
+    if token is None or "COMMA" not in stuck.accepts or stuck.type_at(-1) not in words.ENDS_ITEM:
+        return None
+    listing = stuck.tokens[0].text in words.LISTING
+    inner = stuck.type_at(-2) == "COMMA" or stuck.type_at(1) == "COMMA"
+    named = token.type == "NAME" and (
+        stuck.type_at(1) in {"EQUAL", "COLON", "IN", "COMPARE", "ARROW"} or (listing and "ADD" not in stuck.accepts)
+        or (stuck.tokens[0].text in {"noise", "state", "control", "mode"})
+    )  # fmt: skip
+    signed = token.type == "LSQB" and stuck.type_at(-1) == "RSQB"
+    numbers = token.type == "NUMBER" and stuck.type_at(-1) == "NUMBER" and ("RSQB" in stuck.accepts or inner)
+    if not (named or signed or numbers):
+        return None
+    before = stuck.text_at(-1)
+    return stuck.fault("HJB010", f"a comma is missing before `{token.text}`", f"write `{before}, {token.text}`", token)
+
+
+def _missing_sign(stuck: Stuck) -> Fault | None:
+    """`boundary x = 0 value 1` without its colon, `dW dB 0.3 dt` without its `=`."""
+    token = stuck.at(0)
+    if token is None or token.type not in words.BEGINS_OPERAND:
+        return None
+    if stuck.tokens[0].text == "boundary" and "COLON" in stuck.accepts and token.text in words.BOUNDARY_KINDS:
+        return stuck.fault("HJB015", f"a `:` is missing before `{token.text}`", f"write `: {token.text}`", token)
+    if stuck.accepts == {"EQUAL"}:
+        return stuck.fault("HJB015", f"a `=` is missing before `{token.text}`", f"write `= {token.text}`", token)
+    return None
+
+
+def _product(stuck: Stuck) -> Fault | None:
+    """`2x`, `2 x`, `x y`, `)(`; also `a x dt`, where `x` was taken for a differential."""
+    token, previous = stuck.at(0), stuck.at(-1)
+    if token is None or previous is None or token.type not in words.BEGINS_OPERAND:
+        return None
+    before = stuck.at(-2)
+    if stuck.after_operand and "MUL" in stuck.accepts:
+        left, right = previous, token
+    elif previous.type == "NAME" and before is not None and before.type in words.ENDS_OPERAND:
+        left, right = before, previous
+    else:
+        return None
+    if left.text == "E":
+        help = "`E` follows `maximize`, `minimize` or `evaluate` and governs the rest of the statement"
+        return stuck.fault("HJB015", "`E` stands in the wrong place", help, left)
+    message = f"`{_written(left, right)}` is not a product: multiplication is written `*`"
+    return stuck.fault("HJB009", message, f"write `{left.text}*{right.text}`", left, right)
+
+
+def _written(left: Token, right: Token) -> str:
+    return left.text + ("" if _touch(left, right) else " ") + right.text
+
+
+def _missing_differential(stuck: Stuck) -> Fault | None:
+    """An integral that never comes to its `dt`; a correlation without it."""
+    if stuck.accepts & {"EQUAL", "IN"} or "NAME" not in stuck.accepts or stuck.type_at(-1) not in words.ENDS_OPERAND:
+        return None
+    integrals = [token for token in stuck.tokens[: stuck.index] if token.type == "INTEGRAL"]
+    if not integrals:
+        if stuck.tokens[0].type == "NAME":
+            return stuck.fault("HJB011", "the correlation has no `dt`", "as in `dW dB = rho dt`", stuck.tokens[stuck.index - 1])
+        return None
+    if stuck.text_at(-1) == "dt" and stuck.type_at(-2) == "RPAR":
+        return stuck.fault("HJB011", "the integral has no integrand", "write `1 dt`", stuck.tokens[stuck.index - 1])
+    help = "write `integral(a, b) (...) dt`"
+    return stuck.fault("HJB011", "the integral has no `dt`", help, integrals[-1])
+
+
+def _bar(stuck: Stuck) -> Fault | None:
+    """`|x` without its second bar."""
+    bars = [token for token in stuck.tokens if token.type == "BAR"]
+    if len(bars) % 2 == 0 or "BAR" not in stuck.accepts:
+        return None
+    opening = next(token for token in reversed(bars) if token.column < (stuck.at(0) or stuck.tokens[-1]).column + 1)
+    return stuck.fault("HJB007", "`|` is never closed: the second `|` is missing", "write `|x|`", opening)
+
+
+def _quotes(stuck: Stuck) -> Fault | None:
+    """A description or path without double quotes."""
+    token = stuck.at(0)
+    if token is None or "STRING" not in stuck.accepts:
+        return None
+    if token.type == "PRIME" or (stuck.accepts == {"STRING"} and token.type == "NAME"):
+        return stuck.fault("HJB015", "a text stands in double quotes", f'write `"{token.text.strip(chr(39))}..."`', token)
+    return None
+
+
+def _order(stuck: Stuck) -> Fault | None:
+    """A description before the domain."""
+    token = stuck.at(0)
+    if token is None or token.type != "IN" or stuck.type_at(-1) != "STRING":
+        return None
+    return stuck.fault("HJB017", "the description comes last", 'the order is value, `in DOMAIN`, "description"', token)
+
+
+def _domain(stuck: Stuck) -> Fault | None:
+    """Something that is no domain after `in`."""
+    if stuck.type_at(-1) not in {"IN", "ON"} or "LSQB" not in stuck.accepts:
+        return None
     token = stuck.at(0) or stuck.tokens[-1]
-    return Fault(
-        "HJB015", f"unexpected `{token.text}`", "expected " + ", ".join(sorted(stuck.accepts)), stuck.reader.between(token, token)
-    )
+    if "NAME" in stuck.accepts:
+        help = "`R`, `R^n`, `[a, b]`, `(0, inf)`, `{0, 1}`, `{-4..4}` or `circle`"
+        return stuck.fault("HJB017", f"a domain is expected after `{stuck.text_at(-1)}`", help, token)
+    what = "a closed interval `[a, b]`" if "LPAR" not in stuck.accepts else "an interval, as `[0, T]`,"
+    return stuck.fault("HJB017", f"{what} is expected here", "write `[low, high]`", token)
 
 
-_PARTNER = {"LPAR": ")", "LSQB": "]", "LBRACE": "}"}
-_CLOSER = {"RPAR": "LPAR", "RSQB": "LSQB", "RBRACE": "LBRACE"}
+def _early_end(stuck: Stuck) -> Fault | None:
+    """The statement is over before it is complete."""
+    if stuck.index < len(stuck.tokens):
+        return None
+    last = stuck.tokens[-1]
+    message = f"the statement ends too early, after `{last.text}`"
+    return stuck.fault("HJB014", message, f"expected {words.expectation(stuck.accepts)}", last)
 
 
-def bracket_fault(tokens: list[Token], reader: ExpressionReader) -> Fault | None:
-    """A bracket without partner, or brackets nested too deep. An interval may end otherwise than it begins: `[0, 1)`."""
-    opened: list[tuple[Token, bool]] = []
-    previous: Token | None = None
-    for token in tokens:
-        if token.type in _PARTNER:
-            half_open = previous is not None and previous.text in {"in", "on"} and token.type != "LBRACE"
-            opened.append((token, half_open))
-            if len(opened) > MAX_DEPTH:
-                message = f"brackets nested too deep: more than {MAX_DEPTH}"
-                return Fault("HJB003", message, "name a part of the expression with `let`", reader.name(token).span)
-        elif token.type in _CLOSER:
-            if not opened:
-                message = f"`{token.text}` closes nothing"
-                return Fault("HJB007", message, "delete it, or open its bracket before", reader.name(token).span)
-            opening, half_open = opened.pop()
-            if _CLOSER[token.type] != opening.type and not (half_open and token.type != "RBRACE"):
-                return _unclosed(opening, reader, token)
-        previous = token
-    return _unclosed(opened[-1][0], reader, None) if opened else None
+def _fallback(stuck: Stuck) -> Fault:
+    token = stuck.tokens[min(stuck.index, len(stuck.tokens) - 1)]
+    return stuck.fault("HJB015", f"unexpected `{token.text}`", f"expected {words.expectation(stuck.accepts)}", token)
 
 
-def _unclosed(opening: Token, reader: ExpressionReader, closing: Token | None) -> Fault:
-    partner = _PARTNER[opening.type]
-    if closing is None:
-        message = f"`{opening.text}` is never closed: a `{partner}` is missing"
-        return Fault(
-            "HJB007",
-            message,
-            f"close it with `{partner}`; a line that continues a statement is indented",
-            reader.name(opening).span,
-        )
-    message = f"`{opening.text}` is closed by `{closing.text}`, expected `{partner}`"
-    return Fault("HJB007", message, f"write `{partner}`, or close the inner bracket first", reader.name(opening).span)
+_RULES: tuple[Callable[[Stuck], Fault | None], ...] = (
+    _foreign_sign,
+    _indented_statement,
+    _not_a_statement,
+    _reserved,
+    _bar,
+    _equality,
+    _conditional,
+    _misspelt_keyword,
+    _missing_comma,
+    _missing_sign,
+    _perhaps_keyword,
+    _product,
+    _missing_differential,
+    _quotes,
+    _order,
+    _domain,
+    _early_end,
+)

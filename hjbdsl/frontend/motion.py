@@ -40,7 +40,7 @@ def dynamics(parts: list[Any], reader: ExpressionReader, span: Span) -> ast.Stat
         if differential is None:
             raise _lacking(state, tree, trees, reader)
         if not is_differential(differential):
-            help = f"write `*` before `{differential.text}`"
+            help = f"write `{reader.quote(tree.children[0])}*{differential.text}`, or the differential `d{differential.text}`"
             raise Fault(
                 "HJB009", f"`{differential.text}` is not a differential: a product is written `*`", help, reader.span(tree)
             )
@@ -76,13 +76,22 @@ def _term(tree: Tree, reader: ExpressionReader) -> tuple[ast.Expr, Token | None]
 
 def _lacking(state: Token, tree: Tree, trees: list[Tree], reader: ExpressionReader) -> Fault:
     """What to say of a term without differential: parentheses are missing if a later term has `dt`, else `dt` is."""
-    later = [other.children[1] for other in trees[trees.index(tree) + 1 :]]
-    following = next((token for token in later if token is not None), None)
-    if following is not None and following.text == "dt":
+    place = trees.index(tree)
+    ends = [index for index, other in enumerate(trees) if _differential_text(other) == "dt"]
+    following = next((index for index, other in enumerate(trees) if index > place and _differential_text(other)), None)
+    if following is not None and following in ends:
         message = "a coefficient of more than one term needs parentheses"
-        return Fault("HJB011", message, f"write `{state.text} = (... + ...) dt`", reader.span(tree))
-    if any(other.children[1] is not None and other.children[1].text == "dt" for other in trees):
-        message = "this term has no differential"
-        return Fault("HJB011", message, "each term ends in `dt`, `dW` or the like: `(...) dt + ... dW`", reader.span(tree))
-    help = f"write `{state.text} = (...) dt` with ` + ... dW` for the noise"
+        written = reader.quote(Tree("terms", [tree, trees[following].children[0]]))
+        return Fault("HJB011", message, f"write `({written}) dt`", reader.span(tree))
+    if ends:
+        help = f"write `{reader.quote(tree)} dt` if it is part of the drift, or name its noise, as in `... dW`"
+        return Fault("HJB011", "this term has no differential", help, reader.span(tree))
+    bare = [other for other in trees[place:] if not _differential_text(other)]
+    written = reader.quote(Tree("terms", [tree, bare[-1]])) if bare == trees[place : place + len(bare)] else reader.quote(tree)
+    written = f"({written})" if len(bare) > 1 else written
+    help = f"write `d{state.text[1:]} = {written} dt`, with ` + ... dW` for the noise"
     return Fault("HJB011", "the drift has no `dt`", help, reader.span(tree))
+
+
+def _differential_text(term: Tree) -> str:
+    return "" if term.children[1] is None else term.children[1].text

@@ -15,10 +15,11 @@ from lark.parsers.lalr_interactive_parser import InteractiveParser
 
 from hjbdsl.errors import Diagnostic, HjbError, Span
 from hjbdsl.frontend import ast
+from hjbdsl.frontend.brackets import bracket_fault
 from hjbdsl.frontend.expressions import ExpressionReader
 from hjbdsl.frontend.findings import Fault
 from hjbdsl.frontend.grammar import statement_parser
-from hjbdsl.frontend.hints import Stuck, bracket_fault, explain
+from hjbdsl.frontend.hints import Stuck, explain
 from hjbdsl.frontend.source import MAX_LINES, read_text, split_lines
 from hjbdsl.frontend.tokens import Chunk, Reader, Token
 from hjbdsl.frontend.transform import statement

@@ -208,6 +208,6 @@ _REMEDIES: dict[str, str] = {
     "”": 'a text stands in plain double quotes `"`',
     "’": "a transpose is written with the plain apostrophe `'`",
     "?": "a choice is written `if(condition, a, b)`",
-    ".": "a decimal point stands between digits, as in `0.5`",
+    ".": "a decimal point stands between digits; a file name stands in double quotes",
     "\0": "the file holds a NUL byte: is it a text file?",
 }

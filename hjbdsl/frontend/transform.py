@@ -18,9 +18,7 @@ from hjbdsl.frontend.expressions import ExpressionReader, first_token, last_toke
 from hjbdsl.frontend.findings import Fault, closest
 from hjbdsl.frontend.motion import correlation, dynamics
 from hjbdsl.frontend.tokens import Token
-
-BOUNDARY_KINDS = {"value": True, "slope": True, "reflect": False, "outflow": False, "constrain": False}
-"""Kinds of a boundary condition, and whether an amount follows."""
+from hjbdsl.frontend.vocabulary import BOUNDARY_KINDS
 
 
 def statement(tree: Tree, reader: ExpressionReader) -> ast.Statement:
@@ -168,7 +166,23 @@ def _explore(parts: list[Any], reader: ExpressionReader, span: Span) -> ast.Stat
 
 def _expectation(parts: list[Any], reader: ExpressionReader, span: Span) -> ast.Statement:
     sense, expectation, body = parts
-    return _objective(sense, "expectation", reader.read(body), expectation is not None, span)
+    objective = _objective(sense, "expectation", reader.read(body), expectation is not None, span)
+    if expectation is None:
+        _refuse_inner_expectation(objective.body)
+    return objective
+
+
+def _refuse_inner_expectation(node: ast.Expr) -> None:
+    """`maximize -E[...]`: here `E` would be a name, which nobody means."""
+    match node:
+        case ast.Binary(_, left, right):
+            _refuse_inner_expectation(left)
+            _refuse_inner_expectation(right)
+        case ast.Negate(operand):
+            _refuse_inner_expectation(operand)
+        case ast.Index(ast.Name(id="E", span=span), indices) if any(not isinstance(i, ast.Name | ast.Number) for i in indices):
+            help = "write `maximize E [ -(...) ]`: `E` follows the first word and governs the rest of the statement"
+            raise Fault("HJB015", "`E` stands in the wrong place", help, span)
 
 
 def _average(parts: list[Any], reader: ExpressionReader, span: Span) -> ast.Statement:
