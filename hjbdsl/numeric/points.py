@@ -104,7 +104,8 @@ def sample_region(
     """Points of region x [0, T] x modes for a comparison, the symbols in `fixed` held (TIME among them).
 
     A tensor grid that includes the corners in up to three free dimensions, else the corners' two extremes, the centre and
-    seeded random points. Points outside the state space (open ends, state constraints) are left out.
+    seeded random points. Points outside the state space (open ends, state constraints) are left out, and so are those where
+    the process has left already: a formula for V means the states from which it still runs.
     """
     axes = [np.array([fixed[symbol]]) if symbol in fixed else np.array([math.nan]) for symbol in problem.state_symbols]
     region = region_of(problem)
@@ -117,6 +118,8 @@ def sample_region(
     else:
         states = _random_states(axes, free, sets, region, np.random.default_rng(seed))
     states = states[inside(problem, states)]
+    if problem.exit is not None and free:
+        states = states[~_exited(problem, states)]
     return _cross(_times(problem, stationary, fixed), states, modes)
 
 
@@ -139,6 +142,11 @@ def inside(problem: ControlProblem, states: Array) -> NDArray[np.bool_]:
             condition = problem.numeric(constraint.condition)
             result &= np.array([_holds(condition, problem, row) for row in states], dtype=bool)
     return result
+
+
+def _exited(problem: ControlProblem, states: Array) -> NDArray[np.bool_]:
+    condition = problem.numeric(problem.exit.condition) if problem.exit is not None else sp.false
+    return np.array([_holds(condition, problem, row) for row in states], dtype=bool)
 
 
 def _holds(condition: sp.Basic, problem: ControlProblem, row: Array) -> bool:

@@ -26,8 +26,8 @@ def test_points(text, point):
 
 @pytest.mark.parametrize(
     "text",
-    ["", " ", "x", "x=", "=1", "x=1,,y=2", "x=1;y=2", "x=[1", "x=[[1]]", "x=1/0", "x=__import__('os')", "x=1,x=1", "x=1 2", "x=[1,]",
-     "x=2**3", "x=1e", "9=1", "x=[a]"],
+    ["", " ", "x", "x=", "=1", "x=1,,y=2", "x=1;y=2", "x=[1", "x=[[1]]", "x=1/0", "x=__import__('os')", "x=1,x=1", "x=1 2",
+     "x=[1,]", "x=2**3", "x=1e", "9=1", "x=[a]"],
 )  # fmt: skip
 def test_what_is_no_point_is_refused(text):
     with pytest.raises(UsageError):

@@ -10,9 +10,9 @@ import pytest
 import sympy as sp
 
 from hjbdsl.evidence.checks import run_check, run_checks
-from hjbdsl.model.problem import TIME, Bounds, ModeParameter
+from hjbdsl.model.problem import TIME, Bounds, ExitRule, ModeParameter
 
-from .hand_made import Given, chain, check, group, problem, solution
+from .hand_made import SPAN, Given, chain, check, group, problem, solution
 
 X = group("x").symbols[0]
 SQUARE = solution(Given(lambda t, x, m: x[:, 0] ** 2, lambda t, x, m: -2 * x))
@@ -154,3 +154,9 @@ def test_equal_infinities_agree():
 def test_every_check_is_reported_in_order():
     subject = problem(checks=(check("V", [X**2]), check("V", [X])), controls=(group("a", "control"),))
     assert [r.passed for r in run_checks(subject, SQUARE, True)] == [True, False]
+
+
+def test_states_already_left_are_not_compared():
+    left = ExitRule("tau", sp.Abs(X) >= sp.Rational(1, 2), sp.oo, SPAN)
+    inside_only = solution(Given(lambda t, x, m: np.where(np.abs(x[:, 0]) < 0.5, x[:, 0] ** 2, 99)))
+    assert judge(problem(exit=left), check("V", [X**2]), inside_only).passed
