@@ -21,7 +21,8 @@ from hjbdsl.model.evidence import CheckResult
 from hjbdsl.model.problem import ControlProblem
 from hjbdsl.model.solution import Array, Evidence, Formula, PointValues
 from hjbdsl.model.solution import Solution as SolvedProblem
-from hjbdsl.numeric.points import Points, control_groups, default_points, stated_points
+from hjbdsl.numeric.points import Points, default_points, stated_points
+from hjbdsl.numeric.state_space import control_groups
 
 
 @final

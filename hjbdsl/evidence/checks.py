@@ -17,7 +17,9 @@ from hjbdsl.model.evidence import CheckResult
 from hjbdsl.model.problem import TIME, CheckStatement, ControlProblem
 from hjbdsl.model.solution import Array, Solution
 from hjbdsl.numeric.compile import compile_expressions
-from hjbdsl.numeric.points import Points, control_groups, horizon, number, sample_region
+from hjbdsl.numeric.points import Points
+from hjbdsl.numeric.sampling import sample_region
+from hjbdsl.numeric.state_space import control_groups, horizon, number
 
 _TURN = 2 * math.pi
 

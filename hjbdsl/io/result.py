@@ -16,7 +16,8 @@ from hjbdsl.model.equation import HJBEquation
 from hjbdsl.model.evidence import CheckResult
 from hjbdsl.model.problem import ControlProblem, Notation, Parameter
 from hjbdsl.model.solution import Array, Formula, PointValues, Solution
-from hjbdsl.numeric.points import Points, control_groups, number
+from hjbdsl.numeric.points import Points
+from hjbdsl.numeric.state_space import control_groups, number
 
 SCHEMA = "hjb.result/1"
 

@@ -1,4 +1,4 @@
-"""Points of a problem: the ones a person states, the ones given when none is stated, and samples of the region.
+"""Points of a problem: the ones a person states, and the ones given when none is stated.
 
 In: a `ControlProblem`. Out: `Points`, the arrays that `ValueFunction.evaluate` takes.
 """
@@ -11,19 +11,17 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-import sympy as sp
 from numpy.typing import NDArray
 
 from hjbdsl.errors import UsageError
-from hjbdsl.model.problem import TIME, Bounds, ControlProblem, VariableGroup
+from hjbdsl.model.problem import Bounds, ControlProblem, VariableGroup
 from hjbdsl.model.solution import Array
+from hjbdsl.numeric.state_space import horizon, inside, region_of
 
 StatedPoint = Mapping[str, float | Sequence[float] | str]
 """Name -> number, list of numbers (vector states) or mode label; `t` is the time."""
 
 _ALL_CORNERS_UP_TO = 4
-_SPARSE_POINTS = {0: 1, 1: 33, 2: 13, 3: 7}
-_RANDOM_POINTS = 400
 _LONGEST_EXAMPLE = 6
 
 
@@ -37,34 +35,6 @@ class Points:
 
     def __len__(self) -> int:
         return len(self.t)
-
-
-def control_groups(problem: ControlProblem) -> tuple[VariableGroup, ...]:
-    """Controls, then adversaries, in the order of `PointValues.control`; for `reverse` the derived control."""
-    derived = () if problem.reversal is None else (problem.reversal.control,)
-    return (*problem.controls, *problem.adversaries, *derived)
-
-
-def horizon(problem: ControlProblem) -> float:
-    """The last time at which the problem is still running: the earliest finite end that the file states, else infinity."""
-    ends = [problem.objective.end]
-    ends += [rule.latest for rule in (problem.stopping, problem.exit) if rule is not None]
-    if problem.reversal is not None:
-        ends.append(problem.reversal.end)
-    return min(number(problem, end) for end in ends)
-
-
-def number(problem: ControlProblem, expression: sp.Basic) -> float:
-    """A constant expression of the problem as a float; NaN where it is not a real number."""
-    value = sp.sympify(problem.numeric(expression)).evalf(17)
-    if value in (sp.oo, -sp.oo) or value.is_Float or value.is_Integer or value.is_Rational:
-        return float(value)
-    return math.nan
-
-
-def region_of(problem: ControlProblem) -> Array:
-    """The region, (n, 2): lower and upper end for every state component."""
-    return np.array([[number(problem, low), number(problem, high)] for low, high in problem.region], dtype=float).reshape(-1, 2)
 
 
 def stated_points(problem: ControlProblem, stationary: bool, points: Sequence[StatedPoint]) -> Points:
@@ -94,69 +64,6 @@ def default_points(problem: ControlProblem) -> Points:
     return _in_every_mode(problem, np.zeros(1), states)
 
 
-def sample_region(
-    problem: ControlProblem,
-    stationary: bool,
-    fixed: Mapping[sp.Symbol, float],
-    modes: Sequence[int],
-    seed: int,
-) -> Points:
-    """Points of region x [0, T] x modes for a comparison, the symbols in `fixed` held (TIME among them).
-
-    A tensor grid that includes the corners in up to three free dimensions, else the corners' two extremes, the centre and
-    seeded random points. Points outside the state space (open ends, state constraints) are left out, and so are those where
-    the process has left already: a formula for V means the states from which it still runs.
-    """
-    axes = [np.array([fixed[symbol]]) if symbol in fixed else np.array([math.nan]) for symbol in problem.state_symbols]
-    region = region_of(problem)
-    free = [i for i, axis in enumerate(axes) if math.isnan(axis[0])]
-    sets = {i: _points_of(problem, problem.state_bounds[i]) for i in problem.lattice_states}
-    if len(free) in _SPARSE_POINTS:
-        for i in free:
-            axes[i] = sets[i] if i in sets else np.linspace(region[i, 0], region[i, 1], _SPARSE_POINTS[len(free)])
-        states = np.array(list(itertools.product(*axes)), dtype=float).reshape(-1, problem.dimension)
-    else:
-        states = _random_states(axes, free, sets, region, np.random.default_rng(seed))
-    states = states[inside(problem, states)]
-    if problem.exit is not None and free:
-        states = states[~_exited(problem, states)]
-    return _cross(_times(problem, stationary, fixed), states, modes)
-
-
-def inside(problem: ControlProblem, states: Array) -> NDArray[np.bool_]:
-    """Which rows of `states` (k, n) lie in the state space: domains with their open ends, and constraints on states."""
-    result = np.ones(len(states), dtype=bool)
-    for i, bounds in enumerate(problem.state_bounds):
-        if bounds.periodic:
-            continue
-        column = states[:, i]
-        if bounds.is_finite_set:
-            result &= np.isclose(column[:, None], _points_of(problem, bounds)[None, :], atol=1e-9).any(axis=1)
-            continue
-        low, high = number(problem, bounds.lower), number(problem, bounds.upper)
-        slack = 1e-12 * (1 + np.abs(column))
-        result &= (column > low) if bounds.lower_open else (column >= low - slack)
-        result &= (column < high) if bounds.upper_open else (column <= high + slack)
-    for constraint in problem.constraints:
-        if constraint.role == "state":
-            condition = problem.numeric(constraint.condition)
-            result &= np.array([_holds(condition, problem, row) for row in states], dtype=bool)
-    return result
-
-
-def _exited(problem: ControlProblem, states: Array) -> NDArray[np.bool_]:
-    condition = problem.numeric(problem.exit.condition) if problem.exit is not None else sp.false
-    return np.array([_holds(condition, problem, row) for row in states], dtype=bool)
-
-
-def _holds(condition: sp.Basic, problem: ControlProblem, row: Array) -> bool:
-    return bool(condition.xreplace({s: sp.Float(v) for s, v in zip(problem.state_symbols, row, strict=True)}) == sp.true)
-
-
-def _points_of(problem: ControlProblem, bounds: Bounds) -> Array:
-    return np.array([number(problem, point) for point in bounds.points], dtype=float)
-
-
 def _centre(bounds: Bounds, low: float, high: float) -> float:
     middle = (low + high) / 2
     if not bounds.is_finite_set:
@@ -171,33 +78,12 @@ def _ends(bounds: Bounds, low: float, high: float) -> tuple[float, float]:
     return min(values), max(values)
 
 
-def _random_states(
-    axes: list[Array], free: list[int], sets: Mapping[int, Array], region: Array, random: np.random.Generator
-) -> Array:
-    held = np.array([axis[0] for axis in axes])
-    states = np.tile(held, (_RANDOM_POINTS + 3, 1))
-    for i in free:
-        low, high = region[i]
-        states[:, i] = random.choice(sets[i], len(states)) if i in sets else random.uniform(low, high, len(states))
-        if i not in sets:
-            states[:3, i] = low, (low + high) / 2, high
-    return states
-
-
-def _times(problem: ControlProblem, stationary: bool, fixed: Mapping[sp.Symbol, float]) -> Array:
-    if TIME in fixed:
-        return np.array([fixed[TIME]])
-    end = horizon(problem)
-    if stationary or not math.isfinite(end):
-        return np.zeros(1)
-    return np.linspace(0.0, end, 7)
-
-
 def _in_every_mode(problem: ControlProblem, times: Array, states: Array) -> Points:
-    return _cross(times, states, range(len(problem.mode_tuples())))
+    return crossed(times, states, range(len(problem.mode_tuples())))
 
 
-def _cross(times: Array, states: Array, modes: Sequence[int]) -> Points:
+def crossed(times: Array, states: Array, modes: Sequence[int]) -> Points:
+    """Every time with every state in every mode."""
     k, dimension = states.shape
     t = np.tile(np.repeat(times, k), len(modes))
     x = np.tile(states, (len(times) * len(modes), 1)).reshape(-1, dimension)

@@ -10,7 +10,8 @@ import sympy as sp
 
 from hjbdsl.errors import UsageError
 from hjbdsl.model.problem import Bounds, Constraint, ModeParameter, StoppingRule
-from hjbdsl.numeric.points import default_points, horizon, inside, stated_points
+from hjbdsl.numeric.points import default_points, stated_points
+from hjbdsl.numeric.state_space import horizon, inside
 
 from .hand_made import SPAN, chain, group, problem
 
