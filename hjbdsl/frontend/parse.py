@@ -7,18 +7,13 @@ that a mistake in one hides nothing in the next.
 from __future__ import annotations
 
 import os
-from functools import cache
-
-from lark import Tree
-from lark.exceptions import UnexpectedToken
-from lark.parsers.lalr_interactive_parser import InteractiveParser
 
 from hjbdsl.errors import Diagnostic, HjbError, Span
 from hjbdsl.frontend import ast
+from hjbdsl.frontend.automaton import HARD_KEYWORDS, Stopped, accepted_after, run
 from hjbdsl.frontend.brackets import bracket_fault
 from hjbdsl.frontend.expressions import ExpressionReader
 from hjbdsl.frontend.findings import Fault
-from hjbdsl.frontend.grammar import statement_parser
 from hjbdsl.frontend.hints import Stuck, explain
 from hjbdsl.frontend.source import MAX_LINES, read_text, split_lines
 from hjbdsl.frontend.tokens import Chunk, Reader, Token
@@ -26,13 +21,8 @@ from hjbdsl.frontend.transform import statement
 
 MAX_ERRORS = 50
 
-RESERVED = frozenset({"t", "inf", "in", "for", "and", "or", "not", "integral"})
+RESERVED = frozenset({"t", "inf", *HARD_KEYWORDS})
 """Words that no declaration can take: time, infinity, and the keywords that stand inside expressions."""
-
-_HARD = {"in": "IN", "for": "FOR", "and": "AND", "or": "OR", "not": "NOT", "integral": "INTEGRAL"}
-_FORMS = frozenset({"EXPECTATION", "AVERAGE", "RISK", "RUNNING_MIN", "RUNNING_MAX"})
-_AFTER_NAME = frozenset({"MUL", "CARET", "COMPARE", "PRIME", "$END"})
-_END = Token("$END", "", 0, 0, 0)
 
 
 def parse_file(path: str | os.PathLike[str]) -> ast.File:
@@ -94,52 +84,9 @@ def parse_statement(tokens: list[Token], path: str, lines: tuple[str, ...]) -> a
     fault = bracket_fault(tokens, reader)
     if fault is not None:
         raise fault
-    session = statement_parser().parse_interactive()
-    index = 0
     try:
-        for index, token in enumerate(tokens):
-            _feed(session, token, tokens, index)
-        index = len(tokens)
-        tree: Tree = session.parser_state.feed_token(_END, is_end=True)
-    except UnexpectedToken:
-        raise explain(_stuck(tokens, index, reader)) from None
+        tree = run(tokens)
+    except Stopped as stopped:
+        accepts = accepted_after(tokens[: stopped.index])
+        raise explain(Stuck(tuple(tokens), stopped.index, accepts, reader)) from None
     return statement(tree, reader)
-
-
-def _feed(session: InteractiveParser, token: Token, tokens: list[Token], index: int) -> None:
-    state = session.parser_state
-    if token.type == "NAME":
-        keyword = _HARD.get(token.text) or _soft_keywords().get(token.text)
-        if keyword is not None and (
-            token.text in _HARD
-            or (keyword in state.parse_conf.states[state.state_stack[-1]] and not _is_name(keyword, tokens, index))
-        ):
-            token.type = keyword
-    state.feed_token(token)
-
-
-def _is_name(keyword: str, tokens: list[Token], index: int) -> bool:
-    """Whether a word such as `E` or `risk`, where an objective may begin with it, is a name after all."""
-    if keyword not in _FORMS:
-        return False
-    following = tokens[index + 1] if index + 1 < len(tokens) else _END
-    if keyword in {"EXPECTATION", "AVERAGE"}:
-        return following.type in _AFTER_NAME or following.text == "+"
-    return following.type != "LPAR"
-
-
-@cache
-def _soft_keywords() -> dict[str, str]:
-    """Word to token type, for the keywords that are names wherever the grammar does not accept the keyword."""
-    names = [terminal.name for terminal in statement_parser().terminals if terminal.priority == 2]
-    words = {name.lower(): name for name in names if name not in {"EXPECTATION", *_HARD.values()}}
-    return words | {"E": "EXPECTATION"}
-
-
-def _stuck(tokens: list[Token], index: int, reader: ExpressionReader) -> Stuck:
-    """What the parser could have taken in place of the token at `index`: the tokens before it are fed anew, because the
-    failing token may already have closed constructs that others would not."""
-    session = statement_parser().parse_interactive()
-    for position in range(index):
-        session.parser_state.feed_token(tokens[position])
-    return Stuck(tuple(tokens), index, frozenset(session.accepts()), reader)
