@@ -1,0 +1,24 @@
+"""Exact solutions: families of ansatz propose, one verifier proves, the first proved proposal is the answer."""
+
+from __future__ import annotations
+
+from hjbdsl.methods.closed_form import engine, linear_quadratic
+from hjbdsl.methods.closed_form.engine import Outcome
+from hjbdsl.methods.closed_form.family import Family
+from hjbdsl.model.equation import HJBEquation
+from hjbdsl.model.solution import Accepted, Rejected
+
+# One line a family, tried from top to bottom: the cheapest test of applicability and the strongest form first.
+FAMILIES: tuple[tuple[str, Family], ...] = (
+    ("linear_quadratic", linear_quadratic.propose),
+)  # fmt: skip
+
+
+def solve(equation: HJBEquation) -> Accepted | Rejected:
+    """The first proved closed form, or every family's reason. Raises `HjbError` where a family shows the problem ill posed."""
+    return engine.explain(equation, FAMILIES).answer
+
+
+def explain(equation: HJBEquation) -> Outcome:
+    """The same with each declined family's reason beside the answer, for `hjb solve --explain`."""
+    return engine.explain(equation, FAMILIES)

@@ -46,7 +46,7 @@ class Proposal:
     formula     for the reader; None where only numbers exist
     statements  what the family itself has established: which root and why, transversality, second order, how an ODE was integrated and checked
     conditions  feasibility conditions already checked by the family, name -> positive number
-    average     the long-run average, for average problems
+    average     the long-run average, for average problems; `average_symbolic` the same as an expression, beside `symbolic`
     accuracy    absolute accuracy claimed for V over the region (integrator or quadrature tolerance); 0 for a formula
     """
 
@@ -59,6 +59,7 @@ class Proposal:
     average: float | None = None
     accuracy: float = 0.0
     warnings: tuple[str, ...] = field(default=())
+    average_symbolic: sp.Expr | None = None
 
 
 Family = Callable[[HJBEquation], Proposal | Rejected]

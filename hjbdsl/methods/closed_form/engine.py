@@ -1,0 +1,71 @@
+"""Closed forms as one engine: each family proposes, one verifier proves.
+
+In: the equation and the families in their order. Out: `Accepted` with the first proved proposal, or `Rejected` with every family's reason.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from hjbdsl.budget import BudgetExceeded, time_budget
+from hjbdsl.methods.closed_form.family import Family, Proposal
+from hjbdsl.methods.closed_form.verify import verify
+from hjbdsl.model.equation import HJBEquation
+from hjbdsl.model.solution import Accepted, Evidence, Rejected, Solution
+
+FAMILY_SECONDS = 20.0
+"""A family may think this long; then it is given up and the next one tried."""
+VERIFY_SECONDS = 20.0
+"""The verifier's own bound; a proposal that cannot be checked within it is no answer."""
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """`answer`, and why each family that was tried before it (or all of them) did not give one: (family, reason)."""
+
+    answer: Accepted | Rejected
+    declined: tuple[tuple[str, str], ...]
+
+
+def explain(equation: HJBEquation, families: Sequence[tuple[str, Family]]) -> Outcome:
+    """Try `families` in order. `HjbError` from a family (the problem is ill posed) propagates."""
+    declined: list[tuple[str, str]] = []
+    for name, propose in families:
+        answer = _attempt(equation, propose)
+        if isinstance(answer, Solution):
+            return Outcome(Accepted(answer), tuple(declined))
+        declined.append((name, answer.reason))
+    return Outcome(Rejected("; ".join(f"{name}: {reason}" for name, reason in declined)), tuple(declined))
+
+
+def _attempt(equation: HJBEquation, propose: Family) -> Solution | Rejected:
+    try:
+        with time_budget(FAMILY_SECONDS):
+            proposal = propose(equation)
+    except BudgetExceeded:
+        return Rejected(f"given up after {FAMILY_SECONDS:g} s")
+    if isinstance(proposal, Rejected):
+        return proposal
+    try:
+        with time_budget(VERIFY_SECONDS):
+            evidence = verify(equation, proposal)
+    except BudgetExceeded:
+        return Rejected(f"{proposal.family}: its verification took more than {VERIFY_SECONDS:g} s")
+    if isinstance(evidence, Rejected):
+        return Rejected(f"{proposal.family} proposed an answer that failed its proof: {evidence.reason}")
+    return _solution(proposal, evidence)
+
+
+def _solution(proposal: Proposal, evidence: Evidence) -> Solution:
+    return Solution(
+        method="closed_form",
+        family=proposal.family,
+        status="proved",
+        function=proposal.function,
+        evidence=evidence,
+        formula=proposal.formula,
+        average=proposal.average,
+        average_error=proposal.accuracy if proposal.average is not None else None,
+        warnings=proposal.warnings,
+    )

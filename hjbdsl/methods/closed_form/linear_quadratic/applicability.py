@@ -1,0 +1,46 @@
+"""What a quadratic value function cannot hold, told before anything is computed.
+
+In: the problem. Out: the reason, or "".
+"""
+
+from __future__ import annotations
+
+from hjbdsl.model.problem import ControlProblem
+
+
+def inapplicable(problem: ControlProblem) -> str:
+    """One line, empty where nothing speaks against a quadratic V."""
+    objective = problem.objective
+    if problem.reversal is not None:
+        return "V of a time reversal is -log p, not quadratic in general"
+    if problem.stopping is not None:
+        return "V of a stopping problem is not quadratic across the free boundary"
+    if problem.exit is not None:
+        return "the process ends at an exit, where a quadratic V does not fit"
+    if objective.form in {"running_min", "running_max"}:
+        return f"a {objective.form} objective has no quadratic V"
+    for symbol, bounds in zip(problem.state_symbols, problem.state_bounds, strict=True):
+        if bounds.is_finite_set:
+            return f"state {symbol} lives in a finite set"
+        if bounds.periodic:
+            return f"state {symbol} lives on a circle"
+    for statement in problem.boundaries:
+        if statement.kind != "outflow":
+            return f"a boundary condition is written at {statement.state} = {statement.location}"
+    if objective.form == "risk" and (problem.jumps or problem.modes):
+        return "risk-sensitivity with jumps or modes is not quadratic"
+    if objective.form == "risk" and objective.discount != 0:
+        return "risk-sensitivity with a discount is not stationary in theta"
+    if problem.exploration is not None:
+        for group in problem.controls:
+            for symbol, bounds in zip(group.symbols, group.bounds, strict=True):
+                if symbol in problem.exploration.controls and not _unbounded(problem, bounds.lower, bounds.upper):
+                    return f"the policy of {symbol} is Gaussian only without bounds"
+    for group in (*problem.controls, *problem.adversaries):
+        if any(bounds.is_finite_set for bounds in group.bounds):
+            return f"{group.name} lives in a finite set"
+    return ""
+
+
+def _unbounded(problem: ControlProblem, lower: object, upper: object) -> bool:
+    return str(lower) == "-oo" and str(upper) == "oo"

@@ -1,0 +1,109 @@
+"""What must hold besides the equation: the terminal, exit and written boundary conditions.
+
+In: problem and proposed function. Out: for each condition, the largest error at sampled points and the words for it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import sympy as sp
+
+from hjbdsl.methods.closed_form.family import ExactFunction
+from hjbdsl.methods.closed_form.verification.points import Samples, condition_test, horizon
+from hjbdsl.model.problem import TIME, ControlProblem
+from hjbdsl.model.solution import Array
+from hjbdsl.numeric.compile import compile_expressions
+
+
+@dataclass(frozen=True, slots=True)
+class Condition:
+    """`error` is relative to 1 + the size of what is prescribed."""
+
+    name: str
+    error: float
+
+
+def evaluator(problem: ControlProblem, expression: sp.Basic, at: Samples) -> Array:
+    """`expression` in t and the states at samples, by mode; (k,)."""
+    result = np.empty(at.count)
+    for index, mode in enumerate(problem.mode_tuples()):
+        here = at.mode == index
+        if here.any():
+            function = compile_expressions(
+                (TIME, *problem.state_symbols), [problem.numeric(problem.at_mode(sp.sympify(expression), mode))]
+            )
+            result[here] = function(at.t[here], *at.x[here].T)[0]
+    return result
+
+
+def terminal_payoff(problem: ControlProblem) -> sp.Expr | None:
+    """What is paid at the last time; None where the process has no last time."""
+    if not np.isfinite(horizon(problem)):
+        return None
+    objective = problem.objective
+    if objective.form in {"running_min", "running_max"}:
+        return objective.running
+    if objective.terminal is not None:
+        return objective.terminal
+    if problem.stopping is not None and objective.stop_value is not None:
+        return objective.stop_value
+    if objective.exit_value is not None:
+        return objective.exit_value
+    return sp.S.Zero
+
+
+def check_conditions(problem: ControlProblem, function: ExactFunction, at: Samples) -> list[Condition]:
+    """Every condition that could be sampled."""
+    result = []
+    payoff = terminal_payoff(problem)
+    if payoff is not None:
+        end = Samples(np.full(at.count, horizon(problem)), at.x, at.mode)
+        result.append(Condition("terminal condition", _gap(function, end, evaluator(problem, payoff, end))))
+    if problem.exit is not None and problem.objective.exit_value is not None and problem.diffusion:
+        edge = _exit_points(problem, at)
+        if edge.count:
+            result.append(Condition("exit value", _gap(function, edge, evaluator(problem, problem.objective.exit_value, edge))))
+    for statement in problem.boundaries:
+        index = problem.state_symbols.index(statement.state)
+        place = float(problem.numeric(statement.location))
+        if not np.isfinite(place) or statement.kind not in {"value", "slope", "reflect"}:
+            continue
+        x = at.x.copy()
+        x[:, index] = place
+        edge = Samples(at.t, x, at.mode)
+        amount = statement.amount if statement.amount is not None else sp.S.Zero
+        prescribed = evaluator(problem, amount, edge)
+        if statement.kind == "value":
+            error = _gap(function, edge, prescribed)
+        else:
+            slope = function.derivatives(edge.t, edge.x, edge.mode).gradient[:, index]
+            error = float(np.max(np.abs(slope - prescribed) / (1 + np.abs(prescribed))))
+        result.append(Condition(f"boundary {statement.state} = {statement.location}", error))
+    return result
+
+
+def _gap(function: ExactFunction, at: Samples, prescribed: Array) -> float:
+    value = function.evaluate(at.t, at.x, at.mode).value
+    return float(np.max(np.abs(value - prescribed) / (1 + np.abs(prescribed))))
+
+
+def _exit_points(problem: ControlProblem, at: Samples) -> Samples:
+    """Points just inside the domain next to the exit set: bisection from samples towards random far points that have exited."""
+    if problem.exit is None:
+        raise ValueError("the problem has no exit")
+    ended = condition_test(problem, [problem.exit.condition])
+    random = np.random.default_rng(3)
+    scale = 3 * (1 + np.abs(at.x).max(axis=0))
+    far = at.x + random.normal(size=at.x.shape) * scale
+    lattice = list(problem.lattice_states)
+    far[:, lattice] = at.x[:, lattice]
+    hit = ended(at.t, far)
+    start = at.take(np.flatnonzero(hit))
+    low, high = np.zeros(start.count), np.ones(start.count)
+    for _ in range(52):
+        middle = (low + high) / 2
+        out = ended(start.t, start.x + middle[:, None] * (far[hit] - start.x))
+        low, high = np.where(out, low, middle), np.where(out, middle, high)
+    return Samples(start.t, start.x + low[:, None] * (far[hit] - start.x), start.mode)

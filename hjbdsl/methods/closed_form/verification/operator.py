@@ -1,0 +1,169 @@
+"""The terms of the equation in numbers: f + L^a V - r V at given points, controls and derivatives of V.
+
+In: a problem and one joint mode. Out: `ModeOperator.terms`, the list of terms whose sum is the equation's right-hand side, so that a
+residual can be measured against their size. Everything is compiled from the problem itself, not from a derived Hamiltonian.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import sympy as sp
+from numpy.typing import NDArray
+
+from hjbdsl.methods.closed_form.family import Derivatives
+from hjbdsl.methods.closed_form.verification.laws import quadrature
+from hjbdsl.methods.closed_form.verification.points import Samples, condition_test
+from hjbdsl.model.problem import TIME, ControlProblem, Jump
+from hjbdsl.model.solution import Array
+from hjbdsl.numeric.compile import compile_expressions
+
+ValueAt = Callable[[Array, Array, NDArray[np.int64]], Array]
+"""V at t (k,), x (k, n), mode (k,)."""
+
+
+@dataclass(frozen=True, slots=True)
+class JumpTerm:
+    """Displacements `shift(t, x, a, mark)` -> (n arrays); `nodes` and `weights` integrate over the mark's law."""
+
+    rate: Callable[..., tuple[Array, ...]]
+    shift: Callable[..., tuple[Array, ...]]
+    nodes: Array
+    weights: Array
+
+
+@dataclass(frozen=True, slots=True)
+class ModeOperator:
+    """One joint mode's share of the equation. See `terms`."""
+
+    running: Callable[..., tuple[Array, ...]]
+    drift: Callable[..., tuple[Array, ...]]
+    diffusion: Callable[..., tuple[Array, ...]]
+    diffusion_index: tuple[tuple[int, int], ...]
+    correlation: Callable[..., tuple[Array, ...]]
+    correlation_index: tuple[tuple[int, int], ...]
+    noises: int
+    jumps: tuple[JumpTerm, ...]
+    mode_rates: tuple[tuple[int, Callable[..., tuple[Array, ...]]], ...]
+    risk: float | None
+    has_discount: bool
+    ended: Callable[[Array, Array], NDArray[np.bool_]] | None
+    exit_value: Callable[..., tuple[Array, ...]] | None
+
+    def terms(self, at: Samples, a: Array, v: Derivatives, value: ValueAt) -> list[Array]:
+        """The terms (each (k,)) of f + b.p + 1/2 tr(A M) + jumps + modes - r V (risk: + theta/2 p'A p, exponential jumps)."""
+        arguments = (at.t, *at.x.T, *a.T)
+        running, discount = self.running(*arguments)
+        result = [running]
+        result += [b * v.gradient[:, i] for i, b in enumerate(self.drift(*arguments))]
+        result += self._second_order(arguments, at.count, v)
+        result += [jump for term in self.jumps for jump in self._jump(term, at, a, v, value)]
+        for target, rate in self.mode_rates:
+            other = value(at.t, at.x, np.full(at.count, target))
+            result.append(rate(*arguments)[0] * self._increment(other - v.value))
+        if self.has_discount:
+            result.append(-discount * v.value)
+        return result
+
+    def _increment(self, difference: Array) -> Array:
+        return difference if self.risk is None else np.expm1(self.risk * difference) / self.risk
+
+    def _second_order(self, arguments: Sequence[Array], count: int, v: Derivatives) -> list[Array]:
+        if not self.diffusion_index:
+            return []
+        sigma = np.zeros((count, v.gradient.shape[1], self.noises))
+        for (i, k), entry in zip(self.diffusion_index, self.diffusion(*arguments), strict=True):
+            sigma[:, i, k] = entry
+        mixing = np.broadcast_to(np.eye(self.noises), (count, self.noises, self.noises)).copy()
+        for (k, l), entry in zip(self.correlation_index, self.correlation(*arguments), strict=True):
+            mixing[:, k, l] = mixing[:, l, k] = entry
+        spread = sigma @ mixing
+        result = [np.einsum("kim,kim->k", v.hessian @ sigma, spread) / 2]
+        if self.risk is not None:
+            slope = np.einsum("ki,kim->km", v.gradient, sigma)
+            result.append(self.risk / 2 * np.einsum("km,kml,kl->k", slope, mixing, slope))
+        return result
+
+    def _jump(self, term: JumpTerm, at: Samples, a: Array, v: Derivatives, value: ValueAt) -> list[Array]:
+        """rate * E[V(x + displacement) - V]; where the rate is zero the displacement may leave the state space."""
+        (rate,) = term.rate(at.t, *at.x.T, *a.T)
+        live = rate != 0
+        result = np.zeros(at.count)
+        if live.any():
+            nodes = len(term.nodes)
+            repeat = np.repeat(np.flatnonzero(live), nodes)
+            t, x, mode = at.t[repeat], at.x[repeat], at.mode[repeat]
+            mark = np.tile(term.nodes, int(live.sum()))
+            landing = x + np.column_stack(term.shift(t, *x.T, *a[repeat].T, mark))
+            after = self._after_jump(t, landing, mode, value)
+            increments = self._increment(after - v.value[repeat]).reshape(-1, nodes)
+            result[live] = rate[live] * (increments @ term.weights)
+        return [result]
+
+    def _after_jump(self, t: Array, x: Array, mode: NDArray[np.int64], value: ValueAt) -> Array:
+        if self.ended is None or self.exit_value is None:
+            return value(t, x, mode)
+        ended = self.ended(t, x)
+        result = np.empty(len(t))
+        result[ended] = self.exit_value(t[ended], *x[ended].T)[0]
+        if (~ended).any():
+            result[~ended] = value(t[~ended], x[~ended], mode[~ended])
+        return result
+
+
+def mode_operator(problem: ControlProblem, mode: tuple[int, ...]) -> ModeOperator:
+    """Compile the operator of the joint mode `mode`, the parameters' exact numbers put in."""
+    arguments = (TIME, *problem.state_symbols, *problem.control_symbols, *problem.adversary_symbols)
+
+    def exact(expression: sp.Basic) -> sp.Basic:
+        return problem.numeric(problem.at_mode(sp.sympify(expression), mode))
+
+    def compiled(expressions: Sequence[sp.Basic]) -> Callable[..., tuple[Array, ...]]:
+        return compile_expressions(arguments, [exact(e) for e in expressions])
+
+    objective = problem.objective
+    dynamic = objective.form not in {"running_min", "running_max"}
+    running = objective.running if dynamic else sp.S.Zero
+    exit_value = objective.exit_value if problem.exit is not None else None
+    return ModeOperator(
+        running=compiled([running, objective.discount]),
+        drift=compiled(problem.drift),
+        diffusion=compiled(list(problem.diffusion.values())),
+        diffusion_index=tuple(problem.diffusion),
+        correlation=compiled(list(problem.correlation.values())),
+        correlation_index=tuple(problem.correlation),
+        noises=len(problem.noises),
+        jumps=tuple(_jump_term(problem, jump, arguments, exact) for jump in problem.jumps),
+        mode_rates=_mode_rates(problem, mode, compiled),
+        risk=float(exact(objective.risk)) if objective.risk is not None else None,
+        has_discount=objective.form != "average" and exact(objective.discount) != 0,
+        ended=condition_test(problem, [problem.exit.condition]) if problem.exit is not None else None,
+        exit_value=compile_expressions((TIME, *problem.state_symbols), [exact(exit_value)]) if exit_value is not None else None,
+    )
+
+
+def _jump_term(
+    problem: ControlProblem, jump: Jump, arguments: tuple[sp.Symbol, ...], exact: Callable[[sp.Basic], sp.Basic]
+) -> JumpTerm:
+    mark = jump.mark if jump.mark is not None else sp.Dummy("mark", real=True)
+    shifts = [exact(jump.displacement.get(i, sp.S.Zero)) for i in range(problem.dimension)]
+    nodes, weights = quadrature(jump.law, exact)
+    return JumpTerm(
+        compile_expressions(arguments, [exact(jump.rate)]), compile_expressions((*arguments, mark), shifts), nodes, weights
+    )
+
+
+def _mode_rates(
+    problem: ControlProblem, mode: tuple[int, ...], compiled: Callable[[Sequence[sp.Basic]], Callable[..., tuple[Array, ...]]]
+) -> tuple[tuple[int, Callable[..., tuple[Array, ...]]], ...]:
+    """(index of the target joint mode, rate) for every switch out of `mode`."""
+    index = {m: i for i, m in enumerate(problem.mode_tuples())}
+    result = []
+    for number, chain in enumerate(problem.modes):
+        for (source, target), rate in chain.rates.items():
+            if source == mode[number]:
+                other = (*mode[:number], target, *mode[number + 1 :])
+                result.append((index[other], compiled([rate])))
+    return tuple(result)
