@@ -1,0 +1,170 @@
+"""The names of a file and what they stand for.
+
+In: declarations, in the order of the file. Out: `Scope`, one namespace for parameters, definitions, variables, noises, jumps,
+modes and random times; duplicates, reserved words and unknown names are faults with the place of the other declaration.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Literal
+
+import sympy as sp
+
+from hjbdsl.errors import Span
+from hjbdsl.frontend import ast
+from hjbdsl.frontend.findings import Consequence, Fault, Findings, closest
+from hjbdsl.frontend.shapes import Array, Shape
+from hjbdsl.model.problem import VariableGroup
+
+RESERVED = frozenset({"t", "inf"})
+KEYWORDS = frozenset(
+    [
+        "problem",
+        "include",
+        "param",
+        "let",
+        "state",
+        "control",
+        "adversary",
+        "noise",
+        "jump",
+        "mode",
+        "rate",
+        "stopping",
+        "exit",
+        "discount",
+        "explore",
+        "maximize",
+        "minimize",
+        "evaluate",
+        "data",
+        "reverse",
+        "boundary",
+        "region",
+        "check",
+        "solve",
+        "variant",
+        "in",
+        "and",
+        "or",
+        "not",
+        "for",
+    ]
+)
+
+
+@dataclass(frozen=True, slots=True)
+class ParameterName:
+    declaration: ast.ParamDecl
+    what = "a parameter"
+
+
+@dataclass(frozen=True, slots=True)
+class Definition:
+    statement: ast.Let
+    what = "a definition"
+
+
+@dataclass(frozen=True, slots=True)
+class VariableName:
+    """A state, control or adversary; `group` is None while its domain is still being read."""
+
+    role: Literal["state", "control", "adversary"]
+    declaration: ast.VariableDecl
+    group: VariableGroup | None = None
+
+    @property
+    def what(self) -> str:
+        return f"a {self.role}" if self.role != "adversary" else "the adversary's control"
+
+
+@dataclass(frozen=True, slots=True)
+class NoiseName:
+    declaration: ast.VariableDecl
+    what = "a noise"
+
+
+@dataclass(frozen=True, slots=True)
+class JumpName:
+    statement: ast.Jump
+    what = "a jump process"
+
+
+@dataclass(frozen=True, slots=True)
+class ChainName:
+    """A mode chain, the `index`-th of the file."""
+
+    index: int
+    labels: tuple[str, ...]
+    what = "a mode"
+
+
+@dataclass(frozen=True, slots=True)
+class RuleTime:
+    """The random time of `stopping` or `exit`."""
+
+    rule: Literal["stopping", "exit"]
+    symbol: sp.Symbol
+    what = "a random time"
+
+
+Entity = ParameterName | Definition | VariableName | NoiseName | JumpName | ChainName | RuleTime
+
+
+@dataclass(slots=True)
+class Scope:
+    """`entities` by name with their places in `spans`; `broken` names were declared but their value could not be read;
+    `used` collects the names that expressions referred to; `marks` are the names of jump marks, with their jump."""
+
+    findings: Findings
+    entities: dict[str, Entity] = field(default_factory=dict)
+    spans: dict[str, Span] = field(default_factory=dict)
+    broken: set[str] = field(default_factory=set)
+    used: set[str] = field(default_factory=set)
+    marks: dict[str, str] = field(default_factory=dict)
+
+    def declare(self, name: str, entity: Entity, span: Span) -> bool:
+        """Enter a name; a name that cannot be entered is reported and False comes back."""
+        if name in RESERVED or name in KEYWORDS:
+            meaning = {"t": "the time", "inf": "infinity"}.get(name, "a keyword")
+            self.findings.report("HJB022", f"`{name}` is reserved: it is {meaning}", "choose another name", span)
+            return False
+        if name in self.entities or name in self.broken:
+            first = self.spans[name]
+            where = f"line {first.line}" if first.file == span.file else f"{first.file}:{first.line}"
+            what = self.entities[name].what if name in self.entities else "a name"
+            self.findings.report(
+                "HJB020",
+                f"`{name}` is declared twice: it is already {what} ({where})",
+                "remove one of the two, or rename it",
+                span,
+            )
+            return False
+        self.entities[name], self.spans[name] = entity, span
+        return True
+
+    def find(self, name: str, span: Span, extra: Mapping[str, Array] | None = None) -> Entity:
+        """The entity of a name; unknown names are a fault with the nearest name as remedy."""
+        self.used.add(name)
+        if name in self.broken:
+            raise Consequence
+        entity = self.entities.get(name)
+        if entity is not None:
+            return entity
+        raise self.unknown(name, span, extra or {})
+
+    def unknown(self, name: str, span: Span, extra: Mapping[str, Array]) -> Fault:
+        if name in self.marks:
+            jump = self.marks[name]
+            return Fault("HJB027", f"`{name}` is the mark of the jump `{jump}`", f"use it only before `d{jump}`", span)
+        near = closest(name, [*self.entities, *extra, *self.broken])
+        if near is None:
+            return Fault("HJB021", f"unknown name `{name}`", f"declare it, as in `param {name} = ...`", span)
+        line = f" (line {self.spans[near].line})" if near in self.spans and self.spans[near].file == span.file else ""
+        return Fault("HJB021", f"unknown name `{name}`", f"did you mean `{near}`{line}?", span)
+
+    def size_of_noise(self, name: str) -> Shape | None:
+        entity = self.entities.get(name)
+        return None if not isinstance(entity, NoiseName) else ()
