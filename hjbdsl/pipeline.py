@@ -25,7 +25,6 @@ from hjbdsl.model.problem import ControlProblem, DataFile
 from hjbdsl.model.solution import Accepted, Rejected, Solution
 from hjbdsl.numeric.points import StatedPoint, default_points, stated_points
 from hjbdsl.symbolic.derive import derive as derive_equation
-from hjbdsl.symbolic.render import render
 
 READING_SECONDS = 6.0
 DERIVING_SECONDS = 30.0
@@ -97,6 +96,8 @@ def derive(problem: ControlProblem, seconds: float = DERIVING_SECONDS) -> HJBEqu
 
 def set_equation(equation: HJBEquation, form: str, steps: bool) -> str:
     """The equation set in type: `form` is text, latex, html or json; with `steps` the whole derivation."""
+    from hjbdsl.symbolic.render import render  # noqa: PLC0415 (typesetting is asked for by `derive` alone)
+
     return render(equation, format=form, steps=steps)
 
 

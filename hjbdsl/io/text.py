@@ -121,7 +121,7 @@ def _cell(value: Any) -> str:
         case list():
             return f"[{', '.join(_cell(v) for v in value)}]"
         case _:
-            return f"{value:.6g}"
+            return f"{value + 0.0:.6g}"  # -0 is 0
 
 
 def _closing_lines(result: Mapping[str, Any], seconds: float) -> list[str]:
