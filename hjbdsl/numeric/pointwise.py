@@ -74,9 +74,7 @@ class ControlRegion:
         groups = (*problem.controls, *problem.adversaries)
         self._symbols = tuple(s for g in groups for s in g.symbols)
         bounds = [b for g in groups for b in g.bounds]
-        self._finite = tuple(
-            np.array([float(problem.numeric(v)) for v in b.points]) if b.is_finite_set else None for b in bounds
-        )
+        self._finite = tuple(np.array([float(problem.numeric(v)) for v in b.points]) if b.is_finite_set else None for b in bounds)
         rows = [row for c in problem.constraints if c.role != "state" for row in _affine_rows(c.condition, self._symbols)]
         flat = [problem.numeric(e) for b in bounds for e in (b.lower, b.upper)]
         flat += [problem.numeric(e) for row in rows for e in row]
@@ -132,7 +130,8 @@ def optimise(objective: Objective, region: ControlSet, sense: float = 1.0, start
         lower, upper = region.lower.copy(), region.upper.copy()
         lower[:, finite] = upper[:, finite] = combination
         fixed = ControlSet(lower, upper, region.normals, region.offsets, (None,) * m)
-        found = _continuous(objective, fixed, sense, start if not finite else None)
+        with np.errstate(all="ignore"):  # values that do not exist are NaN here and never chosen
+            found = _continuous(objective, fixed, sense, start if not finite else None)
         better = found.converged & (found.value > best.value)
         best = Optimum(
             np.where(better[:, None], found.control, best.control),
@@ -143,18 +142,34 @@ def optimise(objective: Objective, region: ControlSet, sense: float = 1.0, start
 
 
 def _continuous(objective: Objective, region: ControlSet, sense: float, start: Array | None) -> Optimum:
-    count = len(region.lower)
-    everything = np.arange(count)
+    everything = np.arange(len(region.lower))
     if start is not None:
-        warm = _finish(objective, region, sense, np.clip(start, region.lower, region.upper))
+        start = np.clip(start, region.lower, region.upper)
+        size = _size(objective(start, everything).value)
+        warm = _finish(_divided(objective, size), region, sense, start)
         if warm.converged.all():
-            return warm
+            return Optimum(warm.control, warm.value * size, warm.converged)
     begun = _scan(objective, region, sense)
-    near = _barrier(objective, region, sense, begun)
-    result = _finish(objective, region, sense, near)
-    begun_value = sense * objective(begun, everything).value
+    size = _size(objective(begun, everything).value)
+    unit = _divided(objective, size)
+    result = _finish(unit, region, sense, _barrier(unit, region, sense, begun))
+    begun_value = sense * unit(begun, everything).value
     worse = np.isfinite(begun_value) & ~(result.value >= begun_value - 1e-9 * (1 + np.abs(begun_value)))
-    return Optimum(result.control, result.value, result.converged & ~worse)
+    return Optimum(result.control, result.value * size, result.converged & ~worse)
+
+
+def _size(value: Array) -> Array:
+    return np.where(np.isfinite(value) & (value != 0), np.abs(value), 1.0)
+
+
+def _divided(objective: Objective, size: Array) -> Objective:
+    """The objective in units of `size` at every point, so that tolerances mean the same whatever the utility's scale."""
+
+    def divided(control: Array, rows: Rows) -> Evaluation:
+        at, unit = objective(control, rows), 1 / size[rows]
+        return Evaluation(at.value * unit, at.gradient * unit[:, None], at.hessian * unit[:, None, None])
+
+    return divided
 
 
 # ---------------------------------------------------------------------------------------------------- starts
@@ -204,7 +219,11 @@ def _inside(region: ControlSet) -> Array:
         if not lack.any():
             break
         point = point - 1.2 * np.einsum("pc,pcm->pm", lack, region.normals)
-        point = np.clip(point, np.where(np.isfinite(lower), lower + 1e-3 * width, lower), np.where(np.isfinite(upper), upper - 1e-3 * width, upper))
+        point = np.clip(
+            point,
+            np.where(np.isfinite(lower), lower + 1e-3 * width, lower),
+            np.where(np.isfinite(upper), upper - 1e-3 * width, upper),
+        )
     return point
 
 
@@ -220,7 +239,9 @@ def _faces(region: ControlSet) -> tuple[Array, Array]:
     """Box and joint constraints as one system G a <= h, (P, C, m) and (P, C)."""
     count, m = region.lower.shape
     eye = np.broadcast_to(np.eye(m), (count, m, m))
-    return np.concatenate([-eye, eye, region.normals], axis=1), np.concatenate([-region.lower, region.upper, region.offsets], axis=1)
+    return np.concatenate([-eye, eye, region.normals], axis=1), np.concatenate(
+        [-region.lower, region.upper, region.offsets], axis=1
+    )
 
 
 def _slack(region: ControlSet, control: Array) -> Array:
@@ -334,14 +355,12 @@ def _on_face(
     at = objective(control, rows)
     residual = np.full(count, np.inf)
     for _ in range(40):
-        gradient = np.einsum("pmn,pn->pm", tangent, sense * at.gradient)
-        hessian = tangent @ (sense * at.hessian) @ tangent
+        gradient = np.einsum("pmn,pn->pm", tangent, sense * _number(at.gradient))
+        hessian = tangent @ (sense * _number(at.hessian)) @ tangent
         step = np.einsum("pmn,pn->pm", tangent, _ascent(gradient, hessian, np.ones((count, m), dtype=bool)))
         step = np.where(np.isfinite(step), step, 0.0)
         residual = np.abs(np.einsum("pm,pm->p", gradient, step))
-        small = np.abs(step).max(axis=1, initial=0.0) <= 1e-14 * (1e-6 + np.abs(control).max(axis=1, initial=0.0))
-        if small.all():
-            break
+        small = (np.abs(step) <= 1e-9 * (1e-6 + np.abs(control))).all()  # this step squares the error once more
         trial, fraction = control + step, np.ones(count)
         following = objective(trial, rows)
         for _ in range(60):
@@ -352,13 +371,24 @@ def _on_face(
             trial = control + fraction[:, None] * step
             following = objective(trial, rows)
         control, at = trial, following
-        if (residual <= 1e-30 * (1 + np.abs(at.value))).all():
+        if small:
             break
     return _karush_kuhn_tucker(at, normals, offsets, sense, control, pattern, inverse, residual)
 
 
+def _number(values: Array) -> Array:
+    return np.where(np.isfinite(values), values, 0.0)
+
+
 def _karush_kuhn_tucker(
-    at: Evaluation, normals: Array, offsets: Array, sense: float, control: Array, pattern: NDArray[np.bool_], inverse: Array, residual: Array
+    at: Evaluation,
+    normals: Array,
+    offsets: Array,
+    sense: float,
+    control: Array,
+    pattern: NDArray[np.bool_],
+    inverse: Array,
+    residual: Array,
 ) -> tuple[Array, Array, NDArray[np.bool_], NDArray[np.bool_]]:
     """Feasible within rounding, multipliers of the right sign, no curvature upwards left: converged."""
     count = len(control)
@@ -366,7 +396,7 @@ def _karush_kuhn_tucker(
     slack = offsets - np.einsum("pcm,pm->pc", normals, control)
     tolerance = 1e-9 * (1 + np.abs(np.where(np.isfinite(offsets), offsets, 0.0)))
     violated = (slack < -tolerance) & ~active
-    multiplier = np.einsum("pmc,pm->pc", inverse, sense * at.gradient)
+    multiplier = np.einsum("pmc,pm->pc", inverse, sense * _number(at.gradient))
     size = 1e-9 * (1e-300 + np.abs(at.gradient).max(axis=1, keepdims=True))
     fixed = np.isfinite(offsets[:, pattern])
     pairs = (normals[:, pattern][:, :, None, :] == -normals[:, pattern][:, None, :, :]).all(axis=3).any(axis=2)

@@ -87,7 +87,9 @@ def _homogeneous(problem: ControlProblem, found: Scaling) -> Iterator[Ansatz]:
             amplitude = sign * sp.exp(form) * wealth**found.degree
             weight = sp.exp(-form) * wealth ** (-found.degree)
             constant = (sp.Symbol("level", real=True),) if found.constant else ()
-            name = f"power of {wealth}" + ("" if degree == 0 else f" times an exponential-{_shape(degree)} function of the factors")
+            name = f"power of {wealth}" + (
+                "" if degree == 0 else f" times an exponential-{_shape(degree)} function of the factors"
+            )
             yield Ansatz("power", name, amplitude + sp.Add(*constant), (*unknowns, *constant), weight, sign, found)
 
 
@@ -105,7 +107,14 @@ def _signs(problem: ControlProblem, degree: sp.Expr | None = None) -> tuple[int,
 
 def _exponential(symbols: Sequence[sp.Symbol], degree: int, sign: int) -> Ansatz:
     unknowns, form = _form(symbols, degree)
-    return Ansatz("exponential", f"exponential of an {_shape(degree)} function".replace("an quad", "a quad"), sign * sp.exp(form), unknowns, sp.exp(-form), sign)
+    return Ansatz(
+        "exponential",
+        f"exponential of an {_shape(degree)} function".replace("an quad", "a quad"),
+        sign * sp.exp(form),
+        unknowns,
+        sp.exp(-form),
+        sign,
+    )
 
 
 def _polynomial(symbols: Sequence[sp.Symbol], degree: int, name: str) -> Ansatz:

@@ -4,22 +4,24 @@ In: a matching and the horizon. Out: theta(t) as piecewise Chebyshev polynomials
 
 A vanishing terminal reward with consumption starts from amplitude zero, where F is infinite. There the amplitude behaves like
 (time to go)^(1/kappa) with F ~ exp(-kappa*theta_0), and G = exp(kappa*theta_0) is smooth (for power utility kappa = 1/gamma,
-and G solves a linear equation); so G is the variable integrated, from 1e-14 of its size over the horizon.
+and G solves a linear equation); so G is the variable integrated, from 1e-13 of its size over the horizon.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from fractions import Fraction
 
 import numpy as np
 
 from hjbdsl.methods.closed_form.ansatz.matching import DEFECT, Matching
 from hjbdsl.model.solution import Array
 
-_TINY = 1e-14
+_TINY = 1e-13
 _DEGREE = 16
 _EVALUATIONS = 40_000
+_FAILURES = 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,7 +87,8 @@ class _Flow:
 
     def __init__(self, matching: Matching, horizon: float):
         self.matching, self.horizon, self.kappa = matching, horizon, 0.0
-        self.defect, self._control, self.evaluations = 0.0, None, 0
+        self.defect, self._control = 0.0, None
+        self.evaluations = self.failures = 0
 
     def __call__(self, to_go: float, flat: Array) -> Array:
         theta = flat.reshape(self.matching.places, self.matching.coefficients).copy()
@@ -99,6 +102,9 @@ class _Flow:
             raise FlowError("the equation of the coefficients is too stiff to be integrated")
         match = self.matching(self.horizon - to_go, theta, self._control)
         if not match.valid:
+            self.failures += 1
+            if self.failures > _FAILURES:
+                raise FlowError("the optimum is not attained along the path", to_go)
             return np.full(flat.shape, np.nan)
         self._control = match.control
         if match.defect > DEFECT:
@@ -117,7 +123,7 @@ def _regular_start(flow: _Flow, terminal: Array, horizon: float) -> tuple[Array,
     if flow.matching.ansatz.kind == "logarithm":
         start = terminal.copy()
         start[:, -1] = _TINY * horizon
-        return start, 0.0, "started from a bequest of 1e-14 times the horizon"
+        return start, 0.0, "started from a bequest of 1e-13 times the horizon"
     if np.isfinite(terminal).all():
         raise FlowError("the optimum is not attained at the terminal reward")
     low, lower = (np.where(np.isfinite(terminal), terminal, level) for level in (-40.0, -42.0))
@@ -129,10 +135,17 @@ def _regular_start(flow: _Flow, terminal: Array, horizon: float) -> tuple[Array,
     if not (at_lower.flow[:, 0] > 1.01 * at_low.flow[:, 0]).all() or not (at_low.flow[:, 0] > 0).all():
         raise FlowError("no reward from which the value could grow")
     kappa = float(np.log(at_lower.flow[0, 0] / at_low.flow[0, 0]) / 2)
+    kappa = _rounded(kappa)
     speed = kappa * np.exp(kappa * -42.0) * at_lower.flow[:, 0].max()
     start = terminal.copy()
     start[:, 0] = _TINY * speed * horizon
-    return start, kappa, "started from 1e-14 of the amplitude, where the terminal reward is zero"
+    return start, kappa, "started from 1e-13 of the amplitude, where the terminal reward is zero"
+
+
+def _rounded(number: float) -> float:
+    """The short fraction nearby: the leading exponent is seen through corrections of lower order."""
+    fraction = float(Fraction(number).limit_denominator(1000))
+    return fraction if abs(fraction - number) < 1e-7 else number
 
 
 def _integrate(flow: _Flow, start: Array, horizon: float, method: str, tolerance: float) -> Callable[[Array], Array]:
@@ -142,7 +155,14 @@ def _integrate(flow: _Flow, start: Array, horizon: float, method: str, tolerance
     first_step = 1e-2 * _TINY * horizon if flow.kappa > 0 or np.abs(start).min() <= 2 * _TINY * horizon else None
     with np.errstate(all="ignore"):
         answer = solve_ivp(
-            flow, (0.0, horizon), start.ravel(), method=method, rtol=tolerance, atol=tolerance * scale, dense_output=True, first_step=first_step
+            flow,
+            (0.0, horizon),
+            start.ravel(),
+            method=method,
+            rtol=tolerance,
+            atol=tolerance * scale,
+            dense_output=True,
+            first_step=first_step,
         )
     if not answer.success or not np.isfinite(answer.y).all():
         last = float(answer.t[-1])
@@ -150,7 +170,9 @@ def _integrate(flow: _Flow, start: Array, horizon: float, method: str, tolerance
     return answer.sol
 
 
-def _interpolate(solution: Callable[[Array], Array], horizon: float, shape: tuple[int, ...], singular: bool) -> tuple[Array, Array]:
+def _interpolate(
+    solution: Callable[[Array], Array], horizon: float, shape: tuple[int, ...], singular: bool
+) -> tuple[Array, Array]:
     """Bisect [0, horizon] until Chebyshev polynomials of degree _DEGREE reproduce the solution to rounding."""
     nodes = np.cos(np.pi * (np.arange(_DEGREE + 1) + 0.5) / (_DEGREE + 1))
     inverse = np.linalg.inv(np.polynomial.chebyshev.chebvander(nodes, _DEGREE))

@@ -67,12 +67,16 @@ def _covariant(problem: ControlProblem, state: int, weights: dict[sp.Symbol, int
             (scaled if weights.get(symbol) else invariant).extend(ends)
     joint = [c.condition for c in problem.constraints if c.role != "state"]
     wealth = problem.state_symbols[state]
-    return _scale_by(problem, invariant, wealth, weights, 0) and _scale_by(problem, scaled, wealth, weights, 1) and all(
-        _scale_by_some(problem, condition, wealth, weights) for condition in joint
+    return (
+        _scale_by(problem, invariant, wealth, weights, 0)
+        and _scale_by(problem, scaled, wealth, weights, 1)
+        and all(_scale_by_some(problem, condition, wealth, weights) for condition in joint)
     )
 
 
-def _scale_by(problem: ControlProblem, expressions: list[sp.Expr], wealth: sp.Symbol, weights: dict[sp.Symbol, int], power: int) -> bool:
+def _scale_by(
+    problem: ControlProblem, expressions: list[sp.Expr], wealth: sp.Symbol, weights: dict[sp.Symbol, int], power: int
+) -> bool:
     moving = {wealth} | {a for a, s in weights.items() if s}
     if power == 0:
         expressions = [e for e in expressions if e.free_symbols & moving]
@@ -179,4 +183,6 @@ def _evaluate(problem: ControlProblem, expressions: list[sp.Expr], environment: 
 
 def _close(left: Array, right: Array) -> bool:
     both = np.isfinite(left) & np.isfinite(right)
-    return bool(both.any()) and bool(np.all(np.abs(left - right)[both] <= _TOLERANCE * (1e-12 + np.abs(left) + np.abs(right))[both]))
+    return bool(both.any()) and bool(
+        np.all(np.abs(left - right)[both] <= _TOLERANCE * (1e-12 + np.abs(left) + np.abs(right))[both])
+    )

@@ -42,7 +42,9 @@ class Transition:
     mark: sp.Symbol
     quadrature: MarkQuadrature
 
-    def averages(self, kernel: Callable[..., tuple[Array, ...]], environment: Mapping[sp.Symbol, Array], count: int) -> list[Array]:
+    def averages(
+        self, kernel: Callable[..., tuple[Array, ...]], environment: Mapping[sp.Symbol, Array], count: int
+    ) -> list[Array]:
         """Expectations over the mark of the kernel's expressions, each (count,)."""
         spread: dict[sp.Symbol, Any] = {s: np.asarray(v)[:, None] for s, v in environment.items()}
         spread[self.mark] = self.quadrature.nodes[None, :]
@@ -64,7 +66,9 @@ def _jump(problem: ControlProblem, jump: Jump, number: int, index: DiscreteIndex
     mark = jump.mark if jump.mark is not None else _MARK
     unknowns, landed = _landing(ansatz, number)
     moves = {problem.state_symbols[i]: problem.state_symbols[i] + d for i, d in jump.displacement.items()}
-    continuous = {problem.state_symbols[i]: moves[problem.state_symbols[i]] for i in problem.continuous_states if i in jump.displacement}
+    continuous = {
+        problem.state_symbols[i]: moves[problem.state_symbols[i]] for i in problem.continuous_states if i in jump.displacement
+    }
     landed = landed.subs(continuous, simultaneous=True)
     intensity = sp.Symbol(f"intensity_{number}", nonnegative=True)
     rate = problem.numeric(jump.rate)
@@ -96,7 +100,9 @@ def _targets(problem: ControlProblem, jump: Jump, index: DiscreteIndex, rate: sp
     if stray:
         raise ValueError(f"the jump {jump.name} moves a lattice state by something that depends on {sorted(map(str, stray))[0]}")
     arguments = [*index.lattice.T, *index.mode_parameters.T]
-    landing = index.lattice + np.stack([np.broadcast_to(v, index.size) for v in compile_expressions(allowed, lattice_moves)(*arguments)], 1)
+    landing = index.lattice + np.stack(
+        [np.broadcast_to(v, index.size) for v in compile_expressions(allowed, lattice_moves)(*arguments)], 1
+    )
     target = index.locate(landing, index.mode)
     for place in np.flatnonzero(target < 0):
         table = dict(zip(allowed, (sp.nsimplify(a[place], rational=True) for a in arguments), strict=True))
