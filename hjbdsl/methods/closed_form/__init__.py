@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from hjbdsl.methods.closed_form import engine, linear_quadratic
+from hjbdsl.methods.closed_form import engine, linear_quadratic, reversal
 from hjbdsl.methods.closed_form.engine import Outcome
+from hjbdsl.methods.closed_form.expectation import feynman_kac, hopf_cole
 from hjbdsl.methods.closed_form.family import Family
 from hjbdsl.model.equation import HJBEquation
 from hjbdsl.model.solution import Accepted, Rejected
@@ -11,6 +12,9 @@ from hjbdsl.model.solution import Accepted, Rejected
 # One line a family, tried from top to bottom: the cheapest test of applicability and the strongest form first.
 FAMILIES: tuple[tuple[str, Family], ...] = (
     ("linear_quadratic", linear_quadratic.propose),
+    ("time_reversal", reversal.propose),
+    ("feynman_kac", feynman_kac.propose),
+    ("hopf_cole", hopf_cole.propose),
 )  # fmt: skip
 
 

@@ -1,12 +1,13 @@
 """Closed forms as one engine: each family proposes, one verifier proves.
 
-In: the equation and the families in their order. Out: `Accepted` with the first proved proposal, or `Rejected` with every family's reason.
+In: the equation and the families in their order. Out: `Accepted` with the first proved proposal, or `Rejected` with every
+family's reason.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from hjbdsl.budget import BudgetExceeded, time_budget
 from hjbdsl.methods.closed_form.family import Family, Proposal
@@ -47,6 +48,8 @@ def _attempt(equation: HJBEquation, propose: Family) -> Solution | Rejected:
         return Rejected(f"given up after {FAMILY_SECONDS:g} s")
     if isinstance(proposal, Rejected):
         return proposal
+    if proposal.problem is not None:
+        equation = replace(equation, problem=proposal.problem)
     try:
         with time_budget(VERIFY_SECONDS):
             evidence = verify(equation, proposal)

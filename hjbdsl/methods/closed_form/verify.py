@@ -1,9 +1,9 @@
 """The one verifier of every closed form: no proposal becomes an answer without passing it.
 
 In: the equation and a family's proposal. Out: `Evidence`, or `Rejected` with the number that failed. Checked at seeded points of
-region x [0, T] x modes: the residual of the equation with the proposed control in it, that no other control does better, the terminal,
-exit and boundary conditions, the obstacle, the proposal's derivatives against differences of its values; and, for formulas, the
-residual in symbols.
+region x [0, T] x modes: the residual of the equation with the proposed control in it, that no other control does better, the
+terminal, exit and boundary conditions, the obstacle, the proposal's derivatives against differences of its values; and, for
+formulas, the residual in symbols.
 """
 
 from __future__ import annotations
@@ -132,7 +132,7 @@ def _equation(case: _Case) -> _Outcome:
             return Rejected("the proposal lacks the long-run average")
         total, size = total - case.proposal.average, size + abs(case.proposal.average)
     error = np.abs(total) / (size + 1e-300)
-    words = []
+    words: list[str] = []
     if equation.obstacle is not None:
         outcome = _obstacle(case, total, size)
         if isinstance(outcome, Rejected):
@@ -178,7 +178,8 @@ def _stopped(case: _Case) -> NDArray[np.bool_]:
 
 
 def _obstacle(case: _Case, total: Array, size: Array) -> tuple[Array, list[str]] | Rejected:
-    """Error of the complementarity system: equality where it runs, V = payoff and the inequality of the operator where it stops."""
+    """Error of the complementarity system: equality where it runs, V = payoff and the inequality of the operator where it
+    stops."""
     obstacle = case.equation.obstacle
     if obstacle is None:
         raise ValueError("the equation has no obstacle")

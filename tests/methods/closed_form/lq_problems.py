@@ -25,12 +25,12 @@ def quadratic(symbols, matrix) -> sp.Expr:
     )
 
 
-def regulator(  # noqa: PLR0913
+def regulator(
     a, b, q, r, *, noise=None, discount=0.0, horizon=None, terminal=None, sense="minimize", form="expectation", cross=None,
     affine=None, state_noise=(), control_noise=(), running=0, adversaries=0, width=1.0, **fields,
 ) -> ControlProblem:  # fmt: skip
-    """Minimal cost of x'q x + c'r c + 2 c'cross x + running (an expression in the symbols `states`, `controls` of the result); under
-    maximize its negative. `noise` (n, k) additive, `state_noise` a list of (n, n), `control_noise` of (n, m)."""
+    """Minimal cost of x'q x + c'r c + 2 c'cross x + running (an expression in the symbols `states`, `controls` of the
+    result); under maximize its negative. `noise` (n, k) additive, `state_noise` a list of (n, n), `control_noise` of (n, m)."""
     n, m = np.shape(b)
     states, controls = group("x", LINE, size=n), group("u", LINE, "control", size=m) if m else None
     x = states.symbols
@@ -52,7 +52,8 @@ def regulator(  # noqa: PLR0913
         sense, sign * cost, end=end, terminal=final, discount=exact(discount), form=form, risk=fields.pop("risk", None)
     )
     problem = make([states], drift, diffusion, goal, controls=[controls] if controls else (), noises=len(columns),
-                   region=((exact(-width), exact(width)),) * n, origins={"objective": SPAN, "u": SPAN, "rho": SPAN, "x": SPAN})  # fmt: skip
+                   region=((exact(-width), exact(width)),) * n, origins={"objective": SPAN, "u": SPAN, "rho": SPAN, "x":
+                   SPAN})  # fmt: skip
     if adversaries:
         last = c[m - adversaries :]
         mine = replace(

@@ -1,13 +1,15 @@
 """Do the bounds on states and controls leave the unconstrained solution untouched?
 
-In: problem and solved function. Out: the reason why a bound may bind, or "". An affine margin g(x) = w(t).(1, x) >= 0 is safe if it holds
-on the whole state domain, or, without noise and without an adversary, along every optimal path from the region: those are linear in their
-starting point, so the worst one is known exactly at each time. Then the unconstrained optimum is admissible, and so optimal.
+In: problem and solved function. Out: the reason why a bound may bind, or "". An affine margin g(x) = w(t).(1, x) >= 0 is
+safe if it holds on the whole state domain, or, without noise and without an adversary, along every optimal path from the
+region: those are linear in their starting point, so the worst one is known exactly at each time. Then the unconstrained
+optimum is admissible, and so optimal.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from itertools import pairwise
 
 import numpy as np
 import sympy as sp
@@ -136,7 +138,8 @@ def _invariant(
     low: Array,
     high: Array,
 ) -> bool:
-    """On the face where the margin is 0 there is no noise and no jump across it, and the drift does not point out of the domain."""
+    """On the face where the margin is 0 there is no noise and no jump across it, and the drift does not point out of the
+    domain."""
     for t in times:
         for z, mode in enumerate(quadratic.modes):
             m = mode.at(float(t))
@@ -203,7 +206,7 @@ def _finite_paths(quadratic: LinearQuadratic, function: StationaryQuadratic | Ti
     steps = _STEPS if quadratic.states <= 4 else 60
     grid = np.linspace(0.0, function.trajectory.horizon, steps + 1)
     starts: list[Array] = []
-    for left, right in zip(grid, grid[1:], strict=False):
+    for left, right in pairwise(grid):
         starts.append(np.eye(quadratic.states + 1))
         for transition in starts:
             yield float(left), transition

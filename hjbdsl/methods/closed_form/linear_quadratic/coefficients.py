@@ -6,8 +6,9 @@ With z = (1, x) and controls c (adversaries last), one joint mode has
 
     dz = (A z + B c) dt + sum_s (G_s z + D_s c) dw_s + jumps,      cost rate  [z; c]' F [z; c],      terminal cost  z' H z,
 
-with independent w_s. A jump with displacement affine in (x, c) and moments of its mark acts on a quadratic V as drift plus noise columns
-do; it is turned into them. Affine and constant terms live in row and column 0. `sign` is -1 where the file maximises.
+with independent w_s. A jump with displacement affine in (x, c) and moments of its mark acts on a quadratic V as drift plus
+noise columns do; it is turned into them. Affine and constant terms live in row and column 0. `sign` is -1 where the file
+maximises.
 """
 
 from __future__ import annotations
@@ -31,9 +32,9 @@ class NotLinearQuadratic(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class Matrices:
-    """Numbers at one time in one mode. A (N, N), B (N, m), F (N+m, N+m), N = n + 1. `additive` (N, N) is the covariance of the columns
-    that depend neither on x nor on c; `noise` (s, N, N) and `control_noise` (s, N, m) are the others; `brownian` says that there is
-    additive Brownian noise only. `temperature` is 0 without exploration."""
+    """Numbers at one time in one mode. A (N, N), B (N, m), F (N+m, N+m), N = n + 1. `additive` (N, N) is the covariance of
+    the columns that depend neither on x nor on c; `noise` (s, N, N) and `control_noise` (s, N, m) are the others.
+    `temperature` is 0 without exploration."""
 
     drift: Array
     gain: Array
@@ -47,7 +48,8 @@ class Matrices:
 
 @dataclass(frozen=True, slots=True)
 class JumpColumns:
-    """Mean displacement (N, N+m) and the factors (s, N, N+m) of its second moment, per unit of the rate (a TimeArray of shape ())."""
+    """Mean displacement (N, N+m) and the factors (s, N, N+m) of its second moment, per unit of the rate (a TimeArray of
+    shape ())."""
 
     rate: TimeArray
     mean: Array
@@ -104,8 +106,8 @@ class ModeCoefficients:
 
 @dataclass(frozen=True, slots=True)
 class LinearQuadratic:
-    """The whole problem; `switching` (Z, Z) is the rate matrix of the joint modes (rows sum to zero); `explored` are columns of c;
-    `risk` is theta for the minimised cost (its sign turned under maximize); `controllers` of the m controls minimise."""
+    """The whole problem; `switching` (Z, Z) is the rate matrix of the joint modes (rows sum to zero); `explored` are columns
+    of c; `risk` is theta for the minimised cost (its sign turned under maximize); `controllers` of the m controls minimise."""
 
     modes: tuple[ModeCoefficients, ...]
     switching: TimeArray
@@ -161,11 +163,13 @@ def _mode(problem: ControlProblem, mode: tuple[int, ...], sign: float) -> ModeCo
         return value
 
     objective, noises = problem.objective, len(problem.noises)
-    drift = {(i + 1, j): c for i, b in enumerate(problem.drift) for j, c in affine(here(b), index).items()}
-    diffusion = {(k, i + 1, j): c for (i, k), g in problem.diffusion.items() for j, c in affine(here(g), index).items()}
-    correlation = {(k, k): sp.S.One for k in range(noises)}
-    for (k, l), value in problem.correlation.items():
-        correlation[k, l] = correlation[l, k] = free(value, "a correlation")
+    drift: dict[Index, sp.Expr] = {(i + 1, j): c for i, b in enumerate(problem.drift) for j, c in affine(here(b), index).items()}
+    diffusion: dict[Index, sp.Expr] = {
+        (k, i + 1, j): c for (i, k), g in problem.diffusion.items() for j, c in affine(here(g), index).items()
+    }
+    correlation: dict[Index, sp.Expr] = {(k, k): sp.S.One for k in range(noises)}
+    for (k, other), value in problem.correlation.items():
+        correlation[k, other] = correlation[other, k] = free(value, "a correlation")
     scale = sp.Integer(int(sign))
     cost = {ij: scale * c for ij, c in quadratic(here(objective.running), index).items()}
     temperature: dict[Index, sp.Expr] = {}

@@ -1,6 +1,7 @@
 """The answer as a formula: in letters for one state with constant coefficients, with numbers in it for more.
 
-In: problem, arrays and solved function. Out: expressions for the symbolic proof (where there are letters) and `Formula` for the reader.
+In: problem, arrays and solved function. Out: expressions for the symbolic proof (where there are letters) and `Formula` for
+the reader.
 
 One state: with completed costs the Riccati equation is  P' = Q - h P - g P^2  in time-to-go s, so with D = sqrt(h^2 + 4 g Q)
     stationary      P = (D - h)/(2 g)

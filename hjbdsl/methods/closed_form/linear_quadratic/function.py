@@ -37,7 +37,7 @@ class StationaryQuadratic(ExactFunction):
         spread = None if self.spread is None else self.spread[mode]
         return PointValues(value, self.error * size, 2 * slope[:, 1:], control, spread)
 
-    def derivatives(self, t: Array, x: Array, mode: Array) -> Derivatives:
+    def derivatives(self, t: Array, x: Array, mode: NDArray[np.int64]) -> Derivatives:
         point = self.evaluate(t, x, mode)
         return Derivatives(point.value, np.zeros(len(x)), point.gradient, 2 * self.value[mode][:, 1:, 1:])
 
@@ -89,11 +89,11 @@ class TimeQuadratic(ExactFunction):
         control = -np.einsum("kij,kj->ki", gain, z)
         return PointValues(np.einsum("ki,ki->k", z, slope), path.error * size, 2 * slope[:, 1:], control, spread)
 
-    def derivatives(self, t: Array, x: Array, mode: Array) -> Derivatives:
+    def derivatives(self, t: Array, x: Array, mode: NDArray[np.int64]) -> Derivatives:
         path, z = self.trajectory, _coordinates(x)
         piece, local, half = self._local(t)
         pi = self._matrices(path.value, piece, local, mode)
-        rates = np.polynomial.chebyshev.chebder(path.value, axis=1)
+        rates: Array = np.asarray(np.polynomial.chebyshev.chebder(path.value, axis=1), dtype=np.float64)
         change = self._matrices(rates, piece, local, mode)
         time = -np.einsum("ki,kij,kj->k", z, change, z) / half
         slope = np.einsum("kij,kj->ki", pi, z)

@@ -1,7 +1,7 @@
 """The linear-quadratic family: V = x'P(t)x + 2 p(t)'x + c(t), by mode.
 
-In: the equation. Out: a proposal, or the reason why the problem is not of this form; an escape time, an infinite value and a Hamiltonian
-without optimum are diagnostics.
+In: the equation. Out: a proposal, or the reason why the problem is not of this form; an escape time, an infinite value and a
+Hamiltonian without optimum are diagnostics.
 """
 
 from __future__ import annotations
@@ -49,7 +49,6 @@ def _finite(equation: HJBEquation, problem: LinearQuadratic, horizon: float) -> 
     if reason:
         return Rejected(reason)
     symbols = scalar_formula(equation.problem, problem, function)
-    error = max(path.error, 1e-13)
     return Proposal(
         family=FAMILY,
         function=function,
@@ -60,7 +59,7 @@ def _finite(equation: HJBEquation, problem: LinearQuadratic, horizon: float) -> 
             f"Riccati differential equation by DOP853, checked by LSODA: they differ by {path.error:.0e}",
             "no escape before t = 0; the curvature in the controls keeps its sign on [0, T]",
         ),
-        accuracy=error * _size(equation, function),
+        accuracy=max(path.error, 1e-13) * _size(equation, function),
     )
 
 

@@ -24,7 +24,8 @@ from hjbdsl.model.solution import Array
 
 
 class NoSaddle(ArithmeticError):
-    """The Hamiltonian is not strictly convex in the controls (concave in the adversary's): `player` is the one without an optimum."""
+    """The Hamiltonian is not strictly convex in the controls (concave in the adversary's): `player` is the one without an
+    optimum."""
 
     def __init__(self, player: str):
         super().__init__(player)
@@ -130,7 +131,8 @@ def entropy(curvature: Array, explored: Sequence[int], temperature: float) -> fl
 
 
 def policy_spread(curvature: Array, explored: Sequence[int], temperature: float) -> Array:
-    """Standard deviation of each control under the Gaussian policy with covariance lam Rhat_EE^-1 / 2; zeros where not explored."""
+    """Standard deviation of each control under the Gaussian policy with covariance lam Rhat_EE^-1 / 2; zeros where not
+    explored."""
     spread = np.zeros(len(curvature))
     if explored:
         block = curvature[np.ix_(explored, explored)]

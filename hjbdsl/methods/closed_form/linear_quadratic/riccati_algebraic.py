@@ -1,12 +1,14 @@
 """The algebraic Riccati equation of stationary and average problems, and the choice of its root.
 
-In: an autonomous `LinearQuadratic`. Out: `Stationary` with Pi, the feedback and what was established about the root; raises `Infinite`
-where the values of growing horizons diverge, `Undecided` with the reason where the root cannot be certified.
+In: an autonomous `LinearQuadratic`. Out: `Stationary` with Pi, the feedback and what was established about the root; raises
+`Infinite` where the values of growing horizons diverge, `Undecided` with the reason where the root cannot be certified.
 
-The root is the limit of finite-horizon values (from P = 0). P comes first, then the affine part and the constant, which are linear:
+The root is the limit of finite-horizon values (from P = 0). P comes first, then the affine part and the constant, which are
+linear:
     0 = (A_K' - r + q) p + ...,      0 = (q - r) c + ...
 Classical problems (one mode, additive noise, convex costs, detectable) go to scipy's Schur method, whose stabilising root is that
-limit (Anderson and Moore, Optimal Control (1990), ch. 3); everything else integrates the differential equation to rest and polishes by Newton.
+limit (Anderson and Moore, Optimal Control (1990), ch. 3); everything else integrates the differential equation to rest and
+polishes by Newton.
 """
 
 from __future__ import annotations
@@ -190,7 +192,7 @@ def _moment_operator(reduced: System, drifts: list[Array], noises: list[Array]) 
     if size * size * count > _DIRECT:
         raise Undecided(f"{size} states with state-dependent noise or modes are too many to certify the Riccati root")
     eye = np.eye(size)
-    matrix = np.kron(reduced.switching, np.eye(size * size))
+    matrix: Array = np.kron(reduced.switching, np.eye(size * size)).astype(np.float64)
     for z, (drift, columns) in enumerate(zip(drifts, noises, strict=True)):
         block = np.kron(drift.T, eye) + np.kron(eye, drift.T) - reduced.modes[z].discount * np.eye(size * size)
         for column in columns:
@@ -252,7 +254,7 @@ def _constants(switching: Array, discounts: Array, rates: Array, average: bool) 
     if np.linalg.eigvals(matrix).real.max() > -1e-13 * (1 + np.abs(matrix).max()):
         scale = float(np.abs(rates).max())
         raise Infinite(np.inf, f"costs of {scale:.4g} per unit time go on for ever without a discount")
-    return -np.linalg.solve(matrix, rates), 0.0
+    return np.asarray(-np.linalg.solve(matrix, rates), dtype=np.float64), 0.0
 
 
 __all__ = ["Infinite", "NoSaddle", "Stationary", "Undecided", "solve_stationary"]

@@ -1,13 +1,14 @@
 """The Riccati differential equation, backwards from the terminal cost: finite horizons and time-dependent coefficients.
 
-In: a `LinearQuadratic` and T. Out: `Trajectory`, piecewise Chebyshev in t for Pi and the feedback, with the error found by a second,
-independent integrator. Raises `Escape` where the solution leaves every bound before t = 0: the value is infinite there.
+In: a `LinearQuadratic` and T. Out: `Trajectory`, piecewise Chebyshev in t for Pi and the feedback, with the error found by a
+second, independent integrator. Raises `Escape` where the solution leaves every bound before t = 0: the value is infinite there.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -43,7 +44,8 @@ class Escape(ArithmeticError):
 @dataclass(frozen=True, slots=True)
 class Trajectory:
     """Chebyshev coefficients by piece: `value` (pieces, degree+1, Z*N*(N+1)/2) of the upper triangles of Pi, `gain`
-    (pieces, degree+1, Z*m*N), `spread` (pieces, degree+1, Z*m), on the pieces of time-to-go between `edges`. `error` bounds |Pi - exact|."""
+    (pieces, degree+1, Z*m*N), `spread` (pieces, degree+1, Z*m), on the pieces of time-to-go between `edges`. `error` bounds
+    |Pi - exact|."""
 
     horizon: float
     edges: Array
@@ -101,14 +103,15 @@ def integrate(problem: LinearQuadratic, horizon: float, breaks: Sequence[float])
 
 
 def _nodes(edges: Array) -> Array:
-    """Chebyshev-Lobatto nodes of every piece, (pieces, degree+1), nudged inside so that a jump at an edge is seen from its own side."""
+    """Chebyshev-Lobatto nodes of every piece, (pieces, degree+1), nudged inside so that a jump at an edge is seen from its
+    own side."""
     unit = -np.cos(np.pi * np.arange(_DEGREE + 1) / _DEGREE) * (1 - 1e-13)
     return (edges[1:, None] + edges[:-1, None]) / 2 + (edges[1:, None] - edges[:-1, None]) / 2 * unit
 
 
 def _chebyshev_fit() -> Array:
     unit = -np.cos(np.pi * np.arange(_DEGREE + 1) / _DEGREE)
-    return np.linalg.inv(np.polynomial.chebyshev.chebvander(unit, _DEGREE))
+    return np.asarray(np.linalg.inv(np.polynomial.chebyshev.chebvander(unit, _DEGREE)), dtype=np.float64)
 
 
 def _solve(
@@ -124,13 +127,13 @@ def _solve(
         with np.errstate(all="ignore"):
             result = solve_ivp(rate, span, start, method, rtol=tolerance, atol=scale, events=escape, **options)
     except (NoSaddle, np.linalg.LinAlgError) as error:
-        raise Escape(_reached(rate, start, span, bound), getattr(error, "player", "control")) from error
+        raise Escape(_reached(rate, start, span), getattr(error, "player", "control")) from error
     if result.status == 1 or not result.success:
         raise Escape(float(result.t[-1]))
     return result
 
 
-def _reached(rate: Callable[[float, Array], Array], start: Array, span: tuple[float, float], bound: float) -> float:
+def _reached(rate: Callable[[float, Array], Array], start: Array, span: tuple[float, float]) -> float:
     """The time-to-go at which the curvature is lost, by bisection on the span that still integrates."""
     low, high = span[0], span[1]
     for _ in range(25):
@@ -148,7 +151,7 @@ def _primary(rate: Callable[[float, Array], Array], start: Array, cuts: list[flo
     """DOP853 between the cuts: a coarse run chooses the pieces, a fine one gives Pi at their nodes."""
     edges: list[float] = [0.0]
     samples: list[Array] = []
-    for left, right in zip(cuts, cuts[1:], strict=False):
+    for left, right in pairwise(cuts):
         longest = (cuts[-1] - cuts[0]) / _FEWEST_PIECES
         coarse = _solve(rate, start, (left, right), bound, "DOP853", 1e-9, max_step=longest)
         inner = np.asarray(coarse.t)
@@ -167,8 +170,9 @@ def _primary(rate: Callable[[float, Array], Array], start: Array, cuts: list[flo
 def _second_opinion(
     rate: Callable[[float, Array], Array], start: Array, cuts: list[float], bound: float, samples: Array
 ) -> float:
-    """Largest difference from an integration by another method at the end of the horizon and at the cuts (relative to 1 + |Pi|)."""
-    for left, right in zip(cuts, cuts[1:], strict=False):
+    """Largest difference from an integration by another method at the end of the horizon and at the cuts (relative to 1 +
+    |Pi|)."""
+    for left, right in pairwise(cuts):
         result = _solve(rate, start, (left, right), bound, "LSODA", 1e-11)
         start = np.asarray(result.y)[:, -1]
     return float(np.max(np.abs(start - samples[-1, -1]) / (1 + np.abs(start))))

@@ -1,7 +1,8 @@
 """One state, constant coefficients: the Riccati equation solved in the letters of the problem.
 
-In: the expressions behind the arrays. Out: V, controls and the definitions of the letters P, p, c they use; None where there is no
-formula (controls in the noise make the equation for P of higher degree; a discounted finite horizon leaves an integral for c).
+In: the expressions behind the arrays. Out: V, controls and the definitions of the letters P, p, c they use; None where there
+is no formula (controls in the noise make the equation for P of higher degree; a discounted finite horizon leaves an integral
+for c).
 """
 
 from __future__ import annotations
@@ -74,7 +75,8 @@ def _data(problem: ControlProblem, quadratic: LinearQuadratic) -> _Data | None:
 
     def product(first: int, second: int) -> sp.Expr:
         table, mix = entries["diffusion"], entries["correlation"]
-        terms = [_get(table, k, 1, first) * _get(table, l, 1, second) * _get(mix, k, l) for k in columns for l in columns]
+        pairs = [(i, j) for i in columns for j in columns]
+        terms = [_get(table, i, 1, first) * _get(table, j, 1, second) * _get(mix, i, j) for i, j in pairs]
         return sp.Add(*terms)
 
     sign = sp.Integer(int(quadratic.sign))

@@ -1,12 +1,13 @@
 """A guard on the proposal itself: its exact derivatives against differences of its values, its two ways to V, its feasibility.
 
-In: the proposed function and samples. Out: the largest relative disagreement. Cheap, and it catches a derivative that satisfies the
-equation without being a derivative of V.
+In: the proposed function and samples. Out: the largest relative disagreement. Cheap, and it catches a derivative that
+satisfies the equation without being a derivative of V.
 """
 
 from __future__ import annotations
 
 import numpy as np
+from numpy.typing import NDArray
 
 from hjbdsl.methods.closed_form.family import Derivatives, ExactFunction
 from hjbdsl.methods.closed_form.verification.points import Samples
@@ -20,8 +21,9 @@ _SECOND = np.array([-1.0, 16.0, 16.0, -1.0]) / 12
 def disagreement(
     function: ExactFunction, at: Samples, exact: Derivatives, continuous: tuple[int, ...], room: Array, limit: float
 ) -> tuple[float, float]:
-    """(first derivatives, second derivatives) against five-point differences: the 0.8 quantile over the points of the error relative to
-    the size of V over its scale, since V may have kinks of measure zero. `room` (k,) is the distance that may be moved in x, `limit` = T."""
+    """(first derivatives, second derivatives) against five-point differences: the 0.8 quantile over the points of the error
+    relative to the size of V over its scale, since V may have kinks of measure zero. `room` (k,) is the distance that may be
+    moved in x, `limit` = T."""
     if not continuous:
         return _time_error(function, at, exact, limit), 0.0
     random = np.random.default_rng(5)
@@ -52,7 +54,7 @@ def _time_error(function: ExactFunction, at: Samples, exact: Derivatives, limit:
     return _robust(np.maximum(error, 0)[usable] / (1 + np.abs(exact.value) + np.abs(exact.time))[usable])
 
 
-def _value(function: ExactFunction, t: Array, x: Array, mode: Array) -> Array:
+def _value(function: ExactFunction, t: Array, x: Array, mode: NDArray[np.int64]) -> Array:
     return function.evaluate(t, x, mode).value
 
 

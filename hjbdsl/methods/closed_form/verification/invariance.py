@@ -1,6 +1,7 @@
 """Does the state stay in its domain under the proposed control? A formula knows nothing of a bound that the path would cross.
 
-In: problem, proposal, operators. Out: the reason why a bound matters, or "" where none does. Open bounds are the file's own promise.
+In: problem, proposal, operators. Out: the reason why a bound matters, or "" where none does. Open bounds are the file's own
+promise.
 """
 
 from __future__ import annotations
@@ -21,7 +22,8 @@ _SLOPE = 1e3
 
 
 def leaves_domain(problem: ControlProblem, function: ExactFunction, operators: Sequence[ModeOperator], at: Samples) -> str:
-    """For every closed finite bound without a written condition: normal noise must vanish there and the drift must not point out."""
+    """For every closed finite bound without a written condition: normal noise must vanish there and the drift must not point
+    out."""
     written = {(s.state, s.location) for s in problem.boundaries}
     ended = condition_test(problem, [problem.exit.condition]) if problem.exit is not None else None
     for i in problem.continuous_states:

@@ -1,7 +1,7 @@
 """Quadrature of the laws of jump marks.
 
-In: a `MarkLaw`. Out: nodes and weights with sum(weights * g(nodes)) = E g(mark): exact for atoms, else composite Gauss-Legendre, good to
-1e-13 for smooth g that grow slower than the density decays.
+In: a `MarkLaw`. Out: nodes and weights with sum(weights * g(nodes)) = E g(mark): exact for atoms, else composite
+Gauss-Legendre, good to 1e-13 for smooth g that grow slower than the density decays.
 """
 
 from __future__ import annotations

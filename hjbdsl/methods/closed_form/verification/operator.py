@@ -1,7 +1,8 @@
 """The terms of the equation in numbers: f + L^a V - r V at given points, controls and derivatives of V.
 
-In: a problem and one joint mode. Out: `ModeOperator.terms`, the list of terms whose sum is the equation's right-hand side, so that a
-residual can be measured against their size. Everything is compiled from the problem itself, not from a derived Hamiltonian.
+In: a problem and one joint mode. Out: `ModeOperator.terms`, the list of terms whose sum is the equation's right-hand side,
+so that a residual can be measured against their size. Everything is compiled from the problem itself, not from a derived
+Hamiltonian.
 """
 
 from __future__ import annotations
@@ -77,8 +78,8 @@ class ModeOperator:
         for (i, k), entry in zip(self.diffusion_index, self.diffusion(*arguments), strict=True):
             sigma[:, i, k] = entry
         mixing = np.broadcast_to(np.eye(self.noises), (count, self.noises, self.noises)).copy()
-        for (k, l), entry in zip(self.correlation_index, self.correlation(*arguments), strict=True):
-            mixing[:, k, l] = mixing[:, l, k] = entry
+        for (k, other), entry in zip(self.correlation_index, self.correlation(*arguments), strict=True):
+            mixing[:, k, other] = mixing[:, other, k] = entry
         spread = sigma @ mixing
         result = [np.einsum("kim,kim->k", v.hessian @ sigma, spread) / 2]
         if self.risk is not None:

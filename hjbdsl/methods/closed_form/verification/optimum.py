@@ -1,7 +1,7 @@
 """Is the proposed control the optimum? Compared with perturbed and far controls, at sampled points.
 
-In: operators, derivatives of V, the proposed control. Out: the largest relative gain any other admissible control offered (<= 0 up to
-rounding for a true optimum). For games each side is perturbed with the other held: together they show a saddle point.
+In: operators, derivatives of V, the proposed control. Out: the largest relative gain any other admissible control offered
+(<= 0 up to rounding for a true optimum). For games each side is perturbed with the other held: together they show a saddle point.
 """
 
 from __future__ import annotations
@@ -21,7 +21,8 @@ Hamiltonian = Callable[[NDArray[np.int64], Array], tuple[Array, Array]]
 
 
 def largest_gain(hamiltonian: Hamiltonian, admissible: ControlSet, at: Samples, a: Array, maximise: bool) -> float:
-    """max over samples of sense*(H(other) - H(proposed)) / size; NaN where the other control is outside H's domain counts as worse."""
+    """max over samples of sense*(H(other) - H(proposed)) / size; NaN where the other control is outside H's domain counts as
+    worse."""
     rows = np.arange(at.count)
     reference, size = hamiltonian(rows, a)
     lower, upper = admissible.limits(at.t, at.x)

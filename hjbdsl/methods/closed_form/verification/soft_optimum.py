@@ -1,8 +1,9 @@
 """The soft optimum of exploratory problems: lam log of the integral of exp(H/lam) over the explored controls.
 
-In: the Hamiltonian, the proposed mean and spread. Out: soft value, mean and spread of the Gibbs policy at each sample, by quadrature in one
-dimension, by the Gaussian integral where the Hamiltonian is quadratic in several explored controls, by a sum over finite sets.
-Under `minimize` the sign turns: -lam log of the integral of exp(-H/lam). With a prior the integral is over the prior's law.
+In: the Hamiltonian, the proposed mean and spread. Out: soft value, mean and spread of the Gibbs policy at each sample, by
+quadrature in one dimension, by the Gaussian integral where the Hamiltonian is quadratic in several explored controls, by a
+sum over finite sets. Under `minimize` the sign turns: -lam log of the integral of exp(-H/lam). With a prior the integral is
+over the prior's law.
 """
 
 from __future__ import annotations

@@ -1,6 +1,7 @@
 """The residual of a formula, in symbols: zero for all parameters, or with the numbers put in exactly, or to 30 digits at points.
 
-In: equation, V and controls by joint mode. Out: the words of what was shown, or None where nothing could be shown within the budget.
+In: equation, V and controls by joint mode. Out: the words of what was shown, or None where nothing could be shown within the
+budget.
 """
 
 from __future__ import annotations
@@ -79,6 +80,6 @@ def _vanish_precisely(problem: ControlProblem, residuals: list[sp.Expr], at: Sam
                     with mpmath.workdps(40):
                         size = mpmath.fsum(numbers, absolute=True) + mpmath.mpf(10) ** -300
                         worst = max(worst, abs(mpmath.fsum(numbers)) / size)
-    except (BudgetExceeded, NameError, TypeError, ValueError, ZeroDivisionError):
+    except (BudgetExceeded, UnsupportedExpression, NameError, TypeError, ValueError, ZeroDivisionError):
         return None
     return f"residual {mpmath.nstr(worst, 2)} of its terms in 40-digit arithmetic at sampled points" if worst < 1e-28 else None
