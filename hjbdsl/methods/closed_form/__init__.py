@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from hjbdsl.methods.closed_form import engine, linear_quadratic, reversal
+from hjbdsl.methods.closed_form import engine, linear_quadratic, one_dimensional, radial, reversal
 from hjbdsl.methods.closed_form.engine import Outcome
 from hjbdsl.methods.closed_form.expectation import feynman_kac, hopf_cole
 from hjbdsl.methods.closed_form.family import Family
@@ -15,6 +15,10 @@ FAMILIES: tuple[tuple[str, Family], ...] = (
     ("time_reversal", reversal.propose),
     ("feynman_kac", feynman_kac.propose),
     ("hopf_cole", hopf_cole.propose),
+    ("perpetual_stopping", one_dimensional.propose_perpetual_stopping),
+    ("free_boundary", one_dimensional.propose_free_boundary),
+    ("boundary_value", one_dimensional.propose_boundary_value),
+    ("radial", radial.propose),
 )  # fmt: skip
 
 

@@ -1,7 +1,9 @@
-"""Exit, discounted and average problems in one state: a two-point boundary-value problem, controlled or not, solved to about 1e-11.
+"""Exit, discounted and average problems in one state: a two-point boundary-value problem, controlled or not, solved to
+about 1e-11.
 
-In: the equation. Out: the value function on spectral elements. A domain without an end is cut beyond the region and the cut moved out
-until the answer on the region no longer changes; the accuracy claimed is what the cut and the degree still move.
+In: the equation. Out: the value function on spectral elements. A domain without an end is cut beyond the region and
+the cut moved out until the answer on the region no longer changes; the accuracy claimed is what the cut and the degree
+still move.
 """
 
 from __future__ import annotations
@@ -54,7 +56,8 @@ def solve_line(line: LineProblem) -> Proposal | Rejected:
 
 def solve_components(intervals: tuple[Component, ...]) -> Proposal | Rejected:
     """Solve each interval; the proposal for all of them."""
-    parts, statements = [], []
+    parts: list[SolvedComponent] = []
+    statements: list[str] = []
     try:
         for component in intervals:
             part, notes = solved(component)
@@ -96,14 +99,18 @@ def solved(component: Component) -> tuple[SolvedComponent, tuple[str, ...]]:
     degree_change = float(np.abs(now - sampled(component, solution, samples)).max())
     accuracy = 2 * cut_change + 2 * degree_change + 1e-13 * scale
     if accuracy > WORST * (1e-3 + scale):
-        raise NoConvergence(f"the answer on the region still moves by {max(cut_change, degree_change):.1e} when the domain or the degree grows")
+        raise NoConvergence(
+            f"the answer on the region still moves by {max(cut_change, degree_change):.1e} as the domain or degree grows"
+        )
     statements = [
-        f"ODE on {len(finer.mesh.breaks) - 1} Chebyshev elements of degree {DEGREE + 8}; a lower degree moves V by {degree_change:.1e}",
+        f"ODE on {len(finer.mesh.breaks) - 1} Chebyshev elements; a lower degree moves V by {degree_change:.1e}",
         *transversality(component, finer),
     ]
     if unbounded:
         left, right = component.coordinate.to_state(finer.mesh.breaks[[0, -1]])
-        statements.append(f"domain cut to [{left:.4g}, {right:.4g}]; the cut before moved V on the region by {cut_change:.1e} (numerical evidence)")
+        statements.append(
+            f"domain cut to [{left:.4g}, {right:.4g}]; the cut before moved V on the region by {cut_change:.1e} (numerical)"
+        )
     return SolvedComponent(component, finer, accuracy), tuple(statements)
 
 
@@ -148,7 +155,9 @@ def _data_kinks(component: Component, left: float, right: float, reference: floa
     return tuple(sorted([*places, *([reference] if reference is not None else [])]))
 
 
-def _first_solution(component: Component, padding: float, reference: float | None, previous: Spectral | None) -> tuple[Spectral, Layout]:
+def _first_solution(
+    component: Component, padding: float, reference: float | None, previous: Spectral | None
+) -> tuple[Spectral, Layout]:
     """From the previous cut's solution, or from the first guess from which policy iteration settles."""
     layout = initial_layout(component, padding, reference)
     starts = guesses(component)
@@ -165,7 +174,9 @@ def _first_solution(component: Component, padding: float, reference: float | Non
 
 
 def guesses(component: Component) -> tuple[Guess, ...]:
-    """Zero, then bowls of several widths opening the way the objective asks, then a logarithm where the state is positive."""
+    """Zero, then bowls of several widths opening the way the objective asks, then a logarithm where the state is
+    positive.
+    """
     line = component.line
     sign = -1.0 if line.maximise else 1.0
     centre = (line.low + line.high) / 2
@@ -193,4 +204,3 @@ def _logarithm(size: float, low: float) -> Guess:
 
 def sampled(component: Component, solution: Spectral, samples: Array) -> Array:
     return np.array([solution.at(samples, k)[0] for k in range(component.modes)])
-

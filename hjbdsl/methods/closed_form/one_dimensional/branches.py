@@ -28,7 +28,9 @@ def smooth_branches(expression: sp.Expr, state: sp.Symbol) -> tuple[sp.Expr, ...
 
 
 def kinks(expressions: tuple[sp.Basic, ...], state: sp.Symbol, low: float, high: float) -> tuple[float, ...]:
-    """The points of (low, high) where some max, min, |.| or case condition of `expressions` changes sides, in increasing order."""
+    """The points of (low, high) where some max, min, |.| or case condition of `expressions` changes sides, in
+    increasing order.
+    """
     switching = {difference for e in expressions for difference in _switching_functions(e, state)}
     points: list[float] = []
     for function in switching:

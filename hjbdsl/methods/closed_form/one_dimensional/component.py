@@ -20,8 +20,8 @@ from hjbdsl.model.solution import Array
 
 @dataclass(frozen=True, slots=True)
 class Edge:
-    """One end in x (+-inf allowed). `amount`: by mode, V for "value" and V_x for "slope"; "growth": the end is never reached, the domain
-    is cut at a distance. `why`: a clause for the reader."""
+    """One end in x (+-inf allowed). `amount`: by mode, V for "value" and V_x for "slope"; "growth": the end is never
+    reached, the domain is cut at a distance. `why`: a clause for the reader."""
 
     kind: Literal["value", "slope", "natural", "growth"]
     location: float
@@ -56,7 +56,9 @@ class Component:
         return float(y[0]), float(y[1])
 
     def span(self, padding: float) -> tuple[float, float]:
-        """The interval in y, cut `padding` window widths (in an unbounded logarithm: units) beyond the region at growth ends."""
+        """The interval in y, cut `padding` window widths (in an unbounded logarithm: units) beyond the region at
+        growth ends.
+        """
         low, high = self.window()
         unit = high - low if self.coordinate.kind == "identity" else max(1.0, (high - low) / 2)
         ends = self.coordinate.from_state(np.array([self.lower.location, self.upper.location]))

@@ -1,6 +1,7 @@
 """Coordinates y in which an interval of the state has no finite end that is never reached: x = X(y).
 
-An open end is sent to infinity by a logarithm; there a solution that is affine in x obeys V_yy = kappa V_y, in which `growth` says kappa.
+An open end is sent to infinity by a logarithm; there a solution that is affine in x obeys V_yy = kappa V_y, in which
+`growth` says kappa.
 """
 
 from __future__ import annotations

@@ -1,7 +1,8 @@
 """One linear two-point boundary-value problem on spectral elements, several modes at once.
 
-In y:  alpha V_yy + beta V_y - r V + sum_j q_kj (V_j - V_k) + f = 0 (= the average) on free elements, V = payoff on stopped ones; V and
-V_y continuous between free elements, V = payoff where a free element meets a stopped one or a pinned break.
+In y:  alpha V_yy + beta V_y - r V + sum_j q_kj (V_j - V_k) + f = 0 (= the average) on free elements, V = payoff on
+stopped ones; V and V_y continuous between free elements, V = payoff where a free element meets a stopped one or a
+pinned break.
 """
 
 from __future__ import annotations
@@ -22,7 +23,9 @@ Flags = NDArray[np.bool_]
 
 @dataclass(frozen=True, slots=True)
 class Mesh:
-    """`breaks` (n+1,) in y; `stopped` (m, n): V is the payoff there; `pinned` (m, n+1): V equals the payoff at this break, no more."""
+    """`breaks` (n+1,) in y; `stopped` (m, n): V is the payoff there; `pinned` (m, n+1): V equals the payoff at this
+    break, no more.
+    """
 
     breaks: Array
     stopped: Flags
@@ -41,8 +44,8 @@ class Mesh:
 
 @dataclass(frozen=True, slots=True)
 class EndCondition:
-    """value: V = amount;  slope: V_y = amount;  natural: the equation itself at the end;  growth: V_yy = kappa V_y (V_yyy = 0
-    where kappa is None). `amount` (m,)."""
+    """value: V = amount;  slope: V_y = amount;  natural: the equation itself at the end;  growth: V_yy = kappa V_y
+    (V_yyy = 0 where kappa is None). `amount` (m,)."""
 
     kind: Literal["value", "slope", "natural", "growth"]
     amount: Array
@@ -62,7 +65,9 @@ class Coefficients:
 
 @dataclass(frozen=True, slots=True)
 class Spectral:
-    """A piecewise solution: value and slope at the left ends (m, n), V_yy at the nodes (m, n, p); zeros on stopped elements."""
+    """A piecewise solution: value and slope at the left ends (m, n), V_yy at the nodes (m, n, p); zeros on stopped
+    elements.
+    """
 
     mesh: Mesh
     value: Array
@@ -96,13 +101,13 @@ class _Rows:
     """Triplets of a sparse system, each row scaled by its largest entry."""
 
     def __init__(self) -> None:
-        self.rows: list[Array] = []
-        self.columns: list[Array] = []
+        self.rows: list[NDArray[np.int64]] = []
+        self.columns: list[NDArray[np.int64]] = []
         self.entries: list[Array] = []
         self.right: list[Array] = []
         self.count = 0
 
-    def add(self, columns: Array, entries: Array, right: Array) -> None:
+    def add(self, columns: NDArray[np.int64], entries: Array, right: Array) -> None:
         """Rows with `columns` and `entries` (k, c) and right sides (k,)."""
         scale = np.abs(entries).max(axis=1)
         scale[scale == 0] = 1.0
@@ -128,8 +133,8 @@ class _Rows:
 
 @dataclass(frozen=True, slots=True)
 class System:
-    """Everything of one linear solve but the coefficients. `payoff_nodes` (m, n, p), `payoff_breaks` (m, n+1) (zeros without stopping);
-    `reference`: the break where V = 0 in mode 0 and the average is unknown, None without average."""
+    """Everything of one linear solve but the coefficients. `payoff_nodes` (m, n, p), `payoff_breaks` (m, n+1) (zeros
+    without stopping); `reference`: the break where V = 0 in mode 0 and the average is unknown, None without average."""
 
     mesh: Mesh
     lower: EndCondition

@@ -1,7 +1,7 @@
 """The intervals on which the process lives, and what holds at each end.
 
-In: a line problem. Out: its components (one for each interval between exits that meets the region), or the reason why an end is not
-understood. An end that is never reached is cut off at a distance; its distance is part of the error.
+In: a line problem. Out: its components (one for each interval between exits that meets the region), or the reason why
+an end is not understood. An end that is never reached is cut off at a distance; its distance is part of the error.
 """
 
 from __future__ import annotations
@@ -93,6 +93,8 @@ def _edge(line: LineProblem, location: float, cuts: list[float], *, upper: bool)
         if any(_vanishes(a, line.state, location) for a in line.variance):
             return Rejected(f"the noise vanishes at the exit {line.state.name} = {location:.6g}")
         return Edge("value", location, amounts, "exit")
+    if line.centre and location == 0.0:
+        return Edge("slope", 0.0, (0.0,) * len(line.modes), "regular at the centre")
     written = _written(line, location)
     if written is not None:
         return written
@@ -108,10 +110,14 @@ def _written(line: LineProblem, location: float) -> Edge | Rejected | None:
     """The end's condition where the file states it."""
     problem = line.equation.problem
     for statement in problem.boundaries:
-        if statement.state != line.state or abs(float(problem.numeric(statement.location)) - location) > 1e-12 * (1 + abs(location)):
+        if statement.state != line.state or abs(float(problem.numeric(statement.location)) - location) > 1e-12 * (
+            1 + abs(location)
+        ):
             continue
         amounts = tuple(
-            float(problem.numeric(problem.at_mode(statement.amount, mode)).subs(line.state, location)) if statement.amount is not None else 0.0
+            float(problem.numeric(problem.at_mode(statement.amount, mode)).subs(line.state, location))
+            if statement.amount is not None
+            else 0.0
             for mode in line.modes
         )
         noisy = not any(_vanishes(a, line.state, location) for a in line.variance)
@@ -119,9 +125,16 @@ def _written(line: LineProblem, location: float) -> Edge | Rejected | None:
             case "value" if noisy:
                 return Edge("value", location, amounts, "value given")
             case "slope" | "reflect" if noisy:
-                return Edge("slope", location, amounts if statement.kind == "slope" else (0.0,) * len(amounts), "reflection or slope given")
+                return Edge(
+                    "slope",
+                    location,
+                    amounts if statement.kind == "slope" else (0.0,) * len(amounts),
+                    "reflection or slope given",
+                )
             case _:
-                return Rejected(f"the boundary condition `{statement.kind}` at {line.state.name} = {location:.6g} is left to the grid")
+                return Rejected(
+                    f"the boundary condition `{statement.kind}` at {line.state.name} = {location:.6g} is left to the grid"
+                )
     return None
 
 

@@ -1,7 +1,7 @@
 """Linear equations with characteristic exponents: geometric (x^p) and arithmetic (e^(p x)) Brownian motion.
 
-In: drift, variance and discount in symbols. Out: the two exponents of r u = L u, sums of powers (or polynomials and exponentials) as
-terms, and the particular solution of r P = L P + f term by term.
+In: drift, variance and discount in symbols. Out: the two exponents of r u = L u, sums of powers (or polynomials and
+exponentials) as terms, and the particular solution of r P = L P + f term by term.
 """
 
 from __future__ import annotations
@@ -25,7 +25,9 @@ class Term:
 
 @dataclass(frozen=True, slots=True)
 class Characteristic:
-    """dx = mu x dt + sigma x dW ("power", variance sigma^2) or dx = mu dt + sigma dW ("exponential"), discount r; all free of x."""
+    """dx = mu x dt + sigma x dW ("power", variance sigma^2) or dx = mu dt + sigma dW ("exponential"), discount r; all
+    free of x.
+    """
 
     scale: Scale
     state: sp.Symbol

@@ -31,7 +31,7 @@ class PieceFormula(ExactFunction):
     boundaries: tuple[float, ...]
     pieces: tuple[Piece, ...]
 
-    def derivatives(self, t: Array, x: Array, mode: Array) -> Derivatives:
+    def derivatives(self, t: Array, x: Array, mode: NDArray) -> Derivatives:  # noqa: ARG002 (the interface)
         points = np.asarray(x, dtype=np.float64)[:, 0]
         index = self._index(points)
         result = np.empty((3, len(points)))

@@ -1,9 +1,11 @@
-"""Optimal stopping of a (possibly controlled) diffusion: free boundaries by smooth fit, any number of them, and the proof obligations.
+"""Optimal stopping of a (possibly controlled) diffusion: free boundaries by smooth fit, any number of them, and the
+proof obligations.
 
-In: the equation. Out: V on spectral elements between free boundaries, V = g elsewhere. The grid finds how many boundaries there are; Newton's
-iteration on V_y = g_y refines them, y <- y - (V_y - g_y)/(V_yy - g_yy), quadratic because moving a boundary at which V_y = g_y does not
-change V to first order. At a concave kink of g a boundary may rest between the two slopes (no smooth fit there). Then the verification
-theorem: V >= g, f + L g - r g <= 0 where stopped, no convex kink of g in the stopping region (all reversed under `minimize`).
+In: the equation. Out: V on spectral elements between free boundaries, V = g elsewhere. The grid finds how many
+boundaries there are; Newton's iteration on V_y = g_y refines them, y <- y - (V_y - g_y)/(V_yy - g_yy), quadratic
+because moving a boundary at which V_y = g_y does not change V to first order. At a concave kink of g a boundary may
+rest between the two slopes (no smooth fit there). Then the verification theorem: V >= g, f + L g - r g <= 0 where
+stopped, no convex kink of g in the stopping region (all reversed under `minimize`).
 """
 
 from __future__ import annotations
@@ -28,7 +30,7 @@ from hjbdsl.methods.closed_form.one_dimensional.ends import components
 from hjbdsl.methods.closed_form.one_dimensional.line import recognise
 from hjbdsl.methods.closed_form.one_dimensional.line_function import LineFunction, SolvedComponent
 from hjbdsl.methods.closed_form.one_dimensional.policy import laws
-from hjbdsl.methods.closed_form.one_dimensional.policy_iteration import Layout, NoConvergence, carried, fitted
+from hjbdsl.methods.closed_form.one_dimensional.policy_iteration import Guess, Layout, NoConvergence, carried, fitted
 from hjbdsl.methods.closed_form.one_dimensional.stopping_regions import StoppingRegions, stopping_regions
 from hjbdsl.methods.closed_form.one_dimensional.transversality import transversality
 from hjbdsl.methods.closed_form.one_dimensional.variational_inequality import require_inequalities
@@ -64,7 +66,13 @@ def propose_free_boundary(equation: HJBEquation) -> Proposal | Rejected:
     intervals = components(line, found)
     if isinstance(intervals, Rejected):
         return intervals
-    parts, statements = [], []
+    return solve_stopping(intervals)
+
+
+def solve_stopping(intervals: tuple[Component, ...]) -> Proposal | Rejected:
+    """Solve each interval; the proposal for all of them."""
+    parts: list[SolvedComponent] = []
+    statements: list[str] = []
     try:
         for component in intervals:
             part, notes = _solved(component)
@@ -104,7 +112,7 @@ def _finished(
 ) -> tuple[SolvedComponent, tuple[str, ...]]:
     """Accuracy from a higher degree, then the verification theorem."""
     finer, finer_layout = _newton(component, layout, solution, DEGREE + 8)
-    now, scale = _with_payoff(component, finer, samples), 1.0
+    now = _with_payoff(component, finer, samples)
     scale = float(np.abs(now).max())
     degree_change = float(np.abs(now - _with_payoff(component, solution, samples)).max())
     accuracy = 2 * cut_change + 2 * degree_change + 1e-13 * scale
@@ -115,9 +123,12 @@ def _finished(
     places = sorted({float(component.coordinate.to_state(np.array(b))) for row in finer_layout.boundaries for b in row})
     pins = sorted({float(component.coordinate.to_state(np.array(b))) for row in finer_layout.pinned for b in row})
     shown = ", ".join(f"{state} = {p:.12g}" for p in (*places, *pins))
+    rests = [b for row in (*finer_layout.boundaries, *finer_layout.pinned) for b in row if _at_rest(component, finer_layout, b)]
     statements = (
-        f"free boundaries by smooth fit: {shown}" if shown else "no free boundary",
-        f"ODE on {len(finer.mesh.breaks) - 1} Chebyshev elements; a lower degree moves V by {degree_change:.1e}, the domain's cut by {cut_change:.1e}",
+        (f"free boundaries by smooth fit: {shown}" if shown else "no free boundary")
+        + (f" ({len(rests)} of them at a kink of the payoff, where V' lies between its slopes)" if rests else ""),
+        f"ODE on {len(finer.mesh.breaks) - 1} Chebyshev elements; a lower degree moves V by {degree_change:.1e}, "
+        f"the domain's cut by {cut_change:.1e}",
         *inequalities,
         *transversality(component, finer),
     )
@@ -145,7 +156,7 @@ def _smooth_fit(component: Component, padding: float) -> tuple[Spectral, Layout]
     return solution, layout
 
 
-def _grid_guess(component: Component, regions: StoppingRegions):  # type: ignore[no-untyped-def]
+def _grid_guess(component: Component, regions: StoppingRegions) -> Guess:
     step = regions.cell
     slope = np.gradient(regions.value, step, axis=1)
     curvature = np.gradient(slope, step, axis=1)
@@ -182,6 +193,11 @@ def one_sided_slopes(component: Component, mode: int, y: float) -> tuple[float, 
     return float(before), float(after)
 
 
+def _at_rest(component: Component, layout: Layout, place: float) -> bool:
+    rest = _resting_places(component, layout.base[0], layout.base[-1])
+    return any(abs(kink.place - place) < 1e-9 * (1 + abs(place)) for kink in rest)
+
+
 def _seeded(component: Component, layout: Layout, regions: StoppingRegions) -> Layout:
     """The grid's regions as a layout; a stopping interval of a cell or two at a resting kink becomes a pinned point."""
     left, right = layout.base[0], layout.base[-1]
@@ -211,18 +227,25 @@ def _newton(component: Component, layout: Layout, solution: Spectral, degree: in
     smallest = np.inf
     for count in range(_STEPS):
         solution, layout = fitted(component, layout, carried(component, solution, guess), degree)
-        steps = [[_step(component, solution, k, b, i, layout, rest) for i, b in enumerate(row)] for k, row in enumerate(layout.boundaries)]
+        steps = [
+            [_step(component, solution, k, b, i, layout, rest) for i, b in enumerate(row)]
+            for k, row in enumerate(layout.boundaries)
+        ]
         largest = max((abs(s) for row in steps for s in row), default=0.0)
         # the steps end at rounding: stop when they no longer shrink
         if largest <= 1e-14 * span or (largest < 1e-9 * span and largest >= smallest and count > 3):
             return solution, layout
         smallest = min(smallest, largest)
-        moved = tuple(tuple(b + s for b, s in zip(row, line, strict=True)) for row, line in zip(layout.boundaries, steps, strict=True))
+        moved = tuple(
+            tuple(b + s for b, s in zip(row, line, strict=True)) for row, line in zip(layout.boundaries, steps, strict=True)
+        )
         layout = replace(layout, boundaries=moved)
     raise NoConvergence("the free boundaries did not settle")
 
 
-def _step(component: Component, solution: Spectral, mode: int, place: float, index: int, layout: Layout, rest: tuple[Kink, ...]) -> float:
+def _step(
+    component: Component, solution: Spectral, mode: int, place: float, index: int, layout: Layout, rest: tuple[Kink, ...]
+) -> float:
     """Newton's step of one boundary, at most a quarter of the way to its neighbours, and no further than a resting kink."""
     row, flags = layout.boundaries[mode], layout.stop[mode]
     sign = 1.0 if component.line.maximise else -1.0
@@ -248,5 +271,7 @@ def _step(component: Component, solution: Spectral, mode: int, place: float, ind
     neighbours = [layout.base[0], *row[:index], *row[index + 1 :], layout.base[-1]]
     room = 0.25 * min(abs(place - n) for n in neighbours)
     step = float(np.clip(step, -room, room))
-    crossed = [k.place for k in rest if k.mode == mode and not here and min(place, place + step) < k.place < max(place, place + step)]
+    crossed = [
+        k.place for k in rest if k.mode == mode and not here and min(place, place + step) < k.place < max(place, place + step)
+    ]
     return crossed[0] - place if crossed else step

@@ -20,11 +20,12 @@ class LineProblem:
     """One stationary equation on an interval, by joint mode. Expressions hold the state, the controls and numbers only.
 
     state        the symbol x;  bounds: its declared interval;  low, high: the region as floats
-    drift        mode -> b(x, a);  variance: mode -> A(x, a) = sigma^2;  running: mode -> f(x, a);  discount: mode -> r(x, a)
-    rates        (mode, other mode) -> intensity (x)
+    drift        mode -> b(x, a);  variance: mode -> A(x, a) = sigma^2;  running: mode -> f(x, a);  discount: mode ->
+    r(x, a) rates        (mode, other mode) -> intensity (x)
     payoff       mode -> what stopping pays, None without a stopping rule
     exit_value   mode -> what the first exit pays, None without an exit rule;  exit_when: its condition
     maximise     whether the controller maximises
+    centre       the state is a radius: at 0 lies no boundary but the centre, where V_x = 0
     """
 
     equation: HJBEquation
@@ -42,6 +43,7 @@ class LineProblem:
     exit_value: tuple[sp.Expr, ...] | None
     exit_when: sp.Basic | None
     maximise: bool
+    centre: bool = False
 
     @property
     def controls(self) -> tuple[sp.Symbol, ...]:
@@ -50,9 +52,15 @@ class LineProblem:
 
 
 def recognise(equation: HJBEquation) -> LineProblem | Rejected:
-    """The line problem behind `equation`. Stationary, one continuous state, no jumps, a soft optimum or risk sensitivity excluded."""
+    """The line problem behind `equation`. Stationary, one continuous state, no jumps, a soft optimum or risk
+    sensitivity excluded.
+    """
     problem = equation.problem
-    if (reason := _unsuitable(equation)) is not None:
+    if problem.dimension != 1 or problem.lattice_states:
+        return Rejected("the state is not one real number")
+    if problem.state_bounds[0].periodic:
+        return Rejected("the state lives on a circle")
+    if (reason := unsuitable(equation)) is not None:
         return Rejected(reason)
     modes = problem.mode_tuples()
 
@@ -81,14 +89,13 @@ def recognise(equation: HJBEquation) -> LineProblem | Rejected:
     )
 
 
-def _unsuitable(equation: HJBEquation) -> str | None:
+def unsuitable(equation: HJBEquation) -> str | None:
+    """Why a problem, in however many dimensions, is no stationary diffusion with a plain expectation; None where it is
+    one.
+    """
     problem = equation.problem
-    if problem.dimension != 1 or problem.lattice_states:
-        return "the state is not one real number"
     if not equation.stationary:
         return "the value depends on time"
-    if problem.state_bounds[0].periodic:
-        return "the state lives on a circle"
     if problem.jumps:
         return "the state jumps"
     if equation.entropy is not None or problem.exploration is not None:
@@ -97,7 +104,7 @@ def _unsuitable(equation: HJBEquation) -> str | None:
         return f"the objective is {problem.objective.form}, not an expectation"
     if problem.reversal is not None:
         return "the problem is a time reversal"
-    pieces = [problem.drift[0], problem.objective.running, problem.objective.discount, *equation.covariance.values()]
+    pieces = [*problem.drift, problem.objective.running, problem.objective.discount, *equation.covariance.values()]
     if any(TIME in piece.free_symbols for piece in pieces):
         return "the coefficients depend on time"
     if any(constraint.role == "state" for constraint in problem.constraints):

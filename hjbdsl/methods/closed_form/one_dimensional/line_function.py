@@ -1,4 +1,6 @@
-"""The value function of a line problem: spectral pieces between exits, the payoff where stopping is optimal, the exit value outside."""
+"""The value function of a line problem: spectral pieces between exits, the payoff where stopping is optimal, the exit
+value outside.
+"""
 
 from __future__ import annotations
 
@@ -26,18 +28,18 @@ class SolvedComponent:
 
 @dataclass(frozen=True, slots=True)
 class LineFunction(ExactFunction):
-    """`parts` do not overlap. `shift` is added to V (the normalisation of a relative value). Points that no part covers are exits, or too
-    far beyond the region: there V is the exit value, or unknown (NaN, infinite error)."""
+    """`parts` do not overlap. `shift` is added to V (the normalisation of a relative value). Points that no part
+    covers are exits, or too far beyond the region: there V is the exit value, or unknown (NaN, infinite error)."""
 
     parts: tuple[SolvedComponent, ...]
     shift: float = 0.0
 
-    def derivatives(self, t: Array, x: Array, mode: Array) -> Derivatives:
+    def derivatives(self, t: Array, x: Array, mode: NDArray) -> Derivatives:  # noqa: ARG002 (the interface)
         points = np.asarray(x, dtype=np.float64)[:, 0]
         value, slope, curvature, _, _ = self._all(points, np.asarray(mode).astype(np.int64))
         return Derivatives(value, np.zeros(len(points)), slope[:, None], curvature[:, None, None])
 
-    def evaluate(self, t: Array, x: Array, mode: NDArray[np.int64]) -> PointValues:
+    def evaluate(self, t: Array, x: Array, mode: NDArray[np.int64]) -> PointValues:  # noqa: ARG002 (the interface)
         points = np.asarray(x, dtype=np.float64)[:, 0]
         modes = np.asarray(mode).astype(np.int64)
         value, slope, curvature, stopped, error = self._all(points, modes)

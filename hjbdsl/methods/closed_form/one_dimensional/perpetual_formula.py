@@ -1,9 +1,11 @@
-"""Perpetual optimal stopping of geometric and arithmetic Brownian motion: a closed formula with a free boundary by smooth fit.
+"""Perpetual optimal stopping of geometric and arithmetic Brownian motion: a closed formula with a free boundary by
+smooth fit.
 
-In: the equation. Out: V = G where stopping is optimal, V = P + A u beyond, u the decaying one of the two fundamental solutions, P the
-discounted value of the running reward; x_s solves h(x) = u (G - P)' - u' (G - P) = 0 (smooth fit, McKean 1965; Peskir and Shiryaev,
-Optimal Stopping and Free-Boundary Problems, IV.9). A candidate is accepted when the verification theorem's inequalities hold: V is at
-least the payoff everywhere, and f + L G - r G <= 0 where V = G (reversed under `minimize`).
+In: the equation. Out: V = G where stopping is optimal, V = P + A u beyond, u the decaying one of the two fundamental
+solutions, P the discounted value of the running reward; x_s solves h(x) = u (G - P)' - u' (G - P) = 0 (smooth fit,
+McKean 1965; Peskir and Shiryaev, Optimal Stopping and Free-Boundary Problems, IV.9). A candidate is accepted when the
+verification theorem's inequalities hold: V is at least the payoff everywhere, and f + L G - r G <= 0 where V = G
+(reversed under `minimize`).
 """
 
 from __future__ import annotations
@@ -45,7 +47,9 @@ class StoppingFormula:
 
 
 def propose_perpetual_stopping(equation: HJBEquation) -> Proposal | Rejected:
-    """A formula for `stopping tau in [0, inf]` of an uncontrolled one-dimensional Brownian motion with power-type (exponential) payoffs."""
+    """A formula for `stopping tau in [0, inf]` of an uncontrolled one-dimensional Brownian motion with power-type
+    (exponential) payoffs.
+    """
     problem = equation.problem
     if problem.stopping is None:
         return Rejected("there is no stopping time")
@@ -100,7 +104,6 @@ def _infinite(equation: HJBEquation, why: str) -> HjbError:
 
 def _candidates(equation: HJBEquation, law: Characteristic, branch: sp.Expr, particular: sp.Expr) -> list[StoppingFormula]:
     """Every smooth-fit solution with `branch` as the payoff, on either side, whatever the inequalities say."""
-    problem = equation.problem
     x = law.state
     surplus = sp.expand(branch - particular)
     result: list[StoppingFormula] = []
@@ -111,12 +114,12 @@ def _candidates(equation: HJBEquation, law: Characteristic, branch: sp.Expr, par
             fit = sp.expand(x * sp.diff(surplus, x) - exponent * surplus)
         else:
             fit = sp.expand(sp.diff(surplus, x) - exponent * surplus)
-        for boundary, explicit in _roots(fit, law, problem.values, equation):
+        for boundary, explicit in _roots(fit, law, equation):
             result.append(StoppingFormula(side, branch, particular, exponent, boundary, explicit))
     return result
 
 
-def _roots(fit: sp.Expr, law: Characteristic, values: object, equation: HJBEquation) -> list[tuple[sp.Expr, bool]]:
+def _roots(fit: sp.Expr, law: Characteristic, equation: HJBEquation) -> list[tuple[sp.Expr, bool]]:
     terms = law.terms(fit)
     problem = equation.problem
     if terms is not None and len(terms) == 2:
@@ -229,7 +232,7 @@ def _proposal(equation: HJBEquation, line: LineProblem, law: Characteristic, for
             f"smooth fit at {letter.name} = {boundary:.12g}: V and V' are continuous there"
             + ("" if formula.explicit else " (a root of the smooth-fit equation, polished to 35 digits)"),
             f"V is {comparison} the payoff everywhere and stopping is never regretted (variational inequality on a wide grid)",
-            f"transversality: beyond {letter.name} the solution is the one that stays bounded relative to the process, exponent {exponent:.6g}",
+            f"transversality: beyond {letter.name} only the decaying fundamental solution enters, exponent {exponent:.6g}",
         ),
         accuracy=0.0,
     )

@@ -40,29 +40,46 @@ class Law:
 
     def optimise(self, x: Array, value: Array, slope: Array, curvature: Array) -> tuple[Array, NDArray[np.int64]]:
         """Controls (k, m) and the index of the candidate taken; NaN and -1 where none is valid."""
-        count = len(x)
-        best = np.full((count, len(self.controls)), np.nan)
-        taken = np.full(count, -1, dtype=np.int64)
-        if not self.controls:
-            return best, np.zeros(count, dtype=np.int64)
-        score = np.full(count, -np.inf)
-        for index, (formulas, condition) in enumerate(self.candidates):
-            # the condition is compiled as an indicator, so that one function serves both
-            indicator = sp.Piecewise((sp.S.One, condition), (sp.S.Zero, True)) if condition != sp.true else sp.S.One
-            *law, valid = compiled(self.arguments, (*formulas, indicator))(x, value, slope, curvature)
-            controls = np.stack(law, axis=1)
-            hamiltonian = self._hamiltonian(x, controls, value, slope, curvature)
-            usable = (valid > 0.5) & np.isfinite(controls).all(axis=1) & np.isfinite(hamiltonian)
-            # in a game the first valid candidate is the saddle point; otherwise the better one wins
-            merit = self.sign * hamiltonian if self.sign else np.full(count, -float(index))
-            better = usable & ((taken < 0) | (merit > score))
-            best[better], taken[better], score[better] = controls[better], index, merit[better]
-        return best, taken
+        hamiltonian = _hamiltonian(self.arguments, self.coefficients)
+        return best_candidate(
+            self.arguments, self.controls, self.candidates, hamiltonian, self.sign, (x, value, slope, curvature)
+        )
 
-    def _hamiltonian(self, x: Array, controls: Array, value: Array, slope: Array, curvature: Array) -> Array:
-        drift, variance, running, discount = self.coefficients_at(x, controls)
-        with np.errstate(all="ignore"):
-            return running + drift * slope + variance * curvature / 2 - discount * value
+
+@lru_cache(maxsize=64)
+def _hamiltonian(arguments: tuple[sp.Symbol, ...], coefficients: tuple[sp.Expr, ...]) -> sp.Expr:
+    """f + b V_x + A V_xx/2 - r V."""
+    drift, variance, running, discount = coefficients
+    _, value, slope, curvature = arguments
+    return running + drift * slope + variance * curvature / 2 - discount * value
+
+
+def best_candidate(
+    arguments: tuple[sp.Symbol, ...],
+    controls: tuple[sp.Symbol, ...],
+    candidates: tuple[tuple[tuple[sp.Expr, ...], sp.Basic], ...],
+    hamiltonian: sp.Expr,
+    sign: int,
+    points: tuple[Array, ...],
+) -> tuple[Array, NDArray[np.int64]]:
+    """At k points (one array (k,) an argument): the controls (k, m) of the valid candidate with the best Hamiltonian,
+    and its index.
+
+    In a game (`sign` 0) the first valid candidate is the saddle point. NaN and -1 where no candidate is valid."""
+    count = len(points[0])
+    best = np.full((count, len(controls)), np.nan)
+    taken = np.full(count, -1, dtype=np.int64)
+    if not controls:
+        return best, np.zeros(count, dtype=np.int64)
+    score = np.full(count, -np.inf)
+    for index, (formulas, condition) in enumerate(candidates):
+        *law, valid = compiled(arguments, (*formulas, condition))(*points)
+        merit = compiled((*arguments, *controls), (hamiltonian,))(*points, *law)[0]
+        usable = (valid > 0.5) & np.isfinite(law).all(axis=0) & np.isfinite(merit)
+        merit = sign * merit if sign else np.full(count, -float(index))
+        better = usable & ((taken < 0) | (merit > score))
+        best[better], taken[better], score[better] = np.stack(law, axis=1)[better], index, merit[better]
+    return best, taken
 
 
 def laws(line: LineProblem) -> tuple[Law, ...] | str:

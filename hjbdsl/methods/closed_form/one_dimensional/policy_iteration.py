@@ -1,7 +1,7 @@
 """Howard's policy iteration on spectral elements, with the mesh fitted to the places where the maximiser changes branch.
 
-V is smooth between such places and has a kink in V_xxx there; with a break at each, convergence in the degree stays geometric.
-In: a component, a mesh, a first guess. Out: the fitted solution, or the reason why there is none.
+V is smooth between such places and has a kink in V_xxx there; with a break at each, convergence in the degree stays
+geometric. In: a component, a mesh, a first guess. Out: the fitted solution, or the reason why there is none.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from hjbdsl.methods.closed_form.one_dimensional.chebyshev import rule
 from hjbdsl.methods.closed_form.one_dimensional.component import Component
-from hjbdsl.methods.closed_form.one_dimensional.elements import Mesh, Spectral, solve
+from hjbdsl.methods.closed_form.one_dimensional.elements import Coefficients, Mesh, Spectral, System, solve
 from hjbdsl.model.solution import Array
 
 Guess = Callable[[Array, int], tuple[Array, Array, Array]]
@@ -29,8 +29,9 @@ class NoConvergence(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Layout:
-    """Where the breaks come from. `base`: free to move; `kinks`: of the data; `switches`: of the maximiser; `boundaries`: by mode, the
-    ends of stopping intervals; `stop`: by mode, one flag for each interval that the boundaries cut; `pinned`: by mode, isolated points."""
+    """Where the breaks come from. `base`: free to move; `kinks`: of the data; `switches`: of the maximiser;
+    `boundaries`: by mode, the ends of stopping intervals; `stop`: by mode, one flag for each interval that the
+    boundaries cut; `pinned`: by mode, isolated points."""
 
     base: tuple[float, ...]
     kinks: tuple[float, ...] = ()
@@ -44,9 +45,7 @@ class Layout:
         fixed = [f for f in fixed if self.base[0] < f < self.base[-1]]
         base = np.array(self.base)
         spacing = np.minimum(np.append(np.diff(base), np.inf), np.append(np.inf, np.diff(base)))
-        keep = [
-            b for i, b in enumerate(base) if i in (0, len(base) - 1) or all(abs(b - f) > 0.2 * spacing[i] for f in fixed)
-        ]
+        keep = [b for i, b in enumerate(base) if i in (0, len(base) - 1) or all(abs(b - f) > 0.2 * spacing[i] for f in fixed)]
         breaks = _distinct(np.sort(np.array([*keep, *fixed])))
         middle = (breaks[:-1] + breaks[1:]) / 2
         stopped = np.zeros((modes, len(middle)), dtype=bool)
@@ -65,7 +64,9 @@ def _distinct(points: Array) -> Array:
     return points[keep]
 
 
-def fitted(component: Component, layout: Layout, guess: Guess, degree: int = 20, reference: float | None = None) -> tuple[Spectral, Layout]:
+def fitted(
+    component: Component, layout: Layout, guess: Guess, degree: int = 20, reference: float | None = None
+) -> tuple[Spectral, Layout]:
     """Policy iteration, then breaks moved to the switching places and elements halved until every series has decayed."""
     modes = component.modes
     solution: Spectral | None = None
@@ -96,7 +97,9 @@ def policy_iteration(component: Component, mesh: Mesh, guess: Guess, reference: 
     x = component.coordinate.to_state(y)
     ends = mesh.breaks[[0, -1]][:, None]
     values = np.array([np.stack(guess(x.ravel(), k)).reshape(3, *y.shape) for k in range(component.modes)])
-    outer = np.array([np.stack(guess(component.coordinate.to_state(ends).ravel(), k)).reshape(3, 2, 1) for k in range(component.modes)])
+    outer = np.array(
+        [np.stack(guess(component.coordinate.to_state(ends).ravel(), k)).reshape(3, 2, 1) for k in range(component.modes)]
+    )
     free = np.repeat(~mesh.stopped[..., None], mesh.degree, axis=2)
     previous, best, stalled = values[:, 0], np.inf, 0
     window = component.window()
@@ -105,7 +108,7 @@ def policy_iteration(component: Component, mesh: Mesh, guess: Guess, reference: 
         controls = _controls(component, x, values, free)
         inner = component.coefficients(y, controls)
         _require_elliptic(inner.alpha, free)
-        at_ends = component.coefficients(ends, _controls(component, component.coordinate.to_state(ends), outer, np.ones((component.modes, 2, 1), bool)))
+        at_ends = _end_coefficients(component, ends, outer)
         solution = _solved(system, inner, at_ends)
         values, outer = _state_values(component, solution, y), _end_values(component, solution)
         scale = np.abs(values[:, 0][free & near]).max(initial=1e-3)
@@ -121,9 +124,20 @@ def policy_iteration(component: Component, mesh: Mesh, guess: Guess, reference: 
     raise NoConvergence(f"policy iteration did not settle in {_ITERATIONS} steps (last change {change:.1e})")
 
 
-def _solved(system: object, inner: object, ends: object) -> Spectral:
+def _end_coefficients(component: Component, ends: Array, outer: Array) -> Coefficients:
+    """The coefficients at the two ends, needed where the equation itself holds there (zeros elsewhere: they may be
+    singular).
+    """
+    if "natural" not in (component.lower.kind, component.upper.kind):
+        nothing = np.zeros((component.modes, 2, 1))
+        return Coefficients(nothing, nothing, nothing, nothing, np.zeros((component.modes, component.modes, 2, 1)))
+    x = component.coordinate.to_state(ends)
+    return component.coefficients(ends, _controls(component, x, outer, np.ones((component.modes, 2, 1), dtype=bool)))
+
+
+def _solved(system: System, inner: Coefficients, ends: Coefficients) -> Spectral:
     try:
-        return solve(system, inner, ends)  # type: ignore[arg-type]
+        return solve(system, inner, ends)
     except RuntimeError as singular:
         raise NoConvergence(f"the linear system is singular ({singular})") from singular
 
@@ -166,7 +180,9 @@ def _end_values(component: Component, solution: Spectral) -> Array:
 
 
 def carried(component: Component, solution: Spectral, guess: Guess) -> Guess:
-    """`solution` as a guess on another mesh; where it is unknown (stopped, outside) the derivatives are continued as constants."""
+    """`solution` as a guess on another mesh; where it is unknown (stopped, outside) the derivatives are continued as
+    constants.
+    """
 
     def evaluate(x: Array, mode: int) -> tuple[Array, Array, Array]:
         y = component.coordinate.from_state(x)
@@ -230,7 +246,9 @@ def unresolved(component: Component, solution: Spectral) -> NDArray[np.bool_]:
     controls = _controls(component, component.coordinate.to_state(y), np.stack([value, first, second], axis=1), free)
     c = component.coefficients(y, controls)
     with np.errstate(all="ignore"):
-        terms = (np.abs(c.beta * slope) + np.abs(c.running) + (np.abs(c.discount) + c.rates.sum(axis=1)) * np.abs(value)) / c.alpha
+        terms = (
+            np.abs(c.beta * slope) + np.abs(c.running) + (np.abs(c.discount) + c.rates.sum(axis=1)) * np.abs(value)
+        ) / c.alpha
     size = np.maximum(np.abs(curvature), np.where(free, terms, 0.0)).max(axis=-1)
     bad = ((tail > 1e-12 * size) & ~mesh.stopped).any(axis=0)
     return bad & (mesh.half > 1e-7 * (mesh.breaks[-1] - mesh.breaks[0]))

@@ -1,7 +1,8 @@
 """Where to stop, roughly: a monotone finite-difference scheme for the obstacle problem on a uniform grid in y.
 
-In: a component with a payoff. Out: by mode, the intervals of stopping, to the width of a cell; `free_boundary` makes them exact. Primal-dual
-active sets (Hintermüller, Ito and Kunisch, SIAM J. Optim. 13, 2002), hybrid central and upwind differences.
+In: a component with a payoff. Out: by mode, the intervals of stopping, to the width of a cell; `free_boundary` makes
+them exact. Primal-dual active sets (Hintermüller, Ito and Kunisch, SIAM J. Optim. 13, 2002), hybrid central and upwind
+differences.
 """
 
 from __future__ import annotations
@@ -121,5 +122,7 @@ def _discrete(component: Component, grid: Array, value: Array) -> tuple[coo_matr
         rows.append(index[i, inner])
         columns.append(index[j, inner])
         entries.append(-c.rates[i, j, inner])
-    matrix = coo_matrix((np.concatenate(entries), (np.concatenate(rows), np.concatenate(columns))), shape=(index.size, index.size))
+    matrix = coo_matrix(
+        (np.concatenate(entries), (np.concatenate(rows), np.concatenate(columns))), shape=(index.size, index.size)
+    )
     return matrix.tocsr(), right_side.ravel()

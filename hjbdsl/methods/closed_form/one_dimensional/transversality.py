@@ -1,7 +1,9 @@
-"""Why the solution found is the value: uniqueness on a bounded interval, decay of e^{-rt} V(X_t) where an end is never reached.
+"""Why the solution found is the value: uniqueness on a bounded interval, decay of e^{-rt} V(X_t) where an end is never
+reached.
 
-At an optimum L V - r V = -f (or average - f), so |V| itself is a Lyapunov function of the optimal process wherever f has the sign of V:
-(d/dt) E e^{-rt}|V| <= -(f/V) E e^{-rt}|V|. A destabilising root of the equation (a negative cost, say) fails this test.
+At an optimum L V - r V = -f (or average - f), so |V| itself is a Lyapunov function of the optimal process wherever f
+has the sign of V: (d/dt) E e^{-rt}|V| <= -(f/V) E e^{-rt}|V|. A destabilising root of the equation (a negative cost,
+say) fails this test.
 """
 
 from __future__ import annotations
