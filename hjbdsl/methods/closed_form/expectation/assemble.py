@@ -1,7 +1,7 @@
 """From a linear control problem to the value function made of Gaussian expectations.
 
-In: the coefficients and the exponent kappa (0: the value itself is an expectation; else V = -log(...)/kappa). Out: the law under the
-optimal (kappa != 0) or given dynamics, the terminal payoff cut into blocks, and their value function.
+In: the coefficients and the exponent kappa (0: the value itself is an expectation; else V = -log(...)/kappa). Out: the law
+under the weight of discount or cost, the terminal payoff cut into blocks, and their value function.
 """
 
 from __future__ import annotations
@@ -11,7 +11,6 @@ from dataclasses import dataclass
 import numpy as np
 import sympy as sp
 
-from hjbdsl.methods.closed_form.expectation.blocks import Block
 from hjbdsl.methods.closed_form.expectation.gaussian_law import EscapeError, GaussianLaw, LinearDiffusion, gaussian_law
 from hjbdsl.methods.closed_form.expectation.linear_control import LinearControl
 from hjbdsl.methods.closed_form.expectation.polynomial import additive_terms, expanded, quadratic_parts
@@ -75,7 +74,9 @@ def gaussian_value(control: LinearControl, payoff: sp.Expr, kappa: float, proble
     start = law.at(0.0)
     centre = _full(start.transition) @ np.nan_to_num((low + high) / 2, nan=0.0, posinf=2.0, neginf=-2.0) + start.offset
     variance = np.diagonal(_full(start.covariance))
-    width = np.abs(_full(start.transition)) @ np.nan_to_num((high - low) / 2, nan=1.0, posinf=2.0) + np.sqrt(np.maximum(variance, 0))
+    width = np.abs(_full(start.transition)) @ np.nan_to_num((high - low) / 2, nan=1.0, posinf=2.0) + np.sqrt(
+        np.maximum(variance, 0)
+    )
     blocks = []
     for term, index in groups:
         order = sorted(index)
@@ -93,9 +94,7 @@ def law_end(control: LinearControl) -> float:
     return control.end if np.isfinite(control.end) else 0.0
 
 
-def _tilt(
-    parts: PayoffParts, kappa: float, coordinates: tuple[sp.Symbol, ...]
-) -> tuple[tuple[float, Array, Array], PayoffParts]:
+def _tilt(parts: PayoffParts, kappa: float, coordinates: tuple[sp.Symbol, ...]) -> tuple[tuple[float, Array, Array], PayoffParts]:
     """The quadratic part moves into the Gaussian weight where that keeps it integrable; else it stays with the payoff."""
     if not parts.rest or np.linalg.eigvalsh(kappa * parts.matrix).min(initial=0.0) >= -1e-12:
         return (kappa * parts.constant, kappa * parts.linear, kappa * parts.matrix), PayoffParts(
@@ -112,82 +111,74 @@ def _tilt(
 def diffusion(control: LinearControl, kappa: float, tilt: tuple[float, Array, Array] | None) -> LinearDiffusion:
     """Dynamics, rate and terminal exponent of the weighted law: the discount (kappa = 0) or kappa times the running cost."""
     n = len(control.chart.states)
-    times = np.linspace(0.0, law_end(control), 5)
     terminal = tilt if tilt is not None else (0.0, np.zeros(n), np.zeros((n, n)))
-
-    def rate(t: float) -> tuple[Array, Array, Array]:
-        if kappa == 0:
-            d = control.discount
-            return d.constant(t), d.linear(t), d.quadratic(t)
-        constant, linear, quadratic = control.reward(t)
-        return kappa * constant, kappa * linear, kappa * quadratic
-
-    rates = [rate(t) for t in times]
-    matrices = [terminal[2], *(control.drift(t)[0] for t in times), *(control.noise(t) for t in times), *(r[2] for r in rates)]
+    whole = _Coefficients(control, kappa, diagonal=False)
+    times = [float(t) for t in np.linspace(0.0, law_end(control), 5)]
+    rates = [whole.rate(t) for t in times]
+    matrices = [terminal[2], *(whole.drift(t)[0] for t in times), *(whole.noise(t) for t in times), *(r[2] for r in rates)]
     diagonal = all(np.count_nonzero(m) == np.count_nonzero(np.diagonal(m)) for m in matrices)
     tilted = bool(np.any(terminal[1]) or np.any(terminal[2]) or any(np.any(r[1]) or np.any(r[2]) for r in rates))
-
-    def shape(matrix: Array) -> Array:
-        return np.diagonal(matrix).copy() if diagonal else matrix
-
+    constant = is_constant(control)
+    varying = _Coefficients(control, kappa, diagonal)
+    coefficients = _Frozen(varying.drift(0.0), varying.noise(0.0), varying.rate(0.0)) if constant else varying
+    final = np.diagonal(terminal[2]).copy() if diagonal else terminal[2]
     return LinearDiffusion(
-        _Drift(control, diagonal),
-        _Noise(control, diagonal),
-        _Rate(control, kappa, diagonal),
-        (terminal[0], terminal[1], shape(terminal[2])),
-        diagonal,
-        is_constant(control),
-        tilted,
+        coefficients.drift, coefficients.noise, coefficients.rate, (terminal[0], terminal[1], final), diagonal, constant, tilted
     )
 
 
 def is_constant(control: LinearControl) -> bool:
     """Whether no coefficient of the dynamics or of the exponent depends on time."""
     c = control
-    arrays = (c.matrix, c.offset, c.noise, c.gain, c.cost, c.cross_offset, c.cross)
-    rates = (*_arrays(c.running), *_arrays(c.discount))
-    return all(a.is_constant for a in (*arrays, *rates))
-
-
-def _arrays(rate: object) -> tuple:
-    return rate.constant, rate.linear, rate.quadratic  # type: ignore[attr-defined]
+    arrays = [c.matrix, c.offset, c.noise, c.gain, c.cost, c.cross_offset, c.cross]
+    for rate in (c.running, c.discount):
+        arrays += [rate.constant, rate.linear, rate.quadratic]
+    return all(a.is_constant for a in arrays)
 
 
 @dataclass(frozen=True, slots=True)
-class _Drift:
-    """Coefficients as callables that pickle."""
+class _Coefficients:
+    """The weighted law's coefficients at any time; bound methods pickle."""
 
-    control: LinearControl
-    diagonal: bool
-
-    def __call__(self, t: float) -> tuple[Array, Array]:
-        matrix, offset = self.control.drift(t)
-        return (np.diagonal(matrix), offset) if self.diagonal else (matrix, offset)
-
-
-@dataclass(frozen=True, slots=True)
-class _Noise:
-    control: LinearControl
-    diagonal: bool
-
-    def __call__(self, t: float) -> Array:
-        noise = self.control.noise(t)
-        return np.diagonal(noise) if self.diagonal else noise
-
-
-@dataclass(frozen=True, slots=True)
-class _Rate:
     control: LinearControl
     kappa: float
     diagonal: bool
 
-    def __call__(self, t: float) -> tuple[Array, Array, Array]:
+    def drift(self, t: float) -> tuple[Array, Array]:
+        matrix, offset = self.control.drift(t)
+        return self._shape(matrix), offset
+
+    def noise(self, t: float) -> Array:
+        return self._shape(self.control.noise(t))
+
+    def rate(self, t: float) -> tuple[Array, Array, Array]:
         if self.kappa == 0:
             d = self.control.discount
             constant, linear, quadratic = d.constant(t), d.linear(t), d.quadratic(t)
         else:
             constant, linear, quadratic = (self.kappa * part for part in self.control.reward(t))
-        return constant, linear, np.diagonal(quadratic) if self.diagonal else quadratic
+        return constant, linear, self._shape(quadratic)
+
+    def _shape(self, matrix: Array) -> Array:
+        return np.diagonal(matrix).copy() if self.diagonal else matrix
+
+
+@dataclass(frozen=True, slots=True)
+class _Frozen:
+    """Coefficients that do not depend on time."""
+
+    fixed_drift: tuple[Array, Array]
+    fixed_noise: Array
+    fixed_rate: tuple[Array, Array, Array]
+
+    def drift(self, _t: float) -> tuple[Array, Array]:
+        return self.fixed_drift
+
+    def noise(self, _t: float) -> Array:
+        return self.fixed_noise
+
+    def rate(self, _t: float) -> tuple[Array, Array, Array]:
+        return self.fixed_rate
 
 
 def _independent(

@@ -27,10 +27,7 @@ def log_bessel_series(b: float, x: Array) -> Array:
     large = ~small
     root = 2 * np.sqrt(x[large])
     order = b - 1
-    if order < _DEBYE_FROM:
-        logarithm = np.log(ive(order, root)) + root
-    else:
-        logarithm = _debye(order, root)
+    logarithm = np.log(ive(order, root)) + root if order < _DEBYE_FROM else _debye(order, root)
     result[large] = logarithm - order * np.log(root / 2)
     return result
 

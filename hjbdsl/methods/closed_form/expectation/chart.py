@@ -49,7 +49,7 @@ class Chart:
 
 
 def choose_chart(problem: ControlProblem) -> Chart | Rejected:
-    """A logarithm for each state whose own noise depends on it, the state itself otherwise. Rejects domains that either cannot fill."""
+    """A logarithm for each state whose own noise depends on it, the state itself otherwise. Rejects other domains."""
     rows: dict[int, set[sp.Symbol]] = {}
     for (i, _), entry in problem.diffusion.items():
         rows.setdefault(i, set()).update(entry.free_symbols)

@@ -1,8 +1,8 @@
 """A payoff of two or three Gaussian variables: iterated adaptive panels, the innermost split at the kinks it meets.
 
-In the standardised variables y = m + L z, L L' = covariance, columns by decreasing variance, z_1 innermost. Derivatives in the mean:
-smooth payoffs E H', E H''; payoffs that bend E H', E[H' (x) L^-T z]; payoffs that jump the score forms E[H s], E[H (s s' - C^-1)],
-s = L^-T z. Directions without variance keep the smooth forms.
+In the standardised variables y = m + L z, L L' = covariance, columns by decreasing variance, z_1 innermost. Derivatives in
+the mean: smooth payoffs E H', E H''; payoffs that bend E H', E[H' (x) L^-T z]; payoffs that jump the score forms E[H s],
+E[H (s s' - C^-1)], s = L^-T z. Directions without variance keep the smooth forms.
 """
 
 from __future__ import annotations
@@ -144,7 +144,11 @@ class CubatureCore(Core):
         direction = factor[row][:, :, 0]
 
         def values(z: Array) -> Array:
-            return np.stack(compiled(self.symbols, self.switches)(*(base[:, i, None] + direction[:, i, None] * z for i in range(base.shape[1]))))
+            return np.stack(
+                compiled(self.symbols, self.switches)(
+                    *(base[:, i, None] + direction[:, i, None] * z for i in range(base.shape[1]))
+                )
+            )
 
         scan = values(np.broadcast_to(_REACH * _INNER_SCAN, (len(row), len(_INNER_SCAN))))
         crossing = np.sign(scan[:, :, :-1]) * np.sign(scan[:, :, 1:]) < 0

@@ -1,7 +1,7 @@
 """Family: nothing to choose. V is the expectation of a payoff under a linear (Gaussian or log-normal) law, by Feynman-Kac.
 
-The discount may be a linear or quadratic function of the states (short-rate models). Payoffs are cut at their kinks and integrated in
-the few dimensions they have; one-dimensional ones of exponentials and powers have a formula in Phi and exp.
+The discount may be a linear or quadratic function of the states (short-rate models). Payoffs are cut at their kinks and
+integrated in the few dimensions they have; one-dimensional ones of exponentials and powers have a formula in Phi and exp.
 Source: Karatzas and Shreve, Brownian Motion and Stochastic Calculus, theorem 5.7.6.
 """
 
@@ -53,11 +53,12 @@ def _value(model: LinearControl, problem: ControlProblem) -> ExactFunction | Rej
     finite = bool(np.isfinite(model.end))
     if not finite and running == 0:
         return Rejected("there is neither an end nor a running reward")
-    terminal: GaussianValue | Rejected | None = None
+    terminal = None
     if finite and (model.terminal != 0 or running == 0):
-        terminal = gaussian_value(model, model.terminal, 0.0, problem)
-        if isinstance(terminal, Rejected):
-            return terminal
+        found = gaussian_value(model, model.terminal, 0.0, problem)
+        if isinstance(found, Rejected):
+            return found
+        terminal = found
     if running == 0 and terminal is not None:
         return terminal
     if not is_constant(model):

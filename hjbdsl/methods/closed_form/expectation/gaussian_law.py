@@ -1,6 +1,7 @@
 """The law of a linear diffusion at the end, weighted by the exponential of an integrated quadratic rate.
 
-In: dz = (A z + a) dt + S dW, Q = S C S', a rate q(t, z) = k + w'z + z'M z/2, a terminal quadratic q_T(z) = c0 + p0'z + z'P0 z/2. With
+In: dz = (A z + a) dt + S dW, Q = S C S', a rate q(t, z) = k + w'z + z'M z/2, a terminal quadratic
+q_T(z) = c0 + p0'z + z'P0 z/2. With
 
     psi(t, z) = E[exp(-int_t^T q ds - q_T(z_T)) | z_t = z] = exp(-(z'P z/2 + p'z + c))
 
@@ -8,9 +9,10 @@ the measure weighted by that exponential is again one of a linear diffusion, of 
 
     E[exp(-int q - q_T(z_T)) h(z_T) | z_t = z] = psi(t, z) E h(Y),   Y ~ N(F z + m, C).
 
-Out: F, m, C, P, p, c at any t, and their derivatives in t: a Riccati and linear ODE system backwards from T, or the matrix exponential
-where coefficients are constant and q is a constant. Matrices that are all diagonal are kept as vectors (n,), else (n, n).
-Source: the Riccati form of exponential-quadratic expectations, e.g. Karatzas and Shreve, Brownian Motion and Stochastic Calculus, 4.3.B.
+Out: F, m, C, P, p, c at any t, and their derivatives in t: a Riccati and linear ODE system backwards from T, or the matrix
+exponential where coefficients are constant and q is a constant. Matrices that are all diagonal are kept as vectors (n,).
+Source: exponential-quadratic expectations by Riccati equations, e.g. Karatzas and Shreve, Brownian Motion and Stochastic
+Calculus, section 4.3.B.
 """
 
 from __future__ import annotations
@@ -98,9 +100,7 @@ def _exponential(law: LinearDiffusion, remaining: float) -> Moments:
     if law.diagonal:
         transition = np.exp(matrix * remaining)
         mean = offset * remaining * exprel(matrix * remaining)
-        return Moments(
-            transition, mean, noise * remaining * exprel(2 * matrix * remaining), np.zeros(n), np.zeros(n), constant
-        )
+        return Moments(transition, mean, noise * remaining * exprel(2 * matrix * remaining), np.zeros(n), np.zeros(n), constant)
     size = np.linalg.norm(matrix, 1) * remaining
     halvings = max(0, int(np.ceil(np.log2(size + 1e-300))) + 1)
     step = remaining / 2**halvings

@@ -1,11 +1,11 @@
 """Family: noise and control enter the same way, and the equation becomes linear in phi = exp(-kappa V) (Hopf and Cole).
 
-After the optimum over quadratic controls the Hamiltonian is b.p + l - p'N p/2 (risk and adversaries included in N). Where N = kappa Q
-with a constant kappa, Q the covariance rate,
+After the optimum over quadratic controls the Hamiltonian is b.p + l - p'N p/2 (risk and adversaries included in N). Where
+N = kappa Q with a constant kappa, Q the covariance rate,
 
     V(t, x) = -(1/kappa) log E exp(-kappa (g(X_T) + int_t^T l(X_s) ds)),   dX = b dt + S dW,
 
-under minimize (kappa > 0 for a control) and, with kappa < 0, under maximize. b linear, l quadratic, g any payoff of few dimensions.
+under minimize (kappa > 0 for a control) and, with kappa < 0, under maximize. b linear, l quadratic, g of few dimensions.
 Source: Fleming and Soner, Controlled Markov Processes and Viscosity Solutions, VI.4; Kappen (2005), J. Stat. Mech. P11011.
 """
 
@@ -45,7 +45,9 @@ def propose(equation: HJBEquation) -> Proposal | Rejected:
     if not accuracy.relative <= _LARGEST_ERROR:
         return Rejected(f"the quadrature reached only {accuracy.relative:.1e} of the size of V")
     return Proposal(
-        family="Hopf-Cole: V = -log E exp(-kappa * cost)/kappa" if kappa != 0 else "Hopf-Cole: control and risk cancel, V = E cost",
+        family="Hopf-Cole: V = -log E exp(-kappa * cost)/kappa"
+        if kappa != 0
+        else "Hopf-Cole: control and risk cancel, V = E cost",
         function=function,
         statements=(
             f"noise and control enter the same way: G R^-1 G' = kappa * covariance with kappa = {kappa:.12g}",
@@ -58,7 +60,9 @@ def propose(equation: HJBEquation) -> Proposal | Rejected:
 
 def _exponent(model: LinearControl) -> float | Rejected:
     """kappa with N = kappa Q at all times, the second-order condition checked."""
-    if any(np.any(a(t)) for t in _times(model) for a in (model.discount.constant, model.discount.linear, model.discount.quadratic)):
+    if any(
+        np.any(a(t)) for t in _times(model) for a in (model.discount.constant, model.discount.linear, model.discount.quadratic)
+    ):
         return Rejected("a discounted equation does not become linear")
     found: list[float] = []
     for t in _times(model):
@@ -70,7 +74,9 @@ def _exponent(model: LinearControl) -> float | Rejected:
         if size == 0:
             return Rejected("there is no noise")
         kappa = float(np.sum(noise * quadratic)) / size
-        if np.max(np.abs(quadratic - kappa * noise)) > _PROPORTIONAL * (np.max(np.abs(quadratic)) + abs(kappa) * np.max(np.abs(noise))):
+        if np.max(np.abs(quadratic - kappa * noise)) > _PROPORTIONAL * (
+            np.max(np.abs(quadratic)) + abs(kappa) * np.max(np.abs(noise))
+        ):
             return Rejected("noise and control do not enter the same way")
         found.append(kappa)
     if max(found) - min(found) > _PROPORTIONAL * max(np.abs(found)):

@@ -103,9 +103,7 @@ class LineCore(Core):
         return value * size, slope[0] * size
 
 
-def _store(
-    result: Expectation, rows: NDArray[np.bool_], scale: Array, value: Array, first: Array, error: Array
-) -> None:
+def _store(result: Expectation, rows: NDArray[np.bool_], scale: Array, value: Array, first: Array, error: Array) -> None:
     result.scale[rows], result.value[rows], result.error[rows] = scale, value, error
     result.gradient[rows, 0] = first
 

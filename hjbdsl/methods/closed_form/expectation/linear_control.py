@@ -1,8 +1,9 @@
-"""A control problem whose state is linear and whose controls enter quadratically: its coefficients, in the coordinates of a chart.
+"""A control problem whose state is linear and whose controls enter quadratically: its coefficients in a chart.
 
 In: the problem. Out: arrays of time in
 
-    dz = (A z + a + G u) dt + S dW,  Q = S C S',   running  k + w'z + z'M z/2 + u'R u/2 + (r0 + r1 z)'u  (+ a rest without controls)
+    dz = (A z + a + G u) dt + S dW,  Q = S C S',
+    running  k + w'z + z'M z/2 + u'R u/2 + (r0 + r1 z)'u  (+ a rest without controls)
 
 with all controls and adversaries in u. The optimum over u is stationary, so the Hamiltonian keeps the form
 
@@ -36,8 +37,9 @@ class QuadraticRate:
 
 @dataclass(frozen=True, slots=True)
 class LinearControl:
-    """The letters of the module's docstring; `rest` is what of the running reward is neither quadratic nor controlled, in the chart's
-    coordinates; `terminal` likewise; `controllers` counts the controls in u, the adversaries follow; `sense` 1 for minimize, -1 else."""
+    """The letters of the module's docstring; `rest` is what of the running reward is neither quadratic nor controlled, in the
+    chart's coordinates; `terminal` likewise; `controllers` counts the controls in u, the adversaries follow; `sense` 1 for
+    minimize, -1 else."""
 
     chart: Chart
     matrix: TimeArray
@@ -94,8 +96,8 @@ def _is_diagonal(matrix: Array) -> bool:
 
 
 def linear_control(problem: ControlProblem) -> LinearControl | Rejected:
-    """The coefficients of `problem`, its parameters' numbers put in, or why it is not of this form. Modes, jumps, stopping and exit
-    belong to other families."""
+    """The coefficients of `problem`, its parameters' numbers put in, or why it is not of this form. Modes, jumps, stopping and
+    exit belong to other families."""
     objective = problem.objective
     refused = _refuse(problem)
     if refused:

@@ -46,7 +46,8 @@ def integrate_panels(
 ) -> PanelIntegrals:
     """Integrate over [lower, upper] (k,), which hold all the mass; `breaks` (k, b) are where the factors may jump or bend.
 
-    `coarsest` and `finest` are the numbers of panels between breaks; a scan at `scan` points (0: none) first cuts negligible ends off.
+    `coarsest` and `finest` are the numbers of panels between breaks; a scan at `scan` points (0: none) first cuts negligible
+    ends off.
     """
     count = len(lower)
     if count == 0:
@@ -88,9 +89,7 @@ def _live_interval(integrand: Weighted, lower: Array, upper: Array, scan: int) -
     return z[rows, first], z[rows, last], np.where(np.isfinite(scale), scale, 0.0)
 
 
-def _composite(
-    integrand: Weighted, edges: Array, scale: Array, rows: NDArray[np.intp], panels: int
-) -> tuple[Array, Array]:
+def _composite(integrand: Weighted, edges: Array, scale: Array, rows: NDArray[np.intp], panels: int) -> tuple[Array, Array]:
     """Integrals and integrals of absolute values (k', c), each interval between edges cut in `panels`."""
     fractions = (np.arange(panels)[:, None] + (_NODES + 1) / 2).ravel() / panels
     weights = np.tile(_WEIGHTS / 2, panels) / panels

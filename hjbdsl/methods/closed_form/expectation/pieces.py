@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 import sympy as sp
@@ -27,7 +28,7 @@ class TooManyBreaks(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class SmoothPieces:
-    """`pieces[i]` holds between breaks[i - 1] and breaks[i] (the first from -oo, the last to oo); `exact` are the breaks in symbols."""
+    """`pieces[i]` holds between breaks[i - 1] and breaks[i] (from -oo, to oo at the ends); `exact`: the breaks in symbols."""
 
     symbol: sp.Symbol
     breaks: tuple[float, ...]
@@ -51,7 +52,7 @@ def smooth_pieces(expression: sp.Expr, symbol: sp.Symbol, values: Mapping[sp.Sym
     if not breaks:
         tests = [sp.Rational(1, 3)]
     else:
-        middles = [(a + b) / 2 for a, b in zip(breaks[:-1], breaks[1:], strict=True)]
+        middles = [(a + b) / 2 for a, b in pairwise(breaks)]
         tests = [sp.Float(v, 20) for v in (breaks[0] - 1 - abs(breaks[0]), *middles, breaks[-1] + 1 + abs(breaks[-1]))]
     pieces = [resolve(expression, {**table, symbol: test}) for test in tests]
     kept = [i for i in range(len(breaks)) if pieces[i] != pieces[i + 1]]
@@ -122,9 +123,7 @@ def _roots(switch: sp.Expr, symbol: sp.Symbol, values: Mapping[sp.Symbol, sp.Exp
     return [sp.Float(root, 17) for root in scan_roots(lambda y: function(y)[0])]
 
 
-def _polynomial_roots(
-    switch: sp.Expr, symbol: sp.Symbol, values: Mapping[sp.Symbol, sp.Expr]
-) -> list[sp.Expr] | None:
+def _polynomial_roots(switch: sp.Expr, symbol: sp.Symbol, values: Mapping[sp.Symbol, sp.Expr]) -> list[sp.Expr] | None:
     base = sp.Symbol("base", positive=True)
     for variable, inverse in ((symbol, None), (base, sp.log)):
         target = switch if inverse is None else expanded(switch).replace(
@@ -161,7 +160,9 @@ def scan_roots(function: Callable[[Array], Array]) -> list[float]:
     values = function(_SCAN)
     signs = np.sign(values)
     result = [float(y) for y in _SCAN[signs == 0][:_MOST_BREAKS]]
-    for i in np.flatnonzero((signs[:-1] * signs[1:] < 0) & np.isfinite(values[:-1]) & np.isfinite(values[1:]))[: _MOST_BREAKS + 1]:
+    for i in np.flatnonzero((signs[:-1] * signs[1:] < 0) & np.isfinite(values[:-1]) & np.isfinite(values[1:]))[
+        : _MOST_BREAKS + 1
+    ]:
         root = optimize.brentq(lambda y: float(function(np.array([y]))[0]), _SCAN[i], _SCAN[i + 1], xtol=1e-300, rtol=8.9e-16)
         result.append(float(root))
     return result

@@ -79,7 +79,6 @@ class RadialCore(Core):
                 factors = np.stack([value, first * np.exp(raised[0] - base), second * np.exp(raised[1] - base)], axis=-1)
             return weight + base, factors
 
-        count = len(distance)
         middle = np.sqrt(far + d)
         breaks = np.sqrt(np.array(self.breaks)[None, :] / variance[:, None])
         lower = np.maximum(middle - 39.0, 1e-12)

@@ -1,6 +1,6 @@
 """The dimensions a payoff really has: linear combinations it depends on, a centre it is symmetric about, a factor it scales with.
 
-In: an expression of m coordinates. Out: a `Block`, found from gradients at random points and then tested as an identity at others.
+In: an expression of m coordinates. Out: a `Block`, found from gradients at random points and tested as an identity.
 """
 
 from __future__ import annotations
@@ -25,7 +25,13 @@ _SAME = 1e-9
 
 
 def reduce_payoff(
-    payoff: sp.Expr, symbols: Sequence[sp.Symbol], index: Sequence[int], kappa: float, isotropic: bool, centre: Array, spread: Array
+    payoff: sp.Expr,
+    symbols: Sequence[sp.Symbol],
+    index: Sequence[int],
+    kappa: float,
+    isotropic: bool,
+    centre: Array,
+    spread: Array,
 ) -> Block | Rejected:
     """The block of `payoff`, a function of `symbols`, the coordinates number `index`. `isotropic`: their law is, at all times;
     `centre`, `spread` (m,): where the final coordinates lie, to test there."""
@@ -84,7 +90,7 @@ def _reduce(
 
 
 def _span(rows: Array) -> Array:
-    """An orthonormal basis (m, r) of the row space; a basis vector of length one in each coordinate where they are coordinates."""
+    """An orthonormal basis (m, r) of the row space."""
     scale = np.linalg.norm(rows, axis=1)
     rows = rows[scale > 0] / scale[scale > 0, None]
     if not len(rows):
@@ -116,9 +122,7 @@ def _along(
     return Block(index, directions, tilt, core)
 
 
-def _scaling(
-    payoff: sp.Expr, symbols: tuple[sp.Symbol, ...], index: NDArray[np.intp], rank: int, probe: _Probe
-) -> Block | None:
+def _scaling(payoff: sp.Expr, symbols: tuple[sp.Symbol, ...], index: NDArray[np.intp], rank: int, probe: _Probe) -> Block | None:
     """A payoff homogeneous in prices is an exponential times a function of fewer combinations (a change of numeraire)."""
     live = np.abs(probe.value) > 1e-12 * np.max(np.abs(probe.value))
     if live.sum() < len(symbols) + 2:

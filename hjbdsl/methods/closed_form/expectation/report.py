@@ -31,13 +31,15 @@ class Accuracy:
 def measured_accuracy(problem: ControlProblem, function: ExactFunction) -> Accuracy:
     t, x = region_points(problem, _POINTS)
     with np.errstate(all="ignore"):
-        point = function.evaluate(t, x, np.zeros(len(t)))
+        point = function.evaluate(t, x, np.zeros(len(t), dtype=np.int64))
     absolute = float(np.max(point.error))
     size = float(np.median(np.abs(point.value))) + 1e-12
     if not (np.isfinite(absolute) and np.all(np.isfinite(point.value))):
         return Accuracy(np.inf, np.inf, "the expectation is not finite")
     return Accuracy(
-        absolute, absolute / max(size, 1.0), f"quadrature doubled until it agreed: error at most {absolute:.1e} at {len(t)} points"
+        absolute,
+        absolute / max(size, 1.0),
+        f"quadrature doubled until it agreed: error at most {absolute:.1e} at {len(t)} points",
     )
 
 

@@ -1,16 +1,19 @@
 """What accrues on the way: the integral over time of the expectations of the running reward, for constant coefficients.
 
-V(t, x) = terminal part + sum_j int_0^{T - t} a_j(t + s) U_j(s, x) ds, where U_j(s, x) is the (discounted) expectation of h_j(z_s) and
-the running reward is sum_j a_j(t) h_j(z). Gauss-Legendre in w, s = s_max w^2, which smooths the sqrt(s) of a kinked reward; the number
-of nodes is doubled until two agree. V_t = -sum_j a_j(T) U_j(T - t, x) + int a_j' U_j: it does not come from the equation.
+V(t, x) = terminal part + sum_j int_0^{T - t} a_j(t + s) U_j(s, x) ds, where U_j(s, x) is the (discounted) expectation of
+h_j(z_s) and the running reward is sum_j a_j(t) h_j(z). Gauss-Legendre in w, s = s_max w^2, which smooths the sqrt(s) of a
+kinked reward; the number of nodes is doubled until two agree. V_t = -sum_j a_j(T) U_j(T - t, x) + int a_j' U_j: it does not
+come from the equation.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import sympy as sp
+from numpy.typing import NDArray
 
 from hjbdsl.methods.closed_form.expectation.time_array import compiled
 from hjbdsl.methods.closed_form.expectation.value import GaussianValue
@@ -24,20 +27,20 @@ _TOLERANCE = 1e-12
 
 @dataclass(frozen=True, slots=True)
 class AccruedValue(ExactFunction):
-    """`terminal` may be None; `parts` are (a_j, U_j as a value at time `end - s`); `reach` bounds s when the horizon is infinite."""
+    """`terminal` may be None; `parts` are (a_j, U_j as a value at time `end - s`); `reach` bounds s on an infinite horizon."""
 
     terminal: GaussianValue | None
     parts: tuple[tuple[sp.Expr, GaussianValue], ...]
     end: float
     reach: float
 
-    def evaluate(self, t: Array, x: Array, mode: Array) -> PointValues:  # noqa: ARG002 (there are no modes here)
+    def evaluate(self, t: Array, x: Array, mode: NDArray[Any]) -> PointValues:  # noqa: ARG002 (there are no modes here)
         value, error = self._in_chart(t, x, with_hessian=False)
         some = self.parts[0][1]
         gradient = some.control.chart.gradient_back(x, value.gradient)
         return PointValues(value.value, error, gradient, some.feedback(t, x, value.gradient))
 
-    def derivatives(self, t: Array, x: Array, mode: Array) -> Derivatives:  # noqa: ARG002
+    def derivatives(self, t: Array, x: Array, mode: NDArray[Any]) -> Derivatives:  # noqa: ARG002
         return self.parts[0][1].control.chart.back(x, self._in_chart(t, x, with_hessian=True)[0])
 
     def _in_chart(self, t: Array, x: Array, *, with_hessian: bool) -> tuple[Derivatives, Array]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
+from typing import Any
 
 import numpy as np
 import sympy as sp
@@ -44,8 +45,10 @@ class TimeArray:
         return not self.entries
 
 
-def time_array(shape: tuple[int, ...], entries: Mapping[tuple[int, ...], sp.Expr]) -> TimeArray:
-    """Sparse `entries` of an array of `shape`. Raises `ValueError` for an entry that is neither a number nor a function of t."""
+def time_array(shape: tuple[int, ...], entries: Mapping[Any, sp.Expr]) -> TimeArray:
+    """Sparse `entries`, by index tuples, of an array.
+
+    Raises `ValueError` for an entry that is neither a number nor a function of t."""
     constant = np.zeros(shape)
     varying: dict[tuple[int, ...], sp.Expr] = {}
     for index, entry in entries.items():

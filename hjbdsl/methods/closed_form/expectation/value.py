@@ -11,8 +11,10 @@ Derivatives in z follow by the chain rule through F, the one in t through the OD
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from hjbdsl.methods.closed_form.expectation.blocks import Block
 from hjbdsl.methods.closed_form.expectation.gaussian_law import GaussianLaw, Moments
@@ -23,8 +25,8 @@ from hjbdsl.model.solution import Array, PointValues
 
 @dataclass(frozen=True, slots=True)
 class _Sums:
-    """In the mean of Y: value (k,), gradient (k, n), hessian (k, n, n) of the sum of expectations, or of their logarithms; `drift`
-    (k,): its time derivative through m, F, C, where the Hessian is asked for; error (k,)."""
+    """In the mean of Y: value (k,), gradient (k, n), hessian (k, n, n) of the sum of expectations, or of their logarithms;
+    `drift` (k,): its time derivative through m, F, C, where the Hessian is asked for; error (k,)."""
 
     value: Array
     gradient: Array
@@ -43,12 +45,12 @@ class GaussianValue(ExactFunction):
     quadratic: tuple[float, Array, Array] | None
     kappa: float
 
-    def evaluate(self, t: Array, x: Array, mode: Array) -> PointValues:  # noqa: ARG002 (there are no modes here)
+    def evaluate(self, t: Array, x: Array, mode: NDArray[Any]) -> PointValues:  # noqa: ARG002 (there are no modes here)
         v, error = self.in_chart(t, x, with_hessian=False)
         gradient = self.control.chart.gradient_back(x, v.gradient)
         return PointValues(v.value, error, gradient, self.feedback(t, x, v.gradient))
 
-    def derivatives(self, t: Array, x: Array, mode: Array) -> Derivatives:  # noqa: ARG002
+    def derivatives(self, t: Array, x: Array, mode: NDArray[Any]) -> Derivatives:  # noqa: ARG002
         return self.control.chart.back(x, self.in_chart(t, x, with_hessian=True)[0])
 
     def error(self, t: Array, x: Array) -> Array:
@@ -112,7 +114,7 @@ class GaussianValue(ExactFunction):
         return _Sums(value, gradient, hessian, drift, error)
 
     def _assemble(
-        self, z: Array, place: Array, now: list[Moments], slopes: list[Moments], sums: _Sums
+        self, z: Array, place: NDArray[np.intp], now: list[Moments], slopes: list[Moments], sums: _Sums
     ) -> tuple[Derivatives, Array]:
         k, n = z.shape
         value, time, error = np.empty(k), np.empty(k), np.empty(k)

@@ -1,0 +1,269 @@
+"""Family: time reversal of a linear diffusion whose data are a Gaussian mixture. The marginals stay mixtures, so V is explicit.
+
+Forward dy = (A(s) y + b(s)) ds + S(s) dW with law p_s; in reverse time t = T - s, V(t, y) = -log p_{T-t}(y) solves
+
+    V_t - f.grad V + tr(S S' hess V)/2 - |S' grad V|^2/2 + div f = 0,   f, S at T - t,   V(T, y) = -log p_0(y),
+
+the equation of minimising E[int (|u|^2/2 + div f) dt + V(T, y_T)] over dy = (-f + S u) dt + S dW; u* = -S' grad V, the score.
+V_t comes from the moment equations of the components, so the residual of this equation tests the answer.
+Source: Anderson (1982), Stochastic Processes Appl. 12; Berner, Richter, Ullrich (2024), TMLR.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+import sympy as sp
+from numpy.typing import NDArray
+from scipy import linalg
+
+from hjbdsl.methods.closed_form.expectation.gaussian_law import LinearDiffusion
+from hjbdsl.methods.closed_form.expectation.polynomial import quadratic_parts
+from hjbdsl.methods.closed_form.expectation.time_array import TimeArray, time_array
+from hjbdsl.methods.closed_form.family import Derivatives, ExactFunction, Proposal
+from hjbdsl.methods.closed_form.forward_law import ForwardLaw, ForwardMoments, forward_law
+from hjbdsl.model.equation import HJBEquation
+from hjbdsl.model.problem import TIME, ControlProblem, GaussianMixture, Objective
+from hjbdsl.model.solution import Array, PointValues, Rejected
+
+
+@dataclass(frozen=True, slots=True)
+class MixtureReversal(ExactFunction):
+    """`weights` (c,), `means` (c, n), `covariances` (c, n, n) or (c, n) where everything is diagonal; `noise` S (n, m)."""
+
+    law: ForwardLaw
+    weights: Array
+    means: Array
+    covariances: Array
+    noise: TimeArray
+
+    def evaluate(self, t: Array, x: Array, mode: NDArray[Any]) -> PointValues:  # noqa: ARG002 (there are no modes here)
+        v = self._at(t, x, with_hessian=False)
+        control = np.empty((len(t), self.noise.constant.shape[1]))
+        for time in np.unique(t):
+            here = t == time
+            control[here] = -v.gradient[here] @ self.noise(max(self.law.end - float(time), 0.0))
+        size = 1 + np.abs(v.value) + np.sum(np.abs(v.gradient) * (1 + np.abs(x)), axis=1)
+        return PointValues(v.value, (1e-14 + self.law.accuracy) * size, v.gradient, control)
+
+    def derivatives(self, t: Array, x: Array, mode: NDArray[Any]) -> Derivatives:  # noqa: ARG002
+        return self._at(t, x, with_hessian=True)
+
+    def _at(self, t: Array, x: Array, *, with_hessian: bool) -> Derivatives:
+        k, n = x.shape
+        value, time, gradient = np.empty(k), np.empty(k), np.empty((k, n))
+        hessian = np.empty((k, n, n) if with_hessian else (k, 0, 0))
+        for clock in np.unique(t):
+            here = t == clock
+            now = self.law.at(max(self.law.end - float(clock), 0.0))
+            slope = self.law.slope(max(self.law.end - float(clock), 0.0), now)
+            value[here], time[here], gradient[here], hessian[here] = self._marginal(now, slope, x[here], with_hessian)
+        return Derivatives(value, time, gradient, hessian)
+
+    def _marginal(
+        self, now: ForwardMoments, slope: ForwardMoments, y: Array, with_hessian: bool
+    ) -> tuple[Array, Array, Array, Array]:
+        """V, V_t, gradient and Hessian from the components at one time."""
+        components = [
+            _component(now, slope, mean, covariance, y) for mean, covariance in zip(self.means, self.covariances, strict=True)
+        ]
+        logarithms = np.stack([c.log_density for c in components]) + np.log(self.weights)[:, None]
+        top = logarithms.max(axis=0)
+        shares = np.exp(logarithms - top)
+        total = shares.sum(axis=0)
+        shares /= total
+        score = np.einsum("ck,cki->ki", shares, np.stack([c.score for c in components]))
+        time = np.einsum("ck,ck->k", shares, np.stack([c.slope for c in components]))
+        n = y.shape[1]
+        curve = np.zeros((len(y), n, n) if with_hessian else (len(y), 0, 0))
+        if with_hessian:
+            curve += score[:, :, None] * score[:, None, :]
+            for share, c in zip(shares, components, strict=True):
+                curve -= share[:, None, None] * (c.score[:, :, None] * c.score[:, None, :] - c.precision)
+        return -(top + np.log(total)), time, -score, curve
+
+
+@dataclass(frozen=True, slots=True)
+class _Component:
+    """One Gaussian at k points: log density (k,), its derivative in s (k,), score (k, n), precision (n, n)."""
+
+    log_density: Array
+    slope: Array
+    score: Array
+    precision: Array
+
+
+def _component(now: ForwardMoments, slope: ForwardMoments, mean: Array, covariance: Array, y: Array) -> _Component:
+    n = len(mean)
+    if covariance.ndim == 1:
+        away = y - (now.transition * mean + now.offset)
+        spread = now.transition**2 * covariance + now.covariance
+        widening = 2 * now.transition * slope.transition * covariance + slope.covariance
+        moving = slope.transition * mean + slope.offset
+        score = -away / spread
+        log_density = -(n * np.log(2 * np.pi) + np.sum(np.log(spread))) / 2 + np.sum(away * score, axis=1) / 2
+        change = score**2 @ widening / 2 - score @ moving - np.sum(widening / spread) / 2
+        return _Component(log_density, change, score, np.diag(1 / spread))
+    away = y - (now.transition @ mean + now.offset)
+    carried = now.transition @ covariance
+    spread = carried @ now.transition.T + now.covariance
+    half = slope.transition @ covariance @ now.transition.T
+    widening = half + half.T + slope.covariance
+    factor = linalg.cho_factor(spread, lower=True)
+    precision = linalg.cho_solve(factor, np.eye(n))
+    score = -linalg.cho_solve(factor, away.T).T
+    determinant = 2 * np.sum(np.log(np.diagonal(factor[0])))
+    log_density = -(n * np.log(2 * np.pi) + determinant) / 2 + np.sum(away * score, axis=1) / 2
+    moving = slope.transition @ mean + slope.offset
+    change = np.einsum("ki,ij,kj->k", score, widening, score) / 2 - score @ moving - np.sum(precision * widening) / 2
+    return _Component(log_density, change, score, precision)
+
+
+def propose(equation: HJBEquation) -> Proposal | Rejected:
+    problem = equation.problem
+    if problem.reversal is None:
+        return Rejected("the problem is no time reversal")
+    if not isinstance(problem.reversal.law, GaussianMixture):
+        return Rejected("the data are samples, not a Gaussian mixture")
+    if problem.correlation or problem.jumps or problem.modes or problem.exit is not None or problem.stopping is not None:
+        return Rejected("correlated noises, jumps, modes, stopping and exit are not reversed in closed form")
+    if any(b.is_finite_set or b.lower != -sp.oo or b.upper != sp.oo for b in problem.state_bounds):
+        return Rejected("the state is bounded, and a linear diffusion is not")
+    coefficients = _coefficients(problem)
+    if isinstance(coefficients, Rejected):
+        return coefficients
+    matrix, offset, noise = coefficients
+    mixture = problem.reversal.law
+    n = problem.dimension
+    weights = np.array([float(problem.numeric(w)) for w in mixture.weights])
+    means = np.array([[float(problem.numeric(m)) for m in mean] for mean in mixture.means])
+    covariances = np.array([[[float(problem.numeric(c[i, j])) for j in range(n)] for i in range(n)] for c in mixture.covariances])
+    kept = weights > 0
+    diagonal = all(np.count_nonzero(c) == np.count_nonzero(np.diagonal(c)) for c in covariances) and _diagonal_motion(
+        matrix, noise
+    )
+    end = float(problem.numeric(problem.reversal.end))
+    law = forward_law(_diffusion(matrix, offset, noise, diagonal), end)
+    if diagonal:
+        covariances = np.diagonal(covariances, axis1=1, axis2=2).copy()
+    function = MixtureReversal(law, weights[kept], means[kept], covariances[kept], noise)
+    how = "matrix exponential" if law.path is None else "moment equations integrated to 2e-13"
+    return Proposal(
+        family=f"time reversal: a mixture of {int(kept.sum())} Gaussian{'s' if kept.sum() > 1 else ''} stays one",
+        function=function,
+        statements=(
+            f"V = -log p_(T-t), components moved by the {how}",
+            "verified in the control problem dy = (-f + S u) dt + S dW, cost |u|^2/2 + div f, end cost -log p_0",
+        ),
+        accuracy=(1e-14 + law.accuracy) * 10,
+        problem=control_problem(problem),
+    )
+
+
+def _coefficients(problem: ControlProblem) -> tuple[TimeArray, TimeArray, TimeArray] | Rejected:
+    """A, b and S (columns: the noises that enter, in order)."""
+    n = problem.dimension
+    matrix: dict[tuple[int, ...], sp.Expr] = {}
+    offset: dict[tuple[int, ...], sp.Expr] = {}
+    for i, drift in enumerate(problem.drift):
+        parts = quadratic_parts(problem.numeric(drift), problem.state_symbols)
+        if not parts.is_affine:
+            return Rejected(f"the drift of {problem.state_symbols[i]} is not linear")
+        offset[(i,)] = parts.constant
+        matrix.update({(i, j): c for j, c in parts.linear.items()})
+    entering = entering_noises(problem)
+    entries = {(i, entering.index(k)): problem.numeric(c) for (i, k), c in problem.diffusion.items()}
+    try:
+        return time_array((n, n), matrix), time_array((n,), offset), time_array((n, len(entering)), entries)
+    except ValueError as error:
+        return Rejected(str(error))
+
+
+def entering_noises(problem: ControlProblem) -> list[int]:
+    """Indices of the noises that move the state: one component of the control each."""
+    return sorted({k for _, k in problem.diffusion})
+
+
+def _diagonal_motion(matrix: TimeArray, noise: TimeArray) -> bool:
+    """Whether A and S S' are diagonal at all times."""
+    varying = all(i == j for i, j in matrix.index) and not np.any(matrix.constant - np.diag(np.diagonal(matrix.constant)))
+    pattern = noise.constant != 0
+    for index in noise.index:
+        pattern[index] = True
+    return varying and bool(np.all(pattern.sum(axis=0) <= 1))
+
+
+@dataclass(frozen=True, slots=True)
+class _Forward:
+    """The forward coefficients at any time; bound methods pickle."""
+
+    matrix: TimeArray
+    offset: TimeArray
+    noise: TimeArray
+    diagonal: bool
+
+    def drift(self, s: float) -> tuple[Array, Array]:
+        matrix = self.matrix(s)
+        return (np.diagonal(matrix) if self.diagonal else matrix), self.offset(s)
+
+    def covariance(self, s: float) -> Array:
+        noise = self.noise(s)
+        return np.sum(noise**2, axis=1) if self.diagonal else noise @ noise.T
+
+    def rate(self, _s: float) -> tuple[Array, Array, Array]:
+        n = len(self.offset.constant)
+        return np.zeros(()), np.zeros(n), np.zeros(n) if self.diagonal else np.zeros((n, n))
+
+
+def _diffusion(matrix: TimeArray, offset: TimeArray, noise: TimeArray, diagonal: bool) -> LinearDiffusion:
+    at = _Forward(matrix, offset, noise, diagonal)
+    _, zero, square = at.rate(0.0)
+    constant = matrix.is_constant and offset.is_constant and noise.is_constant
+    return LinearDiffusion(at.drift, at.covariance, at.rate, (0.0, zero, square), diagonal, constant, False)
+
+
+def control_problem(problem: ControlProblem) -> ControlProblem:
+    """The stochastic control problem whose value function is -log p_{T-t}: `reversal` with a mixture law made explicit."""
+    reversal = problem.reversal
+    if reversal is None or not isinstance(reversal.law, GaussianMixture):
+        raise ValueError("only a reversal with a mixture law has a control problem in symbols")
+    reverse = {TIME: reversal.end - TIME}
+    entering = entering_noises(problem)
+    controls = dict(zip(entering, reversal.control.symbols, strict=True))
+    diffusion = {key: entry.xreplace(reverse) for key, entry in problem.diffusion.items()}
+    drift = [-entry.xreplace(reverse) for entry in problem.drift]
+    for (i, k), entry in diffusion.items():
+        drift[i] += entry * controls[k]
+    divergence = sp.Add(*(sp.diff(f, y) for f, y in zip(problem.drift, problem.state_symbols, strict=True)))
+    objective = Objective(
+        sense="minimize", form="expectation",
+        running=sp.Add(*(u**2 for u in reversal.control.symbols)) / 2 + divergence.xreplace(reverse),
+        terminal=-log_density(problem, reversal.law), stop_value=None, exit_value=None, discount=sp.S.Zero, end=reversal.end,
+        risk=None, stochastic=True, span=reversal.span,
+    )  # fmt: skip
+    return replace(
+        problem, controls=(reversal.control,), drift=tuple(drift), diffusion=diffusion, objective=objective, reversal=None
+    )
+
+
+def log_density(problem: ControlProblem, mixture: GaussianMixture) -> sp.Expr:
+    """log p_0 in the states, its largest component taken out of the logarithm so that it never underflows."""
+    exponents = []
+    for weight, mean, covariance in zip(mixture.weights, mixture.means, mixture.covariances, strict=True):
+        matrix = np.array([[float(problem.numeric(c)) for c in covariance.row(i)] for i in range(covariance.rows)])
+        precision = np.linalg.inv(matrix)
+        away = [y - m for y, m in zip(problem.state_symbols, mean, strict=True)]
+        terms = [
+            sp.Float(float(p) * (1 if i == j else 2), 17) * away[i] * away[j]
+            for (i, j), p in np.ndenumerate(precision) if i <= j and abs(p) > 1e-300
+        ]  # fmt: skip
+        level = float(np.log(float(problem.numeric(weight)))) - (len(mean) * np.log(2 * np.pi) + np.linalg.slogdet(matrix)[1]) / 2
+        exponents.append(sp.Float(float(level), 17) - sp.Add(*terms) / 2)
+    if len(exponents) == 1:
+        return exponents[0]
+    names = [sp.Dummy(real=True) for _ in exponents]
+    top = sp.Max(*names)
+    table = dict(zip(names, exponents, strict=True))
+    return (top + sp.log(sp.Add(*(sp.exp(name - top) for name in names)))).xreplace(table)
