@@ -10,7 +10,7 @@ import sympy as sp
 
 from hjbdsl.frontend import ast, shapes
 from hjbdsl.frontend.arithmetic import Unworkable
-from hjbdsl.frontend.context import Context, Evaluator, fault_of
+from hjbdsl.frontend.context import Context, Evaluator, PartialOperation, fault_of
 from hjbdsl.frontend.findings import Fault, closest
 from hjbdsl.frontend.functions import BUILTINS
 from hjbdsl.frontend.notation_text import plain
@@ -95,6 +95,10 @@ def builtin(reader: Evaluator, call: ast.Call, context: Context) -> Array:
     except Unworkable as problem:
         raise fault_of(problem, call.span) from None
     reader.spend(len(result.entries), call.span)
+    if call.name in ("sqrt", "log") and context.roles:
+        argument = arguments[0].entries[0]
+        operation = PartialOperation(argument, plain(call), plain(call.args[0]), call.name == "log", call.span)
+        reader.partial_operations.setdefault(argument, operation)
     return result
 
 

@@ -58,7 +58,21 @@ class ObjectiveHooks(Protocol):
     def misplaced(self, name: ast.Name, role: str) -> Fault: ...
 
 
+@dataclass(frozen=True, slots=True)
+class PartialOperation:
+    """A root, power or logarithm that is not real everywhere: its argument must be >= 0 (root, power) or > 0 (log)."""
+
+    argument: sp.Expr
+    text: str
+    argument_text: str
+    strict: bool
+    span: Span
+
+
 class Evaluator(Protocol):
+    @property
+    def partial_operations(self) -> dict[sp.Expr, PartialOperation]: ...
+
     @property
     def scope(self) -> Scope: ...
 

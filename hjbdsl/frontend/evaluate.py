@@ -15,7 +15,7 @@ import sympy as sp
 from hjbdsl.errors import Span
 from hjbdsl.frontend import applications, ast, conditions, operators, shapes
 from hjbdsl.frontend.arithmetic import Arithmetic, Unworkable, literal
-from hjbdsl.frontend.context import Context, fault_of
+from hjbdsl.frontend.context import Context, PartialOperation, fault_of
 from hjbdsl.frontend.findings import Consequence, Fault
 from hjbdsl.frontend.notation_text import plain
 from hjbdsl.frontend.parameters import ParameterTable
@@ -29,11 +29,13 @@ WORK_LIMIT = 3_000_000
 
 @dataclass(slots=True)
 class Reader:
-    """`mode_parameters` collects the symbols that stand for something that depends on the mode."""
+    """`mode_parameters` collects the symbols that stand for something that depends on the mode, `partial_operations` the roots and
+    logarithms by their arguments, for the check that they are real."""
 
     scope: Scope
     parameters: ParameterTable
     mode_parameters: dict[str, ModeParameter] = field(default_factory=dict)
+    partial_operations: dict[sp.Expr, PartialOperation] = field(default_factory=dict)
     _work: int = 0
     _open_definitions: list[str] = field(default_factory=list)
 

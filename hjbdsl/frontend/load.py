@@ -18,7 +18,6 @@ from hjbdsl.frontend.include import Includes
 from hjbdsl.frontend.lower import lower
 from hjbdsl.frontend.parse import parse_recovering, parse_text
 from hjbdsl.frontend.source import read_text
-from hjbdsl.frontend.wellposed import check_wellposed
 from hjbdsl.model.problem import ControlProblem, Source
 
 SECONDS = 8.0
@@ -58,8 +57,6 @@ def _loaded(text: str, path: str, overrides: Mapping[str, str], variant: str | N
     statements = _with_overrides(statements, _variant(statements, variant), overrides, bool(includes.syntax))
     source = Source(path, findings.files, _digest(includes.texts, overrides, variant))
     problem = lower(statements, findings, source, includes.syntax)
-    if problem is not None:
-        check_wellposed(problem, statements, findings)
     if problem is None or findings.errors:
         found = sorted((*includes.syntax, *findings.diagnostics), key=lambda d: _place(d, path))
         raise HjbError(tuple(found))

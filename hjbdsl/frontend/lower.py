@@ -31,6 +31,7 @@ from hjbdsl.frontend.rules import read_boundary, read_constraint, read_exit, rea
 from hjbdsl.frontend.scope import ParameterName, RuleTime, Scope
 from hjbdsl.frontend.unused import report_unused
 from hjbdsl.frontend.variables import declare_groups, groups_of
+from hjbdsl.frontend.wellposed import check_wellposed
 from hjbdsl.model.problem import (
     BoundaryStatement,
     CheckStatement,
@@ -113,7 +114,9 @@ def lower(statements: tuple[ast.Statement, ...], findings: Findings, source: Sou
     if findings.errors or bad or work.objective is None:
         return None
     report_unused(scope, findings)
-    return _assembled(work, source)
+    problem = _assembled(work, source)
+    check_wellposed(problem, statements, reader.partial_operations, findings)
+    return problem
 
 
 def _read_parameters(work: Lowering) -> None:

@@ -12,7 +12,7 @@ import sympy as sp
 
 from hjbdsl.frontend import ast, shapes
 from hjbdsl.frontend.arithmetic import Unworkable
-from hjbdsl.frontend.context import Context, Evaluator, fault_of
+from hjbdsl.frontend.context import Context, Evaluator, PartialOperation, fault_of
 from hjbdsl.frontend.findings import Fault
 from hjbdsl.frontend.notation_text import plain
 from hjbdsl.frontend.shapes import Array, shape_text
@@ -151,6 +151,9 @@ def _power(reader: Evaluator, node: ast.Binary, context: Context) -> Array:
     height = exponent.entries[0]
     if not base.is_single:
         return _matrix_power(reader, node, base, height)
+    if context.roles and not height.is_integer:
+        operation = PartialOperation(base.entries[0], plain(node), plain(node.left), False, node.span)
+        reader.partial_operations.setdefault(base.entries[0], operation)
     try:
         if context.hooks is not None and reader.arithmetic.number(base.entries[0]) is not None:
             growth = context.hooks.time_factor(height * reader.arithmetic.logarithm(base.entries[0]))

@@ -5,6 +5,7 @@ In: both statements, and which noises move the state. Out: `Reversal`, with Gaus
 
 from __future__ import annotations
 
+import math
 import os
 
 import sympy as sp
@@ -12,6 +13,7 @@ import sympy as sp
 from hjbdsl.frontend import ast
 from hjbdsl.frontend.arithmetic import as_float
 from hjbdsl.frontend.context import Context
+from hjbdsl.frontend.definite import is_positive_definite
 from hjbdsl.frontend.evaluate import Reader
 from hjbdsl.frontend.findings import Fault
 from hjbdsl.frontend.horizon import check_start, read_end
@@ -105,20 +107,17 @@ def _gaussian(law: ast.LawCall, group: VariableGroup, reader: Reader) -> tuple[t
 
 
 def _check_covariance(matrix: sp.ImmutableMatrix, written: ast.Expr, reader: Reader) -> None:
-    """Symmetric and positive definite, checked by a Cholesky factorisation in floats."""
-    import numpy as np  # noqa: PLC0415 - only files with data need it
-
+    """Symmetric and positive definite."""
+    size = matrix.rows
     numbers = [reader.arithmetic.number(entry) for entry in matrix]
-    sizes = [as_float(number) if number is not None else float("nan") for number in numbers]
-    table = np.array(sizes, dtype=float).reshape(matrix.shape)
+    flat = [as_float(number) if number is not None else math.nan for number in numbers]
+    rows = [flat[i * size : (i + 1) * size] for i in range(size)]
     text = plain(written)
-    if not np.isfinite(table).all():
+    if not all(math.isfinite(entry) for entry in flat):
         raise Fault("HJB047", f"the covariance `{text}` is not a finite number", "use constants", written.span)
-    if not np.allclose(table, table.T, rtol=1e-12, atol=1e-14):
+    if any(abs(rows[i][j] - rows[j][i]) > 1e-12 * (1 + abs(rows[i][j])) for i in range(size) for j in range(i)):
         raise Fault("HJB047", f"the covariance `{text}` is not symmetric", "a covariance equals its transpose", written.span)
-    if np.linalg.eigvalsh(table)[0] <= 0:
-        what = "variance" if table.size == 1 else "covariance"
-        remedy = "normal(mean, variance): a variance is above 0" if table.size == 1 else "its eigenvalues must be above 0"
-        raise Fault(
-            "HJB047", f"the {what} `{text}` is not positive{'' if table.size == 1 else ' definite'}", remedy, written.span
-        )
+    if not is_positive_definite(rows):
+        what = "variance" if size == 1 else "covariance"
+        remedy = "normal(mean, variance): a variance is above 0" if size == 1 else "its eigenvalues must be above 0"
+        raise Fault("HJB047", f"the {what} `{text}` is not positive{'' if size == 1 else ' definite'}", remedy, written.span)

@@ -1,7 +1,164 @@
+"""What only the mathematics shows, as far as the symbols decide it: a missing discount, an exit that cannot happen, correlations that are none.
+
+In: the lowered problem. Out: findings HJB101-HJB107. Everything reported is certain; what needs the equation (an unbounded Hamiltonian, a
+value that is infinite) is found later.
+"""
+
+from __future__ import annotations
+
+import itertools
+import math
+from collections.abc import Mapping
+
+import sympy as sp
+
+from hjbdsl.errors import Span
 from hjbdsl.frontend import ast
+from hjbdsl.frontend.arithmetic import as_float
+from hjbdsl.frontend.context import PartialOperation
+from hjbdsl.frontend.definite import is_positive_semidefinite
 from hjbdsl.frontend.findings import Findings
-from hjbdsl.model.problem import ControlProblem
+from hjbdsl.frontend.horizon import nodes
+from hjbdsl.frontend.interval import LINE, Interval, truth
+from hjbdsl.frontend.realness import interior_points, report_unreal, some_control
+from hjbdsl.model.problem import TIME, Bounds, ControlProblem
+
+MOST_LATTICE_POINTS = 2000
 
 
-def check_wellposed(problem: ControlProblem, statements: tuple[ast.Statement, ...], findings: Findings) -> None:
-    return
+def check_wellposed(problem: ControlProblem, statements: tuple[ast.Statement, ...],
+                    operations: Mapping[sp.Expr, PartialOperation], findings: Findings) -> None:  # fmt: skip
+    _exit(problem, findings)
+    _correlation(problem, findings)
+    _discount(problem, statements, findings)
+    _lattice(problem, findings)
+    _expectation(problem, findings)
+    report_unreal(problem, operations, findings)
+
+
+def _exit(problem: ControlProblem, findings: Findings) -> None:
+    """The exit set must meet the state's domain, and must not be all of it."""
+    if problem.exit is None:
+        return
+    box = {s: _hull(b, problem) for s, b in zip(problem.state_symbols, problem.state_bounds, strict=True)}
+    outcome = truth(problem.numeric(problem.exit.condition), box)
+    span = problem.origins.get("exit", problem.exit.span)
+    name = problem.exit.name
+    if outcome is False:
+        remedy = "widen the state's domain or change the condition"
+        findings.report(
+            "HJB102", f"the exit `{name}` can never happen: no state of the domain satisfies its condition", remedy, span
+        )
+    elif outcome is True:
+        message = f"the exit `{name}` happens at once: every state of the domain satisfies its condition"
+        findings.report("HJB102", message, "turn the condition round", span)
+
+
+def _hull(bounds: Bounds, problem: ControlProblem) -> Interval:
+    ends = []
+    for end, default in ((bounds.lower, LINE[0]), (bounds.upper, LINE[1])):
+        ends.append(default if end in (sp.oo, -sp.oo) else as_float(problem.numeric(end)))
+    return ends[0], ends[1]
+
+
+def _correlation(problem: ControlProblem, findings: Findings) -> None:
+    """Numeric correlations together must be positive semidefinite."""
+    entries = {key: problem.numeric(value) for key, value in problem.correlation.items()}
+    if len(entries) < 2 or not all(value.is_number for value in entries.values()):
+        return
+    noises = sorted({k for key in entries for k in key})
+    matrix = [[1.0 if k == j else as_float(entries.get((min(k, j), max(k, j)), sp.S.Zero)) for j in noises] for k in noises]
+    if not is_positive_semidefinite(matrix):
+        names = ", ".join(f"`{problem.noises[k].name}`" for k in noises)
+        message = f"the correlations of {names} contradict one another: their matrix is not positive semidefinite"
+        span = problem.origins.get("correlation", problem.objective.span)
+        findings.report("HJB105", message, "make them smaller in absolute value", span)
+
+
+def _discount(problem: ControlProblem, statements: tuple[ast.Statement, ...], findings: Findings) -> None:
+    """An integral to infinity of what never dies out needs a positive discount.
+
+    Without one the value can be finite only if the process may come to rest at no cost, or stops, or if f decays by itself."""
+    objective = problem.objective
+    if objective.form != "expectation" or objective.end != sp.oo or problem.stopping or problem.exit or objective.running == 0:
+        return
+    rate = problem.numeric(objective.discount)
+    if not rate.is_number or as_float(rate) > 0 or TIME in objective.running.free_symbols:
+        return
+    if not problem.diffusion and not problem.jumps and not problem.modes:
+        return
+    if _can_rest(problem):
+        return
+    span = _integral_span(statements) or objective.span
+    if rate == 0:
+        message = (
+            "an integral to infinity without a discount: the noise keeps the running term from dying out, the value is infinite"
+        )
+        remedy = "write `exp(-rho*t)*` before the integrand, a finite horizon, or `average` for the long-run average"
+    else:
+        message = f"the discount rate is {as_float(rate):g}: with an infinite horizon it must be positive"
+        remedy = "give the rate another sign, or use a finite horizon"
+    findings.report("HJB103", message, remedy, span)
+
+
+def _integral_span(statements: tuple[ast.Statement, ...]) -> Span | None:
+    for statement in statements:
+        if isinstance(statement, ast.Objective):
+            return next((node.span for node in nodes(statement.body) if isinstance(node, ast.Integral)), None)
+    return None
+
+
+def _can_rest(problem: ControlProblem) -> bool:
+    """Whether at the origin, with no control, nothing moves and the running term is 0, and it has the right sign elsewhere."""
+    origin = dict.fromkeys((*problem.state_symbols, *problem.control_symbols, *problem.adversary_symbols, TIME), sp.S.Zero)
+    moving = (*problem.drift, *problem.diffusion.values(), *(d * j.rate for j in problem.jumps for d in j.displacement.values()))
+    for mode in problem.mode_tuples():
+        for expression in (problem.objective.running, *moving):
+            if problem.at_mode(expression, mode).xreplace({**problem.values, **origin}) != 0:
+                return False
+    sign = 1 if problem.objective.sense == "minimize" else -1
+    running = problem.objective.running
+    for mode, point in itertools.product(problem.mode_tuples()[:4], itertools.islice(interior_points(problem), 16)):
+        numbers = {**problem.values, **point, **some_control(problem, point)}
+        value = as_float(problem.at_mode(running, mode).xreplace(numbers))
+        if math.isnan(value) or sign * value < 0:
+            return False
+    return True
+
+
+def _lattice(problem: ControlProblem, findings: Findings) -> None:
+    """A jump with a positive rate must not leave a finite set."""
+    lattice = problem.lattice_states
+    count = math.prod(len(problem.state_bounds[i].points) for i in lattice)
+    if not lattice or count > MOST_LATTICE_POINTS:
+        return
+    symbols = [problem.state_symbols[i] for i in lattice]
+    sets = [tuple(point.xreplace(dict(problem.values)) for point in problem.state_bounds[i].points) for i in lattice]
+    for jump in problem.jumps:
+        moves = {i: problem.numeric(jump.displacement.get(i, sp.S.Zero)) for i in lattice}
+        rate = problem.numeric(jump.rate)
+        for place in itertools.product(*sets):
+            here = dict(zip(symbols, place, strict=True))
+            landing = [value + moves[i].xreplace(here) for i, value in zip(lattice, place, strict=True)]
+            left = next(
+                (
+                    k
+                    for k, (value, points) in enumerate(zip(landing, sets, strict=True))
+                    if value.is_number and value not in points
+                ),
+                None,
+            )
+            if left is not None and rate.xreplace(here) != 0:
+                message = (
+                    f"the jump `{jump.name}` leaves the set of `{symbols[left]}`: from {place[left]} it goes to {landing[left]}"
+                )
+                remedy = f"let its rate vanish there, as in `rate lam*indicator({symbols[left]} != {place[left]})`"
+                findings.report("HJB106", message, remedy, jump.span)
+                break
+
+
+def _expectation(problem: ControlProblem, findings: Findings) -> None:
+    random = bool(problem.diffusion or problem.modes or problem.jumps)
+    if random and problem.objective.form == "expectation" and not problem.objective.stochastic:
+        span = problem.origins.get("objective", problem.objective.span)
+        findings.warn("HJB107", "the process is random but the objective has no `E`", "write `E` after the first word", span)
