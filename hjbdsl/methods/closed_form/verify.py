@@ -123,8 +123,7 @@ def _equation(case: _Case) -> _Outcome:
         soft = _soft_total(case)
         if isinstance(soft, Rejected):
             return soft
-        total = soft
-        size = size + np.abs(total)
+        total, size = soft, size + np.abs(soft)
     if not equation.stationary:
         total, size = total + case.exact.time, size + np.abs(case.exact.time)
     if problem.objective.form == "average":
@@ -142,6 +141,8 @@ def _equation(case: _Case) -> _Outcome:
     if not residual <= case.tolerance:
         return Rejected(f"the residual of the equation is {residual:.1e} of its terms, above {case.tolerance:.0e}")
     words.append(f"residual {residual:.0e} of its terms at {case.at.count} points")
+    if problem.exploration is not None:
+        words.append("soft optimum: mean and spread are those of the Gibbs policy, whose normaliser was integrated numerically")
     return words, {"residual": residual}
 
 

@@ -196,7 +196,7 @@ def _finite(problem: ControlProblem, quadratic: LinearQuadratic, data: _Data) ->
     g = letters.name(riccati.g, "g", "b")
     h = letters.name(riccati.h, "h", "k") if riccati.h != 0 else sp.S.Zero
     d = letters.name(sp.sqrt(h**2 + 4 * g * riccati.q), "D", "w")
-    th = letters.name(sp.tanh(d * remaining / 2), "theta", "th", "y")
+    th = letters.name(sp.tanh(d * remaining / 2), "th", "y", "w")
     p = letters.name((end * d + (2 * riccati.q - h * end) * th) / (d + (h + 2 * g * end) * th), "P", "Pi")
     level: sp.Expr = sp.S.Zero
     if data.gg != 0:
