@@ -1,81 +1,97 @@
 """Stage 3: the HJB equation of a problem, composed along independent axes.
 
 In: `ControlProblem`. Out: `HJBEquation`. Horizon x generator terms x optimum x obstacle x boundary: no branch for a kind.
-Raises `HjbError`: HJB114 no maximum, HJB115 no saddle point, HJB116 risk with a varying discount, HJB117 noisy running extremum.
+Raises `HjbError`: HJB114 no maximum, HJB115 no saddle point, HJB116 risk with a varying discount, HJB117 noisy running extremum,
+HJB118 time reversal of correlated noises.
 """
 
 from __future__ import annotations
+
+from dataclasses import replace
 
 import sympy as sp
 
 from hjbdsl.model.equation import HJBEquation
 from hjbdsl.model.problem import ControlProblem, Notation
 from hjbdsl.symbolic.boundary import boundaries
-from hjbdsl.symbolic.derivatives import gradient_symbols, hessian_symbols, jump_difference_symbols
+from hjbdsl.symbolic.composition import Composition, compose
+from hjbdsl.symbolic.derivatives import control_set, split_terms
 from hjbdsl.symbolic.equation_text import (
     advantage_notation,
     equation_notation,
     hamiltonian_notation,
-    optimiser_word,
+    nonlocal_pieces,
+    optimised,
     q_function_notation,
 )
-from hjbdsl.symbolic.hamiltonian import hamiltonian
-from hjbdsl.symbolic.horizon import is_stationary
 from hjbdsl.symbolic.kind import kind_of
-from hjbdsl.symbolic.obstacle import obstacle_of
-from hjbdsl.symbolic.optimum import optimise, optimise_softly
+from hjbdsl.symbolic.maximiser_text import case_notation, maximiser_notation
 from hjbdsl.symbolic.reduction import reduced_hamiltonian
-from hjbdsl.symbolic.terms.drift_diffusion import covariance
-from hjbdsl.symbolic.writing import writer_for
+from hjbdsl.symbolic.steps import tell
+from hjbdsl.symbolic.vectors import summed
+from hjbdsl.symbolic.writing import join
+
+_MOST_CASES = 4
 
 
 def derive(problem: ControlProblem) -> HJBEquation:
     """The equation of `problem` with its derivation."""
-    entries = covariance(problem)
-    gradient = gradient_symbols(problem)
-    hessian = hessian_symbols(entries)
-    differences = jump_difference_symbols(problem)
-    full = hamiltonian(problem, entries, gradient, hessian, differences)
-    obstacle = obstacle_of(problem)
-    stationary = is_stationary(problem)
-    soft = optimise_softly(problem, full)
-    optimum = soft.optimum if soft else optimise(problem, full)
-    writer = writer_for(problem, stationary, gradient, hessian, differences)
-    inner = hamiltonian_notation(problem, writer, entries)
-    payoff = writer.write(obstacle.payoff) if obstacle else None
-    reduced = None
-    if soft is not None:
-        reduced = soft.reduced
-    elif optimum.status == "none":
-        reduced = full.expression
-    elif optimum.candidates:
-        reduced = reduced_hamiltonian(full.expression, optimum.candidates[0])
-    maximiser = tuple(
-        Notation(f"{writer.text(a)}* = {writer.text(v)}", f"{writer.latex(a)}^* = {writer.latex(v)}")
-        for candidate in optimum.candidates[:1]
-        for a, v in candidate.controls.items()
-    )
-    return HJBEquation(
+    parts = compose(problem)
+    writer = parts.writer
+    inner = hamiltonian_notation(parts.problem, writer, parts.covariance)
+    payoff = writer.write(parts.obstacle.payoff) if parts.obstacle else None
+    ends = boundaries(parts.problem, parts.covariance)
+    pde = equation_notation(parts.problem, writer, optimised(parts.problem, writer, inner), payoff)
+    reduced = reduced_notation(parts, payoff)
+    maximiser = maximiser_notation(parts.problem, writer, parts.blocks, parts.gradient, parts.hessian)
+    q_function = q_function_notation(parts.problem, writer, inner)
+    advantage = advantage_notation(parts.problem, writer, inner)
+    equation = HJBEquation(
         problem=problem,
         kind=kind_of(problem),
-        stationary=stationary,
-        covariance=entries,
-        gradient=gradient,
-        hessian=hessian,
-        hamiltonian=full.expression,
-        optimum=optimum,
-        reduced=reduced,
+        stationary=parts.stationary,
+        covariance=parts.covariance,
+        gradient=parts.gradient,
+        hessian=parts.hessian,
+        hamiltonian=parts.hamiltonian.expression,
+        optimum=parts.optimum,
+        reduced=parts.reduced,
         entropy=problem.exploration.temperature if problem.exploration else None,
-        obstacle=obstacle,
-        boundaries=boundaries(problem, entries),
-        pde=equation_notation(problem, writer, inner, optimiser_word(problem), payoff),
-        reduced_pde=equation_notation(problem, writer, writer.write(sp.sympify(reduced)), None, payoff)
-        if reduced is not None
-        else None,
+        obstacle=parts.obstacle,
+        boundaries=ends,
+        pde=pde,
+        reduced_pde=reduced,
         maximiser=maximiser,
-        q_function=q_function_notation(problem, writer, inner),
-        advantage=advantage_notation(problem, writer, inner),
+        q_function=q_function,
+        advantage=advantage,
         steps=(),
-        policy=soft.policy if soft else None,
-        jump_differences=differences,
+        policy=parts.policy,
+        jump_differences=parts.differences,
     )
+    return replace(equation, steps=tell(equation, parts))
+
+
+def reduced_notation(parts: Composition, payoff: Notation | None) -> Notation | None:
+    """The PDE with the maximiser put in; vector sums as vectors; None where the optimum is implicit or nothing was chosen."""
+    if parts.reduced is None or parts.optimum.status == "none":
+        return None
+    writer = parts.writer
+    if writer.vector:
+        inner = summed(writer, parts.reduced, parts.gradient, parts.hessian)
+        local = [inner or Notation("H(x, u*, ∇V, ∇²V)", r"H(x, u^*, \nabla V, \nabla^2 V)")]
+    else:
+        local = reduced_cases(parts)
+    return equation_notation(parts.problem, writer, join(local + nonlocal_pieces(parts.problem, writer)), payoff)
+
+
+def reduced_cases(parts: Composition) -> list[Notation]:
+    """The reduced Hamiltonian; with several cases what does not depend on the case, and the cases in braces."""
+    candidates = parts.optimum.candidates
+    writer = parts.writer
+    if parts.policy is not None or not 1 < len(candidates) <= _MOST_CASES:
+        return [writer.write(sp.sympify(parts.reduced))]
+    free, bound = split_terms(parts.hamiltonian.expression, control_set(parts.problem))
+    common = [writer.write(sp.Add(*free))] if free else []
+    varying = sp.Add(*bound)
+    cases = [(reduced_hamiltonian(varying, candidate), candidate.where) for candidate in candidates]
+    return [*common, case_notation(writer, cases)]

@@ -1,4 +1,4 @@
-"""The equation as it is written: Hamiltonian, PDE, maximiser, Q-function and advantage rate, as `Notation`.
+"""The equation as it is written: PDE, Q-function and advantage rate, as `Notation`.
 
 In: the composed pieces and a `Writer`. Out: text and LaTeX. The user's own notation is used where the file gives it.
 """
@@ -9,123 +9,148 @@ from collections.abc import Mapping
 
 import sympy as sp
 
-from hjbdsl.model.equation import AVERAGE, VALUE
-from hjbdsl.model.problem import ControlProblem, Notation
+from hjbdsl.model.equation import AVERAGE
+from hjbdsl.model.problem import ControlProblem, Notation, VariableGroup
 from hjbdsl.symbolic.latex import latex_symbol
-from hjbdsl.symbolic.terms.notation import generator_pieces, jump_pieces, mode_pieces
+from hjbdsl.symbolic.terms.notation import generator_pieces, jump_pieces, mode_pieces, risk_pieces
 from hjbdsl.symbolic.text import text_symbol
-from hjbdsl.symbolic.writing import Writer, join, times
+from hjbdsl.symbolic.writing import Writer, equal, join, minus, times
 
 
 def running_piece(problem: ControlProblem, writer: Writer) -> list[Notation]:
     if problem.objective.form in ("running_min", "running_max") or problem.objective.running == 0:
         return []
-    return [problem.notation.get(("running",)) or writer.write(problem.objective.running)]
+    return [writer.written("running", problem.objective.running)]
+
+
+def _over(word: str, groups: tuple[VariableGroup, ...]) -> Notation:
+    text = ", ".join(text_symbol(g.name) for g in groups)
+    letters = ", ".join(latex_symbol(g.name) for g in groups)
+    return Notation(f"{word} over {text} of ", rf"\{word}_{{{letters}}} ")
 
 
 def optimiser_word(problem: ControlProblem) -> Notation | None:
-    r"""`max over pi, k of` and `\max_{\pi, k}`; for a game both, the controller outside."""
-    if not problem.controls and not problem.adversaries:
-        return None
+    r"""`max over pi, k of` and `\max_{\pi, k}`; for a game both, the controller outside; None without a control."""
     best, worst = ("max", "min") if problem.objective.sense == "maximize" else ("min", "max")
-    words = []
-    for word, groups in ((best, problem.controls), (worst, problem.adversaries)):
-        if groups:
-            text = ", ".join(text_symbol(g.name) for g in groups)
-            letters = ", ".join(latex_symbol(g.name) for g in groups)
-            words.append(Notation(f"{word} over {text} of ", rf"\{word}_{{{letters}}} "))
-    return Notation("".join(w.text for w in words), "".join(w.latex for w in words))
+    words = [_over(word, groups) for word, groups in ((best, problem.controls), (worst, problem.adversaries)) if groups]
+    return Notation("".join(w.text for w in words), "".join(w.latex for w in words)) if words else None
 
 
-def optimised(word: Notation | None, inner: Notation) -> Notation:
+def policy_letter(problem: ControlProblem) -> Notation:
+    """π for the random policy, unless the file has a pi of its own."""
+    names = {s.name for s in (*problem.values, *problem.state_symbols, *problem.control_symbols)}
+    return Notation("ϖ", r"\varpi") if "pi" in names else Notation("π", r"\pi")
+
+
+def optimised(problem: ControlProblem, writer: Writer, inner: Notation) -> Notation:
+    """max or min of `inner` over the controls; under `explore` the soft one, over policies, with the entropy's share."""
+    word = optimiser_word(problem)
     if word is None:
         return inner
-    return Notation(f"{word.text}{{ {inner.text} }}", rf"{word.latex}\left\{{ {inner.latex} \right\}}")
+    if problem.exploration is None:
+        return Notation(f"{word.text}{{ {inner.text} }}", rf"{word.latex}\left\{{ {inner.latex} \right\}}")
+    return _soft(problem, writer, inner)
+
+
+def _soft(problem: ControlProblem, writer: Writer, inner: Notation) -> Notation:
+    exploration = problem.exploration
+    assert exploration is not None
+    policy = policy_letter(problem)
+    group = next(
+        g for g in problem.controls if set(exploration.controls) <= set(g.symbols) or g.symbols[0] in exploration.controls
+    )
+    a, mark = text_symbol(group.name), latex_symbol(group.name)
+    best, sign = ("max", "-") if problem.objective.sense == "maximize" else ("min", "+")
+    rate = writer.write(exploration.temperature)
+    ratio = Notation(f"{policy.text}({a})", rf"{policy.latex}({mark})")
+    if exploration.prior is not None:
+        ratio = Notation(f"({ratio.text}/{policy.text}₀({a}))", rf"\frac{{{ratio.latex}}}{{{policy.latex}_0({mark})}}")
+    finite = group.bounds[0].is_finite_set
+    body = Notation(
+        f"[{inner.text} {sign} {rate.text} log {ratio.text}] {policy.text}({a})",
+        rf"\left[{inner.latex} {sign} {rate.latex} \log {ratio.latex}\right] {policy.latex}({mark})",
+    )
+    others = tuple(g for g in problem.controls if g is not group)
+    outer = _over(best, others) if others else Notation("", "")
+    if finite:
+        summed = Notation(f"Σ_{a} {body.text}", rf"\sum_{{{mark}}} {body.latex}")
+    else:
+        summed = Notation(f"∫ {body.text} d{a}", rf"\int {body.latex}\, d{mark}")
+    return Notation(f"{outer.text}{best} over {policy.text} of {{ {summed.text} }}",
+                    rf"{outer.latex}\{best}_{{{policy.latex}}} \left\{{ {summed.latex} \right\}}")  # fmt: skip
 
 
 def discount_piece(problem: ControlProblem, writer: Writer) -> Notation | None:
     """r V; None without a discount."""
     if problem.objective.discount == 0:
         return None
-    rate = problem.notation.get(("discount",)) or writer.write(problem.objective.discount)
-    return times(rate, Notation("V", "V"))
+    return times(writer.written("discount", problem.objective.discount), Notation("V", "V"))
 
 
-def hamiltonian_notation(
-    problem: ControlProblem, writer: Writer, covariance: Mapping[tuple[int, int], sp.Expr], with_running: bool = True
-) -> Notation:
+def hamiltonian_notation(problem: ControlProblem, writer: Writer, covariance: Mapping[tuple[int, int], sp.Expr]) -> Notation:
     """f + L^a V as written."""
-    pieces = running_piece(problem, writer) if with_running else []
-    pieces += generator_pieces(problem, writer, covariance)
-    pieces += jump_pieces(problem, writer)
-    pieces += mode_pieces(problem)
-    return join(pieces)
+    pieces = running_piece(problem, writer) + generator_pieces(problem, writer, covariance)
+    pieces += risk_pieces(problem, writer, covariance)
+    return join(pieces + nonlocal_pieces(problem, writer))
+
+
+def nonlocal_pieces(problem: ControlProblem, writer: Writer) -> list[Notation]:
+    return jump_pieces(problem, writer) + mode_pieces(problem)
 
 
 def time_derivative(writer: Writer) -> list[Notation]:
     return [] if writer.stationary else [Notation("∂_t V", r"\partial_t V")]
 
 
-def equation_notation(
-    problem: ControlProblem, writer: Writer, inner: Notation, word: Notation | None, obstacle: Notation | None
-) -> Notation:
-    """The whole PDE around the Hamiltonian `inner`; `word` is max, min or both; `obstacle` the payoff if there is one."""
+def equation_notation(problem: ControlProblem, writer: Writer, best: Notation, payoff: Notation | None) -> Notation:
+    """The whole PDE around `best`, the optimised Hamiltonian; `payoff` is the obstacle's, if there is one."""
     discount = discount_piece(problem, writer)
-    average = problem.objective.form == "average"
-    best = optimised(word, inner)
-    if obstacle is not None:
-        continuation = join([*time_derivative(writer), best, *([_minus(discount)] if discount else [])])
-        return _inequality(problem, continuation, obstacle)
-    if average:
-        return _equal(writer.write(AVERAGE), best)
-    if writer.stationary and discount is not None:
-        return _equal(discount, best)
-    left = join([*time_derivative(writer), best, *([_minus(discount)] if discount else [])])
-    return _equal(left, Notation("0", "0"))
+    if payoff is None and problem.objective.form == "average":
+        return equal(writer.write(AVERAGE), best)
+    if payoff is None and writer.stationary and discount is not None:
+        return equal(discount, best)
+    left = join([*time_derivative(writer), best, *([minus(discount)] if discount else [])])
+    return inequality(problem, left, payoff) if payoff is not None else equal(left, Notation("0", "0"))
 
 
-def _inequality(problem: ControlProblem, continuation: Notation, payoff: Notation) -> Notation:
-    """max(continuation, payoff - V) = 0 under maximize and running_max, min under minimize and running_min."""
+def inequality_word(problem: ControlProblem) -> str:
+    """max under maximize and running_max, min under minimize and running_min."""
     form = problem.objective.form
-    word = {"running_min": "min", "running_max": "max"}.get(form, "max" if problem.objective.sense == "maximize" else "min")
+    return {"running_min": "min", "running_max": "max"}.get(form, "max" if problem.objective.sense == "maximize" else "min")
+
+
+def inequality(problem: ControlProblem, continuation: Notation, payoff: Notation) -> Notation:
+    """The variational inequality: continuation and payoff - V, one of them zero."""
+    word = inequality_word(problem)
     gap = join([payoff, Notation("-V", "-V")])
-    return Notation(
-        f"{word}( {continuation.text}, {gap.text} ) = 0",
-        rf"\{word}\left( {continuation.latex},\; {gap.latex} \right) = 0",
-    )
+    text = f"{word}( {continuation.text}, {gap.text} ) = 0"
+    return Notation(text, rf"\{word}\left( {continuation.latex},\; {gap.latex} \right) = 0")
 
 
-def _minus(piece: Notation) -> Notation:
-    return Notation(f"-{piece.text}", f"-{piece.latex}")
-
-
-def _equal(left: Notation, right: Notation) -> Notation:
-    return Notation(f"{left.text} = {right.text}", f"{left.latex} = {right.latex}")
-
-
-def advantage_notation(problem: ControlProblem, writer: Writer, inner: Notation) -> Notation:
-    """q = f + V_t + L^a V - r V."""
+def advantage_notation(problem: ControlProblem, writer: Writer, inner: Notation) -> Notation | None:
+    """q = f + V_t + L^a V - r V; None without a control."""
+    if not problem.controls:
+        return None
     discount = discount_piece(problem, writer)
-    tail = [_minus(discount)] if discount else [_minus(writer.write(AVERAGE))] if problem.objective.form == "average" else []
-    return _equal(_named("q", problem, writer), join([*time_derivative(writer), inner, *tail]))
+    tail = [minus(discount)] if discount else [minus(writer.write(AVERAGE))] if problem.objective.form == "average" else []
+    return equal(function_of("q", problem, writer), join([*time_derivative(writer), inner, *tail]))
 
 
 def q_function_notation(problem: ControlProblem, writer: Writer, inner: Notation) -> Notation | None:
     """Q = (f + L^a V)/r for the stationary discounted form."""
-    if not writer.stationary or problem.objective.discount == 0 or problem.objective.form != "expectation":
+    objective = problem.objective
+    if not problem.controls or not writer.stationary or objective.discount == 0 or objective.form != "expectation":
         return None
-    rate = problem.notation.get(("discount",)) or writer.write(problem.objective.discount)
-    right = Notation(f"({inner.text})/({rate.text})", rf"\frac{{{inner.latex}}}{{{rate.latex}}}")
-    return _equal(_named("Q", problem, writer), right)
+    rate = writer.written("discount", objective.discount)
+    right = Notation(f"[{inner.text}]/{rate.text}", rf"\frac{{1}}{{{rate.latex}}} \left[ {inner.latex} \right]")
+    return equal(function_of("Q", problem, writer), right)
 
 
-def _named(letter: str, problem: ControlProblem, writer: Writer) -> Notation:
-    groups = [*problem.states, *problem.controls, *problem.adversaries]
-    names = ([] if writer.stationary else ["t"]) + [g.name for g in groups]
-    return Notation(
-        f"{letter}({', '.join(text_symbol(n) for n in names)})", f"{letter}({', '.join(latex_symbol(n) for n in names)})"
-    )
-
-
-def value_symbol() -> sp.Symbol:
-    return VALUE
+def function_of(letter: str, problem: ControlProblem, writer: Writer) -> Notation:
+    """`q(t, x, a)`."""
+    arguments = ["t"] if not writer.stationary else []
+    modes = [chain.name for chain in problem.modes]
+    chosen = [g.name for g in (*problem.controls, *problem.adversaries)]
+    names = [*arguments, *(g.name for g in problem.states), *modes, *chosen]
+    text, latex = ", ".join(map(text_symbol, names)), ", ".join(map(latex_symbol, names))
+    return Notation(f"{letter}({text})", f"{letter}({latex})")

@@ -30,15 +30,16 @@ MOST_CANDIDATES = 27
 _BLOCK_SECONDS = 6.0
 
 
-def optimise(problem: ControlProblem, hamiltonian: Hamiltonian) -> Optimum:
-    """The optimum of `hamiltonian` over controls (and adversary). Raises HJB114, HJB115."""
+def optimise(problem: ControlProblem, hamiltonian: Hamiltonian) -> tuple[Optimum, tuple[BlockOptimum, ...]]:
+    """The optimum over controls (and adversary), and the blocks it was put together from. Raises HJB114, HJB115."""
     if not control_set(problem):
-        return Optimum("none", (), {}, ())
-    if problem.adversary_symbols:
-        return optimise_game(problem, hamiltonian, block_optima, assemble)
+        return Optimum("none", (), {}, ()), ()
     maximised = problem.objective.sense == "maximize"
-    optima = block_optima(problem, hamiltonian, problem.control_symbols, maximised)
-    return assemble(problem, optima)
+    if problem.adversary_symbols:
+        optima, isaacs = optimise_game(problem, hamiltonian, block_optima)
+    else:
+        optima, isaacs = block_optima(problem, hamiltonian, problem.control_symbols, maximised), None
+    return assemble(problem, optima, isaacs), tuple(optima)
 
 
 def optimise_softly(problem: ControlProblem, hamiltonian: Hamiltonian) -> SoftOptimum | None:

@@ -1,7 +1,8 @@
 """The soft optimum under `explore`: the Gibbs policy and the log-sum-exp value that takes the maximum's place.
 
 With sense s = 1 under maximize and -1 under minimize, temperature l: the supremum over densities of int (s H - l log pi) pi is
-l log int exp(s H/l), attained at pi ~ exp(s H/l); with a prior the entropy is relative to it (Wang, Zariphopoulou, Zhou, JMLR 2020).
+l log int exp(s H/l), attained at pi ~ exp(s H/l); with a prior the entropy is relative to it.
+Source: Wang, Zariphopoulou, Zhou (2020), JMLR 21.
 """
 
 from __future__ import annotations
@@ -27,6 +28,7 @@ class SoftOptimum:
     """`reduced` is the whole Hamiltonian after the soft maximum; None where it has no closed form."""
 
     optimum: Optimum
+    blocks: tuple[BlockOptimum, ...]
     policy: GibbsPolicy
     reduced: sp.Expr | None
 
@@ -74,7 +76,7 @@ def soften(
         policies.append(soft.policy)
         reduced = reduced.xreplace(dict.fromkeys(block.controls, sp.Integer(0))) + sense * soft.gain
     optimum = assemble(problem, optima)
-    return SoftOptimum(optimum, _together(policies), reduced if optimum.status == "symbolic" else None)
+    return SoftOptimum(optimum, tuple(optima), _together(policies), reduced if optimum.status == "symbolic" else None)
 
 
 def _together(policies: Sequence[GibbsPolicy]) -> GibbsPolicy:

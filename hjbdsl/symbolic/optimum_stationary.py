@@ -98,8 +98,14 @@ def _solve_sums(sums: dict[tuple[sp.Expr, sp.Expr], sp.Expr], control: sp.Symbol
         (_, first), (_, second) = sums
         a, b = sums.values()
         ratio = -b / a
-        return [Root(sp.log(ratio) / (first - second), sp.Gt(ratio, 0))]
+        return [Root(_logarithm(ratio) / (first - second), sp.Gt(ratio, 0))]
     return None
+
+
+def _logarithm(ratio: sp.Expr) -> sp.Expr:
+    """log(ratio), -log of the denominator where the numerator is one."""
+    numerator, denominator = ratio.as_numer_denom()
+    return -sp.log(denominator) if numerator == 1 else sp.log(ratio)
 
 
 def _solve_powers(powers: dict[sp.Expr, sp.Expr], control: sp.Symbol) -> list[Root] | None:

@@ -186,7 +186,7 @@ def _degree(term: sp.Expr, symbol: sp.Symbol) -> float:
 
 def finite_decimal(p: int, q: int) -> str:
     """`0.07` for 7/100; empty where the fraction has no short decimal, or is better as a fraction (halves, quarters)."""
-    if q in (1, 2, 4):
+    if q == 1 or (q in (2, 4) and p < q):
         return ""
     rest = q
     for prime in (2, 5):

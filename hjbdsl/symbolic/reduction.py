@@ -31,7 +31,7 @@ def reduced_hamiltonian(expression: sp.Expr, candidate: Candidate) -> sp.Expr:
 def _tidied(expression: sp.Expr, where: sp.Basic) -> sp.Expr:
     signed = _signed_symbols(where)
     inner = sp.expand_power_base(expression.xreplace(signed))
-    unknown = {s for s in inner.free_symbols if s.is_positive is None or s in signed.values()}
+    unknown = {s for s in inner.free_symbols if is_derivative(s)}
     terms = [_gathered_powers(t) for t in multiplied_out(_powers_of_products(inner), unknown)]
     back = {dummy: symbol for symbol, dummy in signed.items()}
     return sp.Add(*_grouped(terms)).xreplace(back)
@@ -63,7 +63,8 @@ def _grouped(terms: list[sp.Expr]) -> list[sp.Expr]:
     """Terms in the same derivatives of V are added, their coefficients brought together."""
     groups: dict[sp.Expr, list[sp.Expr]] = {}
     for term in terms:
-        varying, constant = [], []
+        varying: list[sp.Expr] = []
+        constant: list[sp.Expr] = []
         for factor in sp.Mul.make_args(term):
             (varying if any(is_derivative(s) for s in factor.free_symbols) else constant).append(factor)
         groups.setdefault(sp.Mul(*varying), []).append(sp.Mul(*constant))

@@ -31,6 +31,15 @@ class Writer:
     def write(self, expression: sp.Basic) -> Notation:
         return Notation(self.text(expression), self.latex(expression))
 
+    def written(self, key: str, expression: sp.Expr) -> Notation:
+        """The file's own notation for `key` where it is there, else a short name for a long expression, else the expression."""
+        own = self.problem.notation.get((key,))
+        if own is not None:
+            return own
+        if len(expression.args) > _MOST_TERMS and self.vector:
+            return _PLAIN[key]
+        return self.write(expression)
+
     def text(self, expression: sp.Basic) -> str:
         return to_text(expression, self.text_names, self._rank)
 
@@ -41,6 +50,14 @@ class Writer:
         return self.ranks.get(symbol, 0)
 
 
+_MOST_TERMS = 8
+_PLAIN = {
+    "running": Notation("f(x, u)", "f(x, u)"),
+    "terminal": Notation("g(x)", "g(x)"),
+    "stop": Notation("g(x)", "g(x)"),
+    "exit": Notation("g(x)", "g(x)"),
+    "discount": Notation("r(x)", "r(x)"),
+}
 MOST_SCALAR_STATES = 4
 
 
@@ -62,9 +79,9 @@ def writer_for(
     for (i, j), symbol in hessian.items():
         first, second = states[i].name, states[j].name
         plain = len(text_symbol(first)) == 1 and len(text_symbol(second)) == 1
-        gap = "" if plain else " "
-        text_names[symbol] = "V''" if primes else f"V_{text_symbol(first)}{gap.replace(' ', ',')}{text_symbol(second)}"
-        latex_names[symbol] = "V''" if primes else f"V_{{{latex_symbol(first)}{' '}{latex_symbol(second)}}}"
+        gap, latex_gap = ("", " " if "\\" in latex_symbol(first) else "") if plain else (",", " ")
+        text_names[symbol] = "V''" if primes else f"V_{text_symbol(first)}{gap}{text_symbol(second)}"
+        latex_names[symbol] = "V''" if primes else f"V_{{{latex_symbol(first)}{latex_gap}{latex_symbol(second)}}}"
     for jump, symbol in zip(problem.jumps, differences, strict=True):
         text_names[symbol] = f"Δ_{jump.name} V"
         latex_names[symbol] = rf"\Delta_{{{latex_symbol(jump.name)}}} V"
@@ -125,3 +142,11 @@ def is_sum(written: str) -> bool:
             if before not in "*/^_·(":
                 return True
     return False
+
+
+def minus(piece: Notation) -> Notation:
+    return Notation(f"-{bracketed(piece.text)}", f"-{bracketed(piece.latex)}")
+
+
+def equal(left: Notation, right: Notation) -> Notation:
+    return Notation(f"{left.text} = {right.text}", f"{left.latex} = {right.latex}")

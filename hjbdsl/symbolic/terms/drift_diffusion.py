@@ -46,3 +46,7 @@ def diffusion_terms(entries: Mapping[tuple[int, int], sp.Expr], hessian: Mapping
 def gradient_square(entries: Mapping[tuple[int, int], sp.Expr], gradient: tuple[sp.Symbol, ...]) -> list[sp.Expr]:
     """The terms of p'A p."""
     return [entry * gradient[i] * gradient[j] * (1 if i == j else 2) for (i, j), entry in entries.items()]
+
+
+def has_second_order(entries: Mapping[tuple[int, int], sp.Expr]) -> bool:
+    return bool(entries)

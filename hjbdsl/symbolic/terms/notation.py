@@ -10,8 +10,11 @@ from collections.abc import Mapping
 import sympy as sp
 
 from hjbdsl.model.problem import ControlProblem, Jump, Notation, VariableGroup
+from hjbdsl.symbolic.derivatives import gradient_symbols
 from hjbdsl.symbolic.latex import latex_symbol
+from hjbdsl.symbolic.terms.drift_diffusion import gradient_square
 from hjbdsl.symbolic.text import text_symbol
+from hjbdsl.symbolic.transform import risk_weight
 from hjbdsl.symbolic.writing import Writer, bracketed, is_sum, times
 
 
@@ -37,10 +40,18 @@ def _drift_piece(problem: ControlProblem, writer: Writer, group: VariableGroup, 
         return derivative if problem.drift[offset] == 1 else times(drift, derivative)
     several = len(problem.states) > 1
     letters = (f"∇_{text_symbol(group.name)} V", rf"\nabla_{{{latex_symbol(group.name)}}} V") if several else ("∇V", r"\nabla V")
-    drift = written or Notation(f"b_{group.name}", f"b_{{{latex_symbol(group.name)}}}")
+    drift = written or _drift_name(problem, group, several)
     text = f"({drift.text})·{letters[0]}" if is_sum(drift.text) else f"{drift.text}·{letters[0]}"
     body = f"({drift.latex})" if is_sum(drift.latex) else drift.latex
     return Notation(text, rf"{body} \cdot {letters[1]}")
+
+
+def _drift_name(problem: ControlProblem, group: VariableGroup, several: bool) -> Notation:
+    """`b(x, u)`, where the file's own notation is not at hand."""
+    names = [g.name for g in (*problem.states, *problem.controls, *problem.adversaries)]
+    text, latex = ", ".join(map(text_symbol, names)), ", ".join(map(latex_symbol, names))
+    sub = (f"_{text_symbol(group.name)}", f"_{{{latex_symbol(group.name)}}}") if several else ("", "")
+    return Notation(f"b{sub[0]}({text})", f"b{sub[1]}({latex})")
 
 
 def _first_derivative(writer: Writer, index: int) -> Notation:
@@ -104,12 +115,34 @@ def jump_pieces(problem: ControlProblem, writer: Writer) -> list[Notation]:
         text_moves, latex_moves = _moves(problem, writer, jump)
         text = f"V({text_moves}) - V"
         latex = rf"V({latex_moves}) - V"
+        weight = risk_weight(problem)
+        if weight is not None:
+            theta = writer.write(weight)
+            text = f"(e^({theta.text} [{text}]) - 1)/{theta.text}"
+            latex = rf"\frac{{e^{{{theta.latex} [{latex}]}} - 1}}{{{theta.latex}}}"
         if jump.mark is not None:
             text, latex = f"E[{text}]", rf"\mathbb{{E}}\left[{latex}\right]"
         else:
             text, latex = f"({text})", f"({latex})"
         pieces.append(times(rate, Notation(text, latex)))
     return pieces
+
+
+def risk_pieces(problem: ControlProblem, writer: Writer, covariance: Mapping[tuple[int, int], sp.Expr]) -> list[Notation]:
+    """½ θ |Σ'∇V|², by components for scalar states."""
+    weight = risk_weight(problem)
+    if weight is None or not covariance:
+        return []
+    if not writer.vector:
+        gradient = gradient_symbols(problem)
+        return [writer.write(weight * square / 2) for square in gradient_square(covariance, gradient)]
+    theta = writer.write(weight)
+    diagonal = {covariance.get((i, i), sp.Integer(0)) for i in range(problem.dimension)}
+    if len(diagonal) == 1 and all(i == j for i, j in covariance):
+        (variance,) = diagonal
+        body = writer.write(weight * variance)
+        return [Notation(f"½ {body.text} |∇V|²", rf"\tfrac12 {body.latex} |\nabla V|^2")]
+    return [Notation(f"½ {theta.text} |Σᵀ∇V|²", rf"\tfrac12 {theta.latex} |\Sigma^\top \nabla V|^2")]
 
 
 def _moves(problem: ControlProblem, writer: Writer, jump: Jump) -> tuple[str, str]:

@@ -1,0 +1,164 @@
+"""What V, H and the optimal policy are, as formulas. In: a problem and its `Writer`. Out: `Notation`."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import sympy as sp
+
+from hjbdsl.model.equation import GibbsPolicy
+from hjbdsl.model.problem import ControlProblem, Notation
+from hjbdsl.symbolic.equation_text import hamiltonian_notation, optimiser_word, policy_letter
+from hjbdsl.symbolic.horizon import last_time
+from hjbdsl.symbolic.latex import latex_symbol
+from hjbdsl.symbolic.terms.drift_diffusion import has_second_order
+from hjbdsl.symbolic.text import text_symbol
+from hjbdsl.symbolic.writing import Writer, bracketed, equal, join
+
+
+def value_name(problem: ControlProblem, writer: Writer) -> Notation:
+    """V(t, x, z) with the states and modes it depends on."""
+    modes = [chain.name for chain in problem.modes]
+    names = [*([] if writer.stationary else ["t"]), *(g.name for g in problem.states), *modes]
+    return Notation(f"V({', '.join(map(text_symbol, names))})", f"V({', '.join(map(latex_symbol, names))})")
+
+
+def value_definition(problem: ControlProblem, writer: Writer) -> Notation:
+    """V as the best expectation restarted at (t, x), discounted back to t."""
+    name = value_name(problem, writer)
+    objective = problem.objective
+    word = _best(problem)
+    match objective.form:
+        case "average":
+            f = writer.written("running", objective.running)
+            mean = rf"\lim_{{T \to \infty}} \frac1T\, \mathbb{{E}} \int_0^T {bracketed(f.latex)}\, dt"
+            return Notation(f"η = {word.text}lim 1/T E ∫₀^T {bracketed(f.text)} dt", rf"\eta = {word.latex}{mean}")
+        case "running_min" | "running_max":
+            extreme = objective.form.removeprefix("running_")
+            l = writer.written("running", objective.running)  # noqa: E741 (the field's letter)
+            end = writer.write(last_time(problem))
+            text = f"{name.text} = {word.text}{extreme} over s in [t, {end.text}] of {bracketed(l.text)} at s"
+            latex = rf"\{extreme}_{{t \le s \le {end.latex}}} {bracketed(l.latex)}"
+            return Notation(text, f"{name.latex} = {word.latex}{latex}")
+        case _:
+            inner = join(_payoffs(problem, writer))
+            return equal(name, _expected(problem, writer, word, inner))
+
+
+def _best(problem: ControlProblem) -> Notation:
+    """max over controls (and the stopping time)."""
+    word = optimiser_word(problem) or Notation("", "")
+    if problem.stopping is None:
+        return word
+    best = "max" if problem.objective.sense == "maximize" else "min"
+    letter, mark = text_symbol(problem.stopping.name), latex_symbol(problem.stopping.name)
+    if word.text:
+        return Notation(word.text.replace(" of ", f", {letter} of ", 1), word.latex.replace("}", f", {mark}}}", 1))
+    return Notation(f"{best} over {letter} of ", rf"\{best}_{{{mark}}} ")
+
+
+def _expected(problem: ControlProblem, writer: Writer, word: Notation, inner: Notation) -> Notation:
+    if problem.objective.form == "risk":
+        theta = writer.write(problem.objective.risk or sp.Integer(0))
+        exponential = rf"\exp\left( {theta.latex} \left[ {inner.latex} \right] \right)"
+        text = f"{word.text}(1/{theta.text}) log E exp({theta.text} [ {inner.text} ])"
+        return Notation(text, rf"{word.latex}\frac{{1}}{{{theta.latex}}} \log \mathbb{{E}} {exponential}")
+    if not problem.objective.stochastic:
+        return Notation(f"{word.text}[ {inner.text} ]", rf"{word.latex}\left[ {inner.latex} \right]")
+    return Notation(f"{word.text}E[ {inner.text} ]", rf"{word.latex}\mathbb{{E}}\left[ {inner.latex} \right]")
+
+
+def _payoffs(problem: ControlProblem, writer: Writer) -> list[Notation]:
+    """The integral and what is paid at the end, at stopping and at exit."""
+    objective = problem.objective
+    start = Notation("0", "0") if writer.stationary else Notation("t", "t")
+    end = _random_end(problem, writer)
+    pieces: list[Notation] = []
+    if objective.running != 0:
+        f = writer.written("running", objective.running)
+        factor = _discount_factor(problem, writer, Notation("s", "s"))
+        pieces.append(Notation(f"∫_{start.text}^{end.text} {factor.text}{bracketed(f.text)} ds",
+                               rf"\int_{{{start.latex}}}^{{{end.latex}}} {factor.latex}{bracketed(f.latex)}\, ds"))  # fmt: skip
+    paid = [("stop", objective.stop_value), ("exit", objective.exit_value), ("terminal", objective.terminal)]
+    for key, value in paid:
+        if value is not None and value != 0:
+            amount = writer.written(key, value)
+            factor = _discount_factor(problem, writer, end)
+            pieces.append(Notation(factor.text + bracketed(amount.text), factor.latex + bracketed(amount.latex)))
+    return pieces or [Notation("0", "0")]
+
+
+def _random_end(problem: ControlProblem, writer: Writer) -> Notation:
+    rule = problem.stopping or problem.exit
+    if rule is not None:
+        return Notation(text_symbol(rule.name), latex_symbol(rule.name))
+    return writer.write(last_time(problem))
+
+
+def _discount_factor(problem: ControlProblem, writer: Writer, until: Notation) -> Notation:
+    rate = problem.objective.discount
+    if rate == 0:
+        return Notation("", "")
+    written = writer.written("discount", rate)
+    if rate.free_symbols <= set(problem.values):
+        gap = until if writer.stationary else Notation(f"({until.text} - t)", f"({until.latex} - t)")
+        return Notation(f"e^(-{bracketed(written.text)} {gap.text}) ", f"e^{{-{bracketed(written.latex)} {gap.latex}}} ")
+    start = "0" if writer.stationary else "t"
+    return Notation(f"e^(-∫_{start}^{until.text} {bracketed(written.text)} dv) ",
+                    rf"e^{{-\int_{start}^{{{until.latex}}} {bracketed(written.latex)}\, dv}} ")  # fmt: skip
+
+
+def hamiltonian_definition(problem: ControlProblem, writer: Writer, covariance: Mapping[tuple[int, int], sp.Expr]) -> Notation:
+    """H(x, a, p, M): the letters p and M stand for the gradient and the Hessian, kept as V's derivatives in print."""
+    inner = hamiltonian_notation(problem, writer, covariance)
+    groups = [*problem.states, *problem.controls, *problem.adversaries]
+    names = ([] if writer.stationary else ["t"]) + [g.name for g in groups]
+    derivative = _derivative_letters(problem, writer, bool(covariance) and has_second_order(covariance))
+    text = ", ".join([*map(text_symbol, names), *(d.text for d in derivative)])
+    latex = ", ".join([*map(latex_symbol, names), *(d.latex for d in derivative)])
+    return Notation(f"H({text}) = {inner.text}", f"H({latex}) = {inner.latex}")
+
+
+def _derivative_letters(problem: ControlProblem, writer: Writer, second: bool) -> list[Notation]:
+    if problem.dimension == 0:
+        return []
+    if problem.dimension == 1 and not writer.vector:
+        prime = writer.stationary
+        name, mark = text_symbol(problem.state_symbols[0].name), latex_symbol(problem.state_symbols[0].name)
+        first = Notation("V'", "V'") if prime else Notation(f"V_{name}", f"V_{{{mark}}}")
+        other = Notation("V''", "V''") if prime else Notation(f"V_{name}{name}", f"V_{{{mark}{mark}}}")
+        return [first, other] if second else [first]
+    pair = [Notation("∇V", r"\nabla V"), Notation("∇²V", r"\nabla^2 V")]
+    return pair if second else pair[:1]
+
+
+def policy_notation(policy: GibbsPolicy, writer: Writer) -> tuple[Notation, ...]:
+    """The Gibbs policy: a normal law, soft-max probabilities, or the density itself."""
+    letter = policy_letter(writer.problem)
+    sign = "" if writer.problem.objective.sense == "maximize" else "-"
+    exploration = writer.problem.exploration
+    assert exploration is not None
+    rate = writer.write(exploration.temperature)
+    prior = exploration.prior is not None
+    before = Notation(f"{letter.text}₀ ", rf"{letter.latex}_0 \,") if prior else Notation("", "")
+    density = Notation(
+        f"{letter.text}* ∝ {before.text}exp({sign}H/{rate.text})",
+        rf"{letter.latex}^* \propto {before.latex}e^{{{sign}H/{rate.latex}}}",
+    )
+    lines = [density]
+    match policy.kind:
+        case "normal":
+            for a, mean in list(policy.mean.items())[:4]:
+                spread = writer.write(policy.covariance[a, a])
+                name, centre = writer.write(a), writer.write(mean)
+                law = rf"\mathcal{{N}}\left({centre.latex},\; {spread.latex}\right)"
+                lines.append(Notation(f"{name.text} ~ normal({centre.text}, {spread.text})", rf"{name.latex} \sim {law}"))
+        case "finite":
+            for point, probability in policy.probabilities[:6]:
+                where = [writer.write(sp.Eq(a, v, evaluate=False)) for a, v in point.items()]
+                p = writer.write(probability)
+                lines.append(Notation(f"P({', '.join(w.text for w in where)}) = {p.text}",
+                                      rf"P({', '.join(w.latex for w in where)}) = {p.latex}"))  # fmt: skip
+        case "density":
+            pass
+    return tuple(lines)

@@ -1,0 +1,58 @@
+"""The LaTeX article of a derivation. In: title, kind, account, steps. Out: a .tex that compiles with amsmath alone."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from hjbdsl.model.equation import Step
+from hjbdsl.model.problem import Notation
+from hjbdsl.symbolic.account import Account
+
+_PREAMBLE = r"""\documentclass[11pt]{article}
+\usepackage[utf8]{inputenc}
+\usepackage[T1]{fontenc}
+\usepackage{amsmath,amssymb}
+\usepackage[margin=2.5cm]{geometry}
+\allowdisplaybreaks
+"""
+_ESCAPES = {
+    "\\": r"\textbackslash{}", "&": r"\&", "%": r"\%", "$": r"\$", "#": r"\#", "_": r"\_", "{": r"\{", "}": r"\}",
+    "~": r"\textasciitilde{}", "^": r"\textasciicircum{}", "<": r"$<$", ">": r"$>$", "≤": r"$\le$", "≥": r"$\ge$",
+    "→": r"$\to$", "∞": r"$\infty$", "∇": r"$\nabla$", "½": r"$\tfrac12$", "²": r"$^2$", "·": r"$\cdot$", "ᵀ": r"$^\top$",
+    "Δ": r"$\Delta$", "Σ": r"$\Sigma$", "∂": r"$\partial$", "α": r"$\alpha$", "β": r"$\beta$", "γ": r"$\gamma$",
+    "δ": r"$\delta$", "ε": r"$\epsilon$", "ζ": r"$\zeta$", "η": r"$\eta$", "θ": r"$\theta$", "ι": r"$\iota$",
+    "κ": r"$\kappa$", "λ": r"$\lambda$", "μ": r"$\mu$", "ν": r"$\nu$", "ξ": r"$\xi$", "π": r"$\pi$", "ρ": r"$\rho$",
+    "σ": r"$\sigma$", "τ": r"$\tau$", "υ": r"$\upsilon$", "φ": r"$\phi$", "χ": r"$\chi$", "ψ": r"$\psi$", "ω": r"$\omega$",
+    "—": "---", "–": "--", "’": "'",
+}  # fmt: skip
+
+
+def prose(text: str) -> str:
+    """A sentence made safe for LaTeX; letters it has no font for are left out."""
+    return "".join(_ESCAPES.get(letter, letter if ord(letter) < 0x250 else "?") for letter in text)
+
+
+def latex_document(title: str, kind: str, told: Account, steps: Sequence[Step]) -> str:
+    lines = [_PREAMBLE + rf"\title{{{prose(title)}}}", r"\author{}\date{}", r"\begin{document}", r"\maketitle"]
+    lines.append(rf"\noindent\emph{{{prose(kind.replace('_', ' '))}}}")
+    for entry in told.entries:
+        lines.append(rf"\paragraph{{{prose(entry.heading)}}}")
+        lines += [_display(f) for f in entry.formulas]
+        if entry.remark:
+            lines.append(prose(entry.remark))
+    if told.boundaries:
+        lines += [r"\paragraph{Boundary conditions}", r"\begin{itemize}"]
+        lines += [
+            rf"\item ${line.where.latex}$: ${line.statement.latex}$ ({prose(line.condition.why)})" for line in told.boundaries
+        ]
+        lines.append(r"\end{itemize}")
+    if steps:
+        lines.append(r"\section*{Derivation}")
+    for number, step in enumerate(steps, 1):
+        lines += [rf"\subsection*{{{number}. {prose(step.title)}}}", prose(step.explanation)]
+        lines += [_display(f) for f in step.formulas]
+    return "\n".join([*lines, r"\end{document}"]) + "\n"
+
+
+def _display(formula: Notation) -> str:
+    return "\\[\n" + formula.latex + "\n\\]"

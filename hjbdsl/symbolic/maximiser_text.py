@@ -1,0 +1,110 @@
+"""The maximiser as it is written: one line a control, its cases with their conditions, vectors as vectors.
+
+In: the blocks' optima and a `Writer`. Out: `Notation`s.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import sympy as sp
+
+from hjbdsl.model.problem import ControlProblem, Notation, VariableGroup
+from hjbdsl.symbolic.latex import latex_symbol
+from hjbdsl.symbolic.optimum_blocks import BlockOptimum
+from hjbdsl.symbolic.text import text_symbol
+from hjbdsl.symbolic.vectors import repeated
+from hjbdsl.symbolic.writing import Writer
+
+_MOST_COMPONENTS = 6
+
+
+def maximiser_notation(
+    problem: ControlProblem,
+    writer: Writer,
+    blocks: Sequence[BlockOptimum],
+    gradient: Sequence[sp.Symbol],
+    hessian: Mapping[tuple[int, int], sp.Symbol],
+) -> tuple[Notation, ...]:
+    """`a* = ...` for every control whose block was solved, group by group."""
+    block_of = {a: block for block in blocks if block.branches for a in block.branches[0].controls}
+    lines: list[Notation] = []
+    for group in (*problem.controls, *problem.adversaries):
+        if not all(a in block_of for a in group.symbols):
+            continue
+        lines += _group_lines(writer, group, block_of, gradient, hessian)
+    return tuple(lines)
+
+
+def _group_lines(
+    writer: Writer,
+    group: VariableGroup,
+    block_of: Mapping[sp.Symbol, BlockOptimum],
+    gradient: Sequence[sp.Symbol],
+    hessian: Mapping[tuple[int, int], sp.Symbol],
+) -> list[Notation]:
+    single = all(len(block_of[a].branches) == 1 for a in group.symbols)
+    if group.shape and single:
+        values = [block_of[a].branches[0].controls[a] for a in group.symbols]
+        vector = repeated(writer, values, gradient, hessian)
+        if vector is not None:
+            return [_equation(group.name, vector)]
+    lines = [_equation(a.name, _cases(writer, a, block_of[a])) for a in group.symbols[:_MOST_COMPONENTS]]
+    if len(group.symbols) > _MOST_COMPONENTS:
+        rest = f"{len(group.symbols) - _MOST_COMPONENTS} more components of {group.name}, alike"
+        lines.append(Notation(f"... {rest}", rf"\ldots\ \text{{{rest}}}"))
+    return lines
+
+
+def _equation(name: str, value: Notation) -> Notation:
+    letter, mark = text_symbol(name), starred(latex_symbol(name))
+    return Notation(f"{letter}* = {value.text}", f"{mark} = {value.latex}")
+
+
+def starred(latex: str) -> str:
+    """`a^*`, `u_1^*`; a name that has an exponent of its own goes into brackets."""
+    return f"({latex})^*" if "^" in latex else f"{latex}^*"
+
+
+def _cases(writer: Writer, control: sp.Symbol, block: BlockOptimum) -> Notation:
+    if len(block.branches) == 1:
+        return writer.write(block.branches[0].controls[control])
+    merged: list[tuple[sp.Expr, sp.Basic]] = []
+    for branch in block.branches:
+        value = branch.controls[control]
+        if merged and merged[-1][0] == value:
+            merged[-1] = (value, sp.Or(merged[-1][1], branch.where))
+        else:
+            merged.append((value, branch.where))
+    return case_notation(writer, merged)
+
+
+def case_notation(writer: Writer, cases: Sequence[tuple[sp.Expr, sp.Basic]]) -> Notation:
+    """`{ a if p, b otherwise }`, the case with the longest condition last."""
+    if len(cases) == 1:
+        return writer.write(cases[0][0])
+    texts, rows = [], []
+    ordered = _simplest_last(list(cases))
+    for place, (value, condition) in enumerate(ordered):
+        v = writer.write(value)
+        if place == len(ordered) - 1:
+            texts.append(f"{v.text} otherwise")
+            rows.append(rf"{v.latex} & \text{{otherwise}}")
+        else:
+            c = writer.write(condition)
+            texts.append(f"{v.text} if {c.text}")
+            rows.append(rf"{v.latex} & \text{{if }} {c.latex}")
+    joined = r" \\ ".join(rows)
+    return Notation("{ " + ", ".join(texts) + " }", rf"\begin{{cases}} {joined} \end{{cases}}")
+
+
+def _simplest_last(cases: list[tuple[sp.Expr, sp.Basic]]) -> list[tuple[sp.Expr, sp.Basic]]:
+    """The case with the longest condition becomes the last, `otherwise`; the others keep their order."""
+    if len(cases) == 1:
+        return cases
+    longest = max(range(len(cases)), key=lambda k: (sp.count_ops(cases[k][1]), k))
+    return [c for k, c in enumerate(cases) if k != longest] + [cases[longest]]
+
+
+def conditions_notation(writer: Writer, conditions: Sequence[sp.Basic]) -> tuple[Notation, ...]:
+    return tuple(writer.write(condition) for condition in conditions if condition != sp.true)
