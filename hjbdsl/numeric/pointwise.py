@@ -145,12 +145,12 @@ def _continuous(objective: Objective, region: ControlSet, sense: float, start: A
     everything = np.arange(len(region.lower))
     if start is not None:
         start = np.clip(start, region.lower, region.upper)
-        size = _size(objective(start, everything).value)
+        size = _size(objective(start, everything), start)
         warm = _finish(_divided(objective, size), region, sense, start)
         if warm.converged.all():
             return Optimum(warm.control, warm.value * size, warm.converged)
     begun = _scan(objective, region, sense)
-    size = _size(objective(begun, everything).value)
+    size = _size(objective(begun, everything), begun)
     unit = _divided(objective, size)
     result = _finish(unit, region, sense, _barrier(unit, region, sense, begun))
     begun_value = sense * unit(begun, everything).value
@@ -158,8 +158,12 @@ def _continuous(objective: Objective, region: ControlSet, sense: float, start: A
     return Optimum(result.control, result.value * size, result.converged & ~worse)
 
 
-def _size(value: Array) -> Array:
-    return np.where(np.isfinite(value) & (value != 0), np.abs(value), 1.0)
+def _size(at: Evaluation, control: Array) -> Array:
+    """The natural unit of the objective: its value may vanish at an optimum, its terms do not."""
+    slopes = np.abs(_number(at.gradient * control)).sum(axis=1)
+    curvatures = np.abs(_number(np.einsum("pmm->pm", at.hessian) * control**2)).sum(axis=1)
+    size = np.abs(_number(at.value)) + slopes + curvatures
+    return np.where(size > 0, size, 1.0)
 
 
 def _divided(objective: Objective, size: Array) -> Objective:
@@ -401,7 +405,7 @@ def _karush_kuhn_tucker(
     fixed = np.isfinite(offsets[:, pattern])
     pairs = (normals[:, pattern][:, :, None, :] == -normals[:, pattern][:, None, :, :]).all(axis=3).any(axis=2)
     wrong = (multiplier < -size) & fixed & ~pairs
-    stationary = residual <= 1e-10 * (1e-12 + np.abs(at.value))
+    stationary = residual <= 1e-10 * (1 + np.abs(at.value))
     converged = ~violated.any(axis=1) & ~wrong.any(axis=1) & np.isfinite(at.value) & stationary
     worst = np.where(wrong, multiplier, np.inf)
     places = np.flatnonzero(pattern)

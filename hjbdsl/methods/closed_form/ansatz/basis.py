@@ -3,7 +3,7 @@
 In: a problem. Out: `Ansatz` objects in the order in which they are tried. With w the wealth-like state, y the other continuous
 states, q(y) = theta_0 + theta_i y_i (+ theta_ij y_i y_j):
 
-    power         sign*exp(q(y)) w^p (+ constant)         CRRA; p is the degree of the rewards
+    power         sign*exp(q(y)) w^p                      CRRA; p is the degree of the rewards
     logarithm     a log(w) + q(y)
     exponential   sign*exp(q(x))                          CARA, bonds, exponential-quadratic factors
     polynomial    q(x)                                    linear and quadratic values on a lattice or by mode
@@ -86,11 +86,10 @@ def _homogeneous(problem: ControlProblem, found: Scaling) -> Iterator[Ansatz]:
         for sign in _signs(problem, found.degree):
             amplitude = sign * sp.exp(form) * wealth**found.degree
             weight = sp.exp(-form) * wealth ** (-found.degree)
-            constant = (sp.Symbol("level", real=True),) if found.constant else ()
             name = f"power of {wealth}" + (
                 "" if degree == 0 else f" times an exponential-{_shape(degree)} function of the factors"
             )
-            yield Ansatz("power", name, amplitude + sp.Add(*constant), (*unknowns, *constant), weight, sign, found)
+            yield Ansatz("power", name, amplitude, unknowns, weight, sign, found)
 
 
 def _shape(degree: int) -> str:

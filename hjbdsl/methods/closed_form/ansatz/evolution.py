@@ -15,7 +15,7 @@ from fractions import Fraction
 
 import numpy as np
 
-from hjbdsl.methods.closed_form.ansatz.matching import DEFECT, Matching
+from hjbdsl.methods.closed_form.ansatz.matching import DEFECT, Match, Matching
 from hjbdsl.model.solution import Array
 
 _TINY = 1e-13
@@ -75,7 +75,7 @@ def evolve(matching: Matching, terminal: Array, horizon: float) -> Evolution:
     flow.kappa = kappa
     first = _integrate(flow, start, horizon, "DOP853", 1e-12)
     path = CoefficientPath(horizon, *_interpolate(first, horizon, start.shape, singular=note != ""), kappa)
-    second = _integrate(flow, start, horizon, "LSODA", 1e-11)
+    second = _integrate(flow, start, horizon, "LSODA", 1e-12)
     nodes = np.linspace(0, horizon, 17)[1:]
     one, two = first(nodes), second(nodes)
     accuracy = float((np.abs(one - two) / (1e-3 + np.abs(one))).max())
@@ -126,20 +126,29 @@ def _regular_start(flow: _Flow, terminal: Array, horizon: float) -> tuple[Array,
         return start, 0.0, "started from a bequest of 1e-13 times the horizon"
     if np.isfinite(terminal).all():
         raise FlowError("the optimum is not attained at the terminal reward")
-    low, lower = (np.where(np.isfinite(terminal), terminal, level) for level in (-40.0, -42.0))
-    at_low, at_lower = flow.matching(horizon, low), flow.matching(horizon, lower)
-    if not (at_low.valid and at_lower.valid):
-        raise FlowError("the optimum is not attained near the terminal time")
+    level, at_low, at_lower = _small_amplitude(flow, terminal, horizon)
     if max(at_low.defect, at_lower.defect) > DEFECT:
         raise FlowError(f"not invariant (defect {max(at_low.defect, at_lower.defect):.1e})")
     if not (at_lower.flow[:, 0] > 1.01 * at_low.flow[:, 0]).all() or not (at_low.flow[:, 0] > 0).all():
         raise FlowError("no reward from which the value could grow")
-    kappa = float(np.log(at_lower.flow[0, 0] / at_low.flow[0, 0]) / 2)
-    kappa = _rounded(kappa)
-    speed = kappa * np.exp(kappa * -42.0) * at_lower.flow[:, 0].max()
+    kappa = _rounded(float(np.log(at_lower.flow[0, 0] / at_low.flow[0, 0])))
+    speed = kappa * np.exp(kappa * (level - 1)) * at_lower.flow[:, 0].max()
     start = terminal.copy()
     start[:, 0] = _TINY * speed * horizon
     return start, kappa, "started from 1e-13 of the amplitude, where the terminal reward is zero"
+
+
+def _small_amplitude(flow: _Flow, terminal: Array, horizon: float) -> tuple[float, Match, Match]:
+    """A level of theta_0 so low that consuming outweighs everything else, and the matches there and one below."""
+    found = None
+    for level in (-2.0, -4.0, -8.0, -16.0, -32.0, -64.0):
+        pair = [flow.matching(horizon, np.where(np.isfinite(terminal), terminal, at)) for at in (level, level - 1)]
+        if not (pair[0].valid and pair[1].valid) or np.abs(pair[1].flow).max() > 1e13:
+            break
+        found = (level, pair[0], pair[1])
+    if found is None:
+        raise FlowError("the optimum is not attained near the terminal time")
+    return found
 
 
 def _rounded(number: float) -> float:

@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hjbdsl.methods.closed_form.ansatz.basis import Ansatz
+from hjbdsl.methods.closed_form.ansatz.constants import Level
 from hjbdsl.methods.closed_form.ansatz.evolution import CoefficientPath
 from hjbdsl.methods.closed_form.ansatz.hamiltonian import Hamiltonian, Points
 from hjbdsl.methods.closed_form.family import Derivatives, ExactFunction
@@ -20,15 +21,19 @@ from hjbdsl.model.solution import Array, PointValues
 
 
 class AnsatzFunction(ExactFunction):
-    """V(t, x) = ansatz with `coefficients` (D, K), or a path of them; `relative_error` of the coefficients found."""
+    """V(t, x) = ansatz with `coefficients` (D, K), or a path of them; `relative_error` of the coefficients found,
+    `level` the value of additive constants."""
 
-    def __init__(self, equation: HJBEquation, ansatz: Ansatz, coefficients: Array | CoefficientPath, relative_error: float):
+    def __init__(
+        self, equation: HJBEquation, ansatz: Ansatz, coefficients: Array | CoefficientPath, relative_error: float, level: Level
+    ):
+        self.level = level
         self.equation, self.ansatz = equation, ansatz
         self.coefficients, self.relative_error = coefficients, relative_error
         self._hamiltonian: Hamiltonian | None = None
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return AnsatzFunction, (self.equation, self.ansatz, self.coefficients, self.relative_error)
+        return AnsatzFunction, (self.equation, self.ansatz, self.coefficients, self.relative_error, self.level)
 
     @property
     def hamiltonian(self) -> Hamiltonian:
@@ -54,7 +59,9 @@ class AnsatzFunction(ExactFunction):
         _, sensitivity = self.hamiltonian.sensitivity(environment, len(x))
         rows = np.zeros(len(x), dtype=np.int64) if len(slope) == 1 else np.arange(len(x))
         time = np.einsum("pk,pk->p", sensitivity, slope[rows, points.place])
-        return replace(result, time=np.where(points.place < 0, np.nan, time))
+        level, slope_of_level = self.level.at(points.time)
+        time = np.where(points.place < 0, np.nan, time + slope_of_level)
+        return replace(result, value=result.value + level, time=time)
 
     def evaluate(self, t: Array, x: Array, mode: NDArray[np.int64]) -> PointValues:
         points = self._points(t, x, mode)
@@ -62,6 +69,6 @@ class AnsatzFunction(ExactFunction):
         optimised, environment = self.hamiltonian.optimised(points, theta)
         derivatives = self.hamiltonian.derivatives(environment, len(x))
         outside = points.place < 0
-        value = np.where(outside, np.nan, derivatives.value)
+        value = np.where(outside, np.nan, derivatives.value + self.level.at(points.time)[0])
         error = self.relative_error * (np.abs(value) + 1e-3) + 4e-16 * np.abs(value)
         return PointValues(value, error, derivatives.gradient, optimised.control)

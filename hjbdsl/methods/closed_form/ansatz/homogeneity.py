@@ -26,12 +26,13 @@ _FACTORS = (1.7, 0.4)
 @dataclass(frozen=True, slots=True)
 class Scaling:
     """`state` is the index of the wealth-like state; `weights` control -> 0 or 1; `degree` the exact degree p of the rewards,
-    0 for a logarithm; `constant` whether a reward carries an additive constant."""
+    0 for a logarithm; `running_constant`, `terminal_constant` are the additive constants of the rewards."""
 
     state: int
     weights: dict[sp.Symbol, int]
     degree: sp.Expr
-    constant: bool
+    running_constant: sp.Expr
+    terminal_constant: sp.Expr
 
 
 def scaling(problem: ControlProblem, state: int) -> Scaling | None:
@@ -100,34 +101,40 @@ def _scale_by_some(problem: ControlProblem, condition: sp.Basic, wealth: sp.Symb
     )
 
 
-def _degree(problem: ControlProblem, moving: dict[sp.Symbol, int]) -> tuple[sp.Expr, bool] | None:
-    """The common degree of running and terminal reward, and whether a constant is left over."""
+def _degree(problem: ControlProblem, moving: dict[sp.Symbol, int]) -> tuple[sp.Expr, sp.Expr, sp.Expr] | None:
+    """The common degree of running and terminal reward, and the constants left over in each."""
     objective = problem.objective
-    rewards = [r for r in (objective.running, objective.terminal) if r is not None and r != 0]
-    degrees: list[tuple[sp.Expr, bool]] = []
-    for reward in rewards:
-        euler = _euler(reward, moving)
-        if euler == 0:
-            if reward.free_symbols & set(problem.state_symbols):
-                return None
-            continue
-        ratio = _constant_ratio(problem, _euler(euler, moving), euler)
-        if ratio is None:
+    degrees: list[sp.Expr] = []
+    constants: list[sp.Expr] = []
+    for reward in (objective.running, objective.terminal):
+        found = (None, sp.S.Zero) if reward is None or reward == 0 else _split(problem, reward, moving)
+        if found is None:
             return None
-        remainder = reward - euler / ratio[0] if ratio[1] != 0 else sp.S.Zero
-        degrees.append((ratio[0], not _vanishes(problem, remainder)))
-        if ratio[1] != 0 and not _is_constant(problem, remainder):
-            return None
-    if not degrees:
+        if found[0] is not None:
+            degrees.append(found[0])
+        constants.append(found[1])
+    if not degrees or any(abs(float(problem.numeric(p - degrees[0]))) > _TOLERANCE for p in degrees[1:]):
         return None
-    first = problem.numeric(degrees[0][0])
-    if any(abs(float(problem.numeric(p) - first)) > _TOLERANCE for p, _ in degrees[1:]):
-        return None
-    constant = any(c for _, c in degrees) or len(degrees) < len(rewards)
-    return degrees[0][0], constant
+    return degrees[0], constants[0], constants[1]
 
 
-def _euler(expression: sp.Expr, moving: dict[sp.Symbol, int]) -> sp.Expr:
+def _split(problem: ControlProblem, reward: sp.Expr, moving: dict[sp.Symbol, int]) -> tuple[sp.Expr | None, sp.Expr] | None:
+    """(degree, constant) of one reward; degree None where it is a mere constant; None where it is not homogeneous."""
+    slope = euler(reward, moving)
+    if slope == 0:
+        constant = _constant(problem, reward)
+        return None if constant is None else (None, constant)
+    ratio = _constant_ratio(problem, euler(slope, moving), slope)
+    if ratio is None:
+        return None
+    if ratio[1] == 0:
+        return sp.S.Zero, sp.S.Zero
+    constant = _constant(problem, reward - slope / ratio[0])
+    return None if constant is None else (ratio[0], constant)
+
+
+def euler(expression: sp.Expr, moving: dict[sp.Symbol, int]) -> sp.Expr:
+    """Euler's operator: the derivative along the scaling."""
     return sp.Add(*(weight * s * sp.diff(expression, s) for s, weight in moving.items()))
 
 
@@ -140,6 +147,7 @@ def _constant_ratio(problem: ControlProblem, top: sp.Expr, bottom: sp.Expr) -> t
         return None
     ratio = upper[usable] / lower[usable]
     value = float(np.median(ratio))
+    value = 0.0 if abs(value) < _TOLERANCE else value
     if np.abs(ratio - value).max() > _TOLERANCE * (1 + abs(value)):
         return None
     return _exact(problem, top, bottom, value), value
@@ -147,7 +155,7 @@ def _constant_ratio(problem: ControlProblem, top: sp.Expr, bottom: sp.Expr) -> t
 
 def _exact(problem: ControlProblem, top: sp.Expr, bottom: sp.Expr, value: float) -> sp.Expr:
     """The constant in the parameters' symbols: both sides at a point where everything is one, else a rational number."""
-    if abs(value) < _TOLERANCE:
+    if value == 0:
         return sp.S.Zero
     variables = {*problem.state_symbols, *problem.control_symbols, *problem.adversary_symbols, TIME}
     ones: dict[sp.Basic, sp.Expr] = {s: sp.S.One for s in variables}
@@ -162,17 +170,14 @@ def _exact(problem: ControlProblem, top: sp.Expr, bottom: sp.Expr, value: float)
     return sp.nsimplify(sp.Float(value), rational=True, tolerance=1e-12)
 
 
-def _vanishes(problem: ControlProblem, expression: sp.Expr) -> bool:
-    if expression == 0:
-        return True
-    values = _evaluate(problem, [expression], sample_environment(problem))
-    return bool(np.nanmax(np.abs(values), initial=0.0) < _TOLERANCE)
-
-
-def _is_constant(problem: ControlProblem, expression: sp.Expr) -> bool:
-    values = _evaluate(problem, [expression], sample_environment(problem))[0]
+def _constant(problem: ControlProblem, expression: sp.Expr) -> sp.Expr | None:
+    """The number that `expression` is everywhere, exactly; None where it is not constant."""
+    values = _evaluate(problem, [expression, sp.S.One], sample_environment(problem))[0]
     values = values[np.isfinite(values)]
-    return len(values) == 0 or bool(np.ptp(values) < 1e-8 * (1 + np.abs(values).max()))
+    if len(values) == 0 or np.ptp(values) > 1e-8 * (1 + np.abs(values).max()):
+        return None
+    value = float(np.median(values))
+    return sp.S.Zero if abs(value) < _TOLERANCE else _exact(problem, expression, sp.S.One, value)
 
 
 def _evaluate(problem: ControlProblem, expressions: list[sp.Expr], environment: dict[sp.Symbol, Array]) -> Array:

@@ -99,22 +99,16 @@ class Matching:
             amplitude = sp.diff(terminal, wealth) * wealth / degree
         else:
             wealth, degree, amplitude = sp.S.One, sp.S.Zero, terminal
-        goal, level = _values(environment, [self.ansatz.sign * amplitude * wealth ** (-degree), terminal - amplitude])
-        form = self.ansatz.unknowns[:-1] if scaling is not None and scaling.constant else self.ansatz.unknowns
-        columns = [sp.diff(sp.log(self.ansatz.weight), u).doit() * -1 for u in form]
+        (goal,) = _values(environment, [self.ansatz.sign * amplitude * wealth ** (-degree)])
+        columns = [sp.expand_log(-sp.log(self.ansatz.weight), force=True).diff(u) for u in self.ansatz.unknowns]
         goal = goal.reshape(shape)
         if np.all(np.abs(goal) < 1e-300):
-            theta = np.zeros((self.places, len(form)))
+            theta = np.zeros((self.places, self.coefficients))
             theta[:, 0] = -np.inf
         elif (goal <= 0).any() or not np.isfinite(goal).all():
             return None
         else:
-            solved = self._solve([sp.simplify(c) for c in columns], environment, np.log(goal))
-            if solved is None:
-                return None
-            theta = solved
-        if len(form) < len(self.ansatz.unknowns):
-            theta = np.concatenate([theta, level.reshape(shape)[:, :1]], axis=1)
+            return self._solve(columns, environment, np.log(goal))
         return theta
 
     def _solve(self, columns: list[sp.Expr], environment: dict[sp.Symbol, Array], goal: Array) -> Array | None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import numpy as np
 
 from hjbdsl.methods.closed_form.ansatz.basis import Ansatz, ansaetze
+from hjbdsl.methods.closed_form.ansatz.constants import NO_LEVEL, Level, without_constants
 from hjbdsl.methods.closed_form.ansatz.evolution import FlowError, evolve
 from hjbdsl.methods.closed_form.ansatz.function import AnsatzFunction
 from hjbdsl.methods.closed_form.ansatz.hamiltonian import NotApplicable
@@ -52,11 +53,14 @@ def _outside(equation: HJBEquation) -> str | None:
 
 
 def _try(equation: HJBEquation, ansatz: Ansatz) -> Proposal | Rejected:
+    level = NO_LEVEL
+    if ansatz.scaling is not None and ansatz.kind == "power":
+        equation, level = without_constants(equation, ansatz.scaling)
     matching = Matching(equation, ansatz)
-    return _stationary(equation, matching) if equation.stationary else _evolving(equation, matching)
+    return _stationary(equation, matching, level) if equation.stationary else _evolving(equation, matching, level)
 
 
-def _stationary(equation: HJBEquation, matching: Matching) -> Proposal | Rejected:
+def _stationary(equation: HJBEquation, matching: Matching, level: Level) -> Proposal | Rejected:
     root = stationary_root(matching)
     if not isinstance(root, StationaryRoot):
         if root.diverges:
@@ -65,7 +69,7 @@ def _stationary(equation: HJBEquation, matching: Matching) -> Proposal | Rejecte
     accuracy = max(root.residual / root.decay, 1e-13)
     return Proposal(
         f"{matching.ansatz.kind} ansatz: {matching.ansatz.name}",
-        AnsatzFunction(equation, matching.ansatz, root.theta, accuracy),
+        AnsatzFunction(equation, matching.ansatz, root.theta, accuracy, level),
         statements=(
             f"the equation maps the ansatz into itself (relative defect {root.defect:.0e} at {len(matching.points(0.0).place)} samples)",
             f"coefficients solve the matched algebraic system to {root.residual:.0e}; the root is the limit of finite-horizon values",
@@ -75,7 +79,7 @@ def _stationary(equation: HJBEquation, matching: Matching) -> Proposal | Rejecte
     )
 
 
-def _evolving(equation: HJBEquation, matching: Matching) -> Proposal | Rejected:
+def _evolving(equation: HJBEquation, matching: Matching, level: Level) -> Proposal | Rejected:
     terminal = matching.terminal()
     if terminal is None:
         return Rejected("the terminal reward is not of this form")
@@ -92,7 +96,7 @@ def _evolving(equation: HJBEquation, matching: Matching) -> Proposal | Rejected:
         statements.append(f"the coefficients were {evolution.start}")
     return Proposal(
         f"{matching.ansatz.kind} ansatz: {matching.ansatz.name}, coefficients by an ordinary differential equation",
-        AnsatzFunction(equation, matching.ansatz, evolution.path, accuracy),
+        AnsatzFunction(equation, matching.ansatz, evolution.path, accuracy, level),
         statements=tuple(statements),
         accuracy=float(np.maximum(accuracy, 1e-12)),
     )

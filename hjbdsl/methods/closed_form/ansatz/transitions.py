@@ -130,12 +130,17 @@ def _switches(
         groups = [(sp.S.One, constant)] if constant else []
         groups += [(e[1], {source: e}) for source, e in ranked.items() if not e[1].is_number]
         for factor, members in groups:
-            result.append(_switch(index, ansatz, first + len(result), factor, members))
+            result.append(_switch(problem, index, ansatz, first + len(result), factor, members))
     return result
 
 
 def _switch(
-    index: DiscreteIndex, ansatz: Ansatz, number: int, factor: sp.Expr, members: Mapping[int, tuple[int, sp.Expr]]
+    problem: ControlProblem,
+    index: DiscreteIndex,
+    ansatz: Ansatz,
+    number: int,
+    factor: sp.Expr,
+    members: Mapping[int, tuple[int, sp.Expr]],
 ) -> Transition:
     unknowns, landed = _landing(ansatz, number)
     intensity = sp.Symbol(f"intensity_{number}", nonnegative=True)
@@ -145,5 +150,5 @@ def _switch(
         here = slice(source * index.lattice_size, (source + 1) * index.lattice_size)
         target[here] = goal * index.lattice_size + offset
         rates[here] = float(rate) if rate.is_number else 1.0
-    integrand = intensity * factor * (landed - VALUE)
+    integrand = intensity * factor * (problem.numeric(landed) - VALUE)
     return Transition(integrand, intensity, unknowns, target, rates, False, _MARK, MarkQuadrature(np.zeros(1), np.ones(1), True))
