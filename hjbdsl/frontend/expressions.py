@@ -148,9 +148,11 @@ class ExpressionReader:
         if name.text != "sum":
             help = "`sum(e for i in 1..n)` and `[e for i in 1..n]` run over an index"
             raise Fault("HJB018", f"`{name.text}` takes no `for`", help, self.span(loops[0]))
+        self._descend(tree, len(loops))
         body = self.read(arguments.children[0])
         for loop in reversed(loops):
             body = self._comprehension("sum", body, loop, span)
+        self._depth -= len(loops)
         return body
 
     def _list_loop(self, tree: Tree) -> ast.Expr:

@@ -224,10 +224,13 @@ def _product(stuck: Stuck) -> Fault | None:
     if token is None or previous is None or token.type not in words.BEGINS_OPERAND:
         return None
     before = stuck.at(-2)
-    if stuck.after_operand and "MUL" in stuck.accepts:
-        left, right = previous, token
-    elif previous.type == "NAME" and before is not None and before.type in words.ENDS_OPERAND:
+    if previous.type == "NAME" and before is not None and before.type in words.ENDS_OPERAND:
+        if previous.text[0] == "d" and len(previous.text) > 1:
+            help = f"write `{previous.text} + {token.text}`"
+            return stuck.fault("HJB015", f"a sign is missing between `{previous.text}` and `{token.text}`", help, token)
         left, right = before, previous
+    elif stuck.after_operand and "MUL" in stuck.accepts:
+        left, right = previous, token
     else:
         return None
     if left.text == "E":

@@ -2,12 +2,13 @@
 
 In: the lines of a file. Out: for each statement its tokens in canonical spelling, the comments set aside, and what is no
 token at all as diagnostics. An indented line continues the statement above it; so does, while a bracket is open, a line
-that starts with something no statement can start with.
+that begins no statement.
 """
 
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from hjbdsl.errors import Diagnostic, Span
@@ -20,8 +21,12 @@ from hjbdsl.frontend.letters import (
     canonical_name,
     describe_character,
 )
+from hjbdsl.frontend.vocabulary import STATEMENTS
 
 MAX_TOKENS = 200_000
+MAX_FAULTS = 60
+"""Mistakes kept of one statement: more than are shown of a file."""
+
 MAX_NAME = 80
 MAX_DIGITS = 60
 MAX_DECIMAL_EXPONENT = 300
@@ -47,6 +52,10 @@ _TOKEN = re.compile(
     |(?P<other>.)""",
     re.VERBOSE | re.DOTALL,
 )
+
+
+_FIRST_WORD = re.compile(r"[^\W\d]\w*")
+_EQUATION = re.compile(r"d\w+(\s+d\w+)?\s*=(?!=)")
 
 
 class Token:
@@ -83,12 +92,11 @@ class Reader:
     def read(self) -> None:
         """Read all lines, or as many as the limit on tokens lets pass."""
         for number, line in enumerate(self.lines, start=1):
+            self._read_line(number, line)
             if self.count > MAX_TOKENS:
-                self.chunks.append(Chunk())
                 help = "keep tables of numbers in a file of their own"
                 self._fault(number, 1, 1, "HJB003", f"the file is too large: more than {MAX_TOKENS} words and signs", help)
                 return
-            self._read_line(number, line)
 
     def _read_line(self, number: int, line: str) -> None:
         stripped = line.lstrip()
@@ -98,7 +106,7 @@ class Reader:
             self.comments.append((number, len(line) - len(stripped) + 1, stripped.rstrip()))
             return
         indented = len(stripped) < len(line)
-        no_start = self.depth > 0 and not (stripped[0].isalpha() or stripped[0] == "_")
+        no_start = self.depth > 0 and not _begins_statement(stripped)
         if not self.chunks or not (indented or no_start):
             self.chunks.append(Chunk())
             self.depth = 0
@@ -108,54 +116,47 @@ class Reader:
         self._read_tokens(number, line)
 
     def _read_tokens(self, number: int, line: str) -> None:
-        tokens = self.chunks[-1].tokens
+        tokens, faults = self.chunks[-1].tokens, self.chunks[-1].faults
         before = len(tokens)
+        most = before + MAX_TOKENS - self.count
         for match in _TOKEN.finditer(line):
-            kind, text, column = match.lastgroup, match.group(), match.start() + 1
-            match kind:
-                case "blank":
-                    continue
-                case "NAME":
-                    if text.isascii() and len(text) <= MAX_NAME:
-                        tokens.append(Token("NAME", text, number, column, len(text)))
-                    else:
-                        self._name(text, number, column)
-                case "operator":
-                    self._operator(text, number, column, len(text))
-                case "NUMBER":
-                    self._number(text, number, column)
-                case "STRING":
-                    tokens.append(Token("STRING", text, number, column, len(text)))
-                case "comment":
-                    self.comments.append((number, column, text.rstrip()))
-                case "superscript":
-                    self._superscript(text, number, column)
-                case "open_string":
-                    help = 'end the text with `"` on the same line'
-                    self._fault(number, column, 1, "HJB006", "a text that begins here never ends", help)
-                case _:
-                    self._other(text, number, column)
+            if len(tokens) > most or len(faults) >= MAX_FAULTS:
+                break
+            reads = _READERS.get(match.lastgroup or "")
+            if reads is not None:
+                reads(self, match.group(), number, match.start() + 1)
+        if "√" in line:
+            tokens[before:] = _with_roots(tokens[before:])
         self.count += len(tokens) - before
 
-    def _operator(self, text: str, number: int, column: int, length: int) -> None:
+    def _operator(self, text: str, number: int, column: int, length: int | None = None) -> None:
         kind = _OPERATORS[text]
         if kind in {"LPAR", "LSQB", "LBRACE"}:
             self.depth += 1
         elif kind in {"RPAR", "RSQB", "RBRACE"}:
             self.depth -= 1
-        self.chunks[-1].tokens.append(Token(kind, text, number, column, length))
+        self.chunks[-1].tokens.append(Token(kind, text, number, column, len(text) if length is None else length))
 
     def _name(self, text: str, number: int, column: int) -> None:
         name = canonical_name(text)
         if len(name) > MAX_NAME:
             message = f"a name of {len(name)} letters; the limit is {MAX_NAME}"
             self._fault(number, column, len(text), "HJB003", message, "give it a shorter name")
-            return
-        if not name.isidentifier():
+        elif not name.isidentifier():
             help = "a name is made of letters, digits and `_`, and starts with a letter"
-            self._fault(number, column, len(text), "HJB004", f"`{text}` is not a name", help)
-            return
-        self.chunks[-1].tokens.append(Token("NAME", name, number, column, len(text)))
+            self._fault(number, column, len(text), "HJB004", f"`{text[:12]}` is not a name", help)
+        else:
+            self.chunks[-1].tokens.append(Token("NAME", name, number, column, len(text)))
+
+    def _text(self, text: str, number: int, column: int) -> None:
+        self.chunks[-1].tokens.append(Token("STRING", text, number, column, len(text)))
+
+    def _open_text(self, _: str, number: int, column: int) -> None:
+        help = 'end the text with `"` on the same line'
+        self._fault(number, column, 1, "HJB006", "a text that begins here never ends", help)
+
+    def _comment(self, text: str, number: int, column: int) -> None:
+        self.comments.append((number, column, text.rstrip()))
 
     def _number(self, text: str, number: int, column: int) -> None:
         """A decimal literal as digits[.digits][e[sign]digits]: `.5` is 0.5, `1.` is 1, `1E5` is 1e5."""
@@ -175,7 +176,7 @@ class Reader:
         signed, digits = exponent[0] in "+-", exponent.lstrip("+-")
         if not ((digits.isdigit() and len(digits) <= 8) or digits == "n") or len(exponent) - len(digits) > 1:
             help = "an exponent is written `^`, as in `x^(n + 1)`"
-            self._fault(number, column, len(text), "HJB004", f"`{text}` is not an exponent", help)
+            self._fault(number, column, len(text), "HJB004", f"`{text[:12]}` is not an exponent", help)
             return
         tokens.append(Token("CARET", "^", number, column, len(text)))
         if signed:
@@ -194,6 +195,39 @@ class Reader:
     def _fault(self, number: int, column: int, length: int, code: str, message: str, help: str) -> None:
         span = Span(self.path, number, column, max(1, length))
         self.chunks[-1].faults.append(Diagnostic(code, message, help, span, self.lines[number - 1]))
+
+
+_READERS: dict[str, Callable[[Reader, str, int, int], None]] = {
+    "NAME": Reader._name,
+    "NUMBER": Reader._number,
+    "STRING": Reader._text,
+    "comment": Reader._comment,
+    "operator": Reader._operator,
+    "superscript": Reader._superscript,
+    "open_string": Reader._open_text,
+    "other": Reader._other,
+}
+"""What reads a match of `_TOKEN`, by the name of its group; blanks are read by nobody."""
+
+
+def _begins_statement(text: str) -> bool:
+    """Whether a line that stands in open brackets is a new statement all the same, so that one slip does not hide the next."""
+    word = _FIRST_WORD.match(text)
+    return word is not None and (word.group() in STATEMENTS or _EQUATION.match(text) is not None)
+
+
+def _with_roots(tokens: list[Token]) -> list[Token]:
+    """`√x` and `√2` as `sqrt(x)`, `sqrt(2)`: the sign takes the one name or number that follows it."""
+    result: list[Token] = []
+    for previous, token in zip([None, *tokens], tokens, strict=False):
+        rooted = previous is not None and previous.text == "sqrt" and previous.length == 1
+        if rooted and token.type in {"NAME", "NUMBER"}:
+            opening = Token("LPAR", "(", token.line, token.column, token.length)
+            closing = Token("RPAR", ")", token.line, token.column, token.length)
+            result += [opening, token, closing]
+        else:
+            result.append(token)
+    return result
 
 
 _REMEDIES: dict[str, str] = {
