@@ -170,7 +170,7 @@ def _read_motion(work: Lowering) -> None:
         if name not in work.motion.statements and f"d{name}" not in work.scope.broken and f"d{name}" not in work.scope.used:
             remedy = f"write `d{name} = ... dt + ... dW`"
             work.findings.report("HJB024", f"the state `{name}` has no equation", remedy, group.span)
-    if not states.groups and not work.syntax_errors and not work.findings.errors:
+    if not states.groups and not work.chains and not work.syntax_errors and not work.findings.errors:
         work.findings.report("HJB024", "the file declares no state", "write `state x in R` and `dx = ... dt`", _file_span(work))
     work.origins.update({f"d{name}": span for name, span in work.motion.places.items()})
 

@@ -1,13 +1,248 @@
-"""What the user wrote, set for the eye: filled in below."""
+"""What the user wrote, set for the eye: drift, diffusion, rewards and the objective in vector notation, in text and in LaTeX.
+
+In: the statements, the lowered objective, the scope. Out: `ControlProblem.notation`. The running reward and the payoffs stand without
+their discount factors and final times, as the equation needs them: from the syntax where that can be cut out, else from the symbols.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
+
+import sympy as sp
 
 from hjbdsl.frontend import ast
-from hjbdsl.frontend.scope import Scope
+from hjbdsl.frontend.functions import BUILTINS
+from hjbdsl.frontend.horizon import nodes
+from hjbdsl.frontend.notation_latex import LatexPrinter
+from hjbdsl.frontend.notation_objective import objective_notation
+from hjbdsl.frontend.notation_sympy import syntax_of
+from hjbdsl.frontend.notation_text import blackboard
+from hjbdsl.frontend.scope import Definition, JumpName, ParameterName, RuleTime, Scope, VariableName
 from hjbdsl.model.problem import Notation, Objective
 
+LARGEST_FALLBACK = 400
+Key = tuple[str, ...]
 
-def notations(statements: tuple[ast.Statement, ...], objective: Objective, scope: Scope) -> Mapping[tuple[str, ...], Notation]:
-    return {}
+
+def notations(statements: tuple[ast.Statement, ...], objective: Objective, scope: Scope) -> Mapping[Key, Notation]:
+    printer = LatexPrinter(
+        lambda e: is_vector(e, scope),
+        lambda word: (word in BUILTINS or word in ("if", "indicator")) and word not in scope.entities,
+    )
+    found: dict[Key, Notation] = {}
+    for key, expression in _pieces(statements, objective, scope):
+        found[key] = Notation(blackboard(expression), printer.show(expression))
+    written = next((s for s in statements if isinstance(s, ast.Objective)), None)
+    if written is not None:
+        found[("objective",)] = objective_notation(written, scope, printer)
+    return found
+
+
+def is_vector(expression: ast.Expr, scope: Scope) -> bool:
+    """Whether the expression is a vector, judged by its names."""
+    match expression:
+        case ast.Name(word) | ast.Call(word, _) if word in scope.entities:
+            return _named_vector(word, scope)
+        case ast.ListOf():
+            return True
+        case ast.Comprehension(kind):
+            return kind == "list"
+        case ast.Call("ones" | "zeros"):
+            return True
+        case ast.Negate(operand):
+            return is_vector(operand, scope)
+        case ast.Binary("+" | "-", left, right):
+            return is_vector(left, scope) or is_vector(right, scope)
+        case ast.Binary("*", left, right):
+            row = isinstance(left, ast.Transpose) or (isinstance(left, ast.Binary) and _starts_with_row(left))
+            return not row and (is_vector(left, scope) or is_vector(right, scope))
+        case ast.Binary("/", left, _):
+            return is_vector(left, scope)
+    return False
+
+
+def _starts_with_row(node: ast.Binary) -> bool:
+    current: ast.Expr = node
+    while isinstance(current, ast.Binary):
+        current = current.left
+    return isinstance(current, ast.Transpose)
+
+
+def _named_vector(word: str, scope: Scope) -> bool:
+    match scope.entities[word]:
+        case VariableName(group=group):
+            return group is not None and group.shape != ()
+        case ParameterName(declaration):
+            return len(declaration.shape) == 1
+        case Definition(statement):
+            return statement.arguments is None and is_vector(statement.body, scope)
+    return False
+
+
+def _pieces(statements: tuple[ast.Statement, ...], objective: Objective, scope: Scope) -> Iterable[tuple[Key, ast.Expr]]:
+    discount = next((s.rate for s in statements if isinstance(s, ast.Discount)), None)
+    for statement in statements:
+        match statement:
+            case ast.Dynamics(state, terms):
+                yield from _dynamics(state.id, terms, scope)
+            case ast.Jump(jump, rate):
+                yield ("rate", jump.id), rate
+            case ast.Objective():
+                yield from _rewards(statement, objective, discount is not None, scope)
+    rate = discount if discount is not None else _from_symbols(objective.discount)
+    if rate is not None and objective.discount != 0:
+        yield ("discount",), rate
+
+
+def _dynamics(state: str, terms: tuple[ast.DynamicsTerm, ...], scope: Scope) -> Iterable[tuple[Key, ast.Expr]]:
+    sums: dict[str, ast.Expr] = {}
+    for term in terms:
+        word = term.differential.id
+        if word not in sums:
+            sums[word] = term.coefficient
+            continue
+        op, operand = ("-", term.coefficient.operand) if isinstance(term.coefficient, ast.Negate) else ("+", term.coefficient)
+        sums[word] = ast.Binary(op, sums[word], operand, term.span)  # type: ignore[arg-type]
+    for word, coefficient in sums.items():
+        if word == "dt":
+            yield ("drift", state), coefficient
+        else:
+            kind = "jump" if isinstance(scope.entities.get(word[1:]), JumpName) else "diffusion"
+            yield (kind, state, word[1:]), coefficient
+
+
+def _rewards(statement: ast.Objective, objective: Objective, stated: bool, scope: Scope) -> Iterable[tuple[Key, ast.Expr]]:
+    if statement.form in ("average", "running_min", "running_max"):
+        yield ("running",), statement.body
+        return
+    integrals, payoffs = _parts(statement.body)
+    discounted = objective.discount != 0 and not stated
+    running = None
+    if len(integrals) == 1:
+        running = without_discount(integrals[0].integrand, scope) if discounted else integrals[0].integrand
+    written = {("running",): running}
+    payoff = _summed(payoffs)
+    if payoff is not None:
+        payoff = without_discount(payoff, scope) if discounted and payoff is not None else payoff
+        payoff = None if payoff is None else _at_present(payoff, scope)
+    for key in ("terminal", "stop", "exit"):
+        written[(key,)] = payoff
+    values = {("running",): objective.running, ("terminal",): objective.terminal, ("stop",): objective.stop_value,
+              ("exit",): objective.exit_value}  # fmt: skip
+    for place, value in values.items():
+        if value is None or value == 0:
+            continue
+        shown = written[place]
+        expression = shown if shown is not None else _from_symbols(value)
+        if expression is not None:
+            yield place, expression
+
+
+def _parts(body: ast.Expr) -> tuple[list[ast.Integral], list[ast.Expr]]:
+    """The integrals that stand alone with sign +, and the other terms; no integrals where one is multiplied."""
+    current, terms = body, []
+    while isinstance(current, ast.Binary) and current.op in "+-":
+        terms.append(ast.Negate(current.right, current.right.span) if current.op == "-" else current.right)
+        current = current.left
+    terms.append(current)
+    integrals = [term for term in terms if isinstance(term, ast.Integral)]
+    payoffs = [term for term in reversed(terms) if not isinstance(term, ast.Integral)]
+    if any(isinstance(node, ast.Integral) for term in payoffs for node in nodes(term)):
+        return [], []
+    return integrals, payoffs
+
+
+def _summed(terms: list[ast.Expr]) -> ast.Expr | None:
+    if not terms:
+        return None
+    total = terms[0]
+    for term in terms[1:]:
+        op, operand = ("-", term.operand) if isinstance(term, ast.Negate) else ("+", term)
+        total = ast.Binary(op, total, operand, term.span)  # type: ignore[arg-type]
+    return total
+
+
+def without_discount(expression: ast.Expr, scope: Scope) -> ast.Expr | None:
+    """The expression without its one factor exp(...) of time alone; None where it is not a factor of the whole."""
+    match expression:
+        case ast.Negate(operand):
+            inner = without_discount(operand, scope)
+            return None if inner is None else replace(expression, operand=inner)
+        case ast.Binary("*", left, right):
+            if _is_time_factor(left, scope):
+                return right
+            if _is_time_factor(right, scope):
+                return left
+            inner = without_discount(left, scope)
+            if inner is not None:
+                return replace(expression, left=inner)
+            inner = without_discount(right, scope)
+            return None if inner is None else replace(expression, right=inner)
+        case ast.Binary("/", left, _):
+            inner = without_discount(left, scope)
+            return None if inner is None else replace(expression, left=inner)
+        case ast.Binary("+" | "-", left, right):
+            sides = without_discount(left, scope), without_discount(right, scope)
+            return None if sides[0] is None or sides[1] is None else replace(expression, left=sides[0], right=sides[1])
+    return ast.Number("1", expression.span) if _is_time_factor(expression, scope) else None
+
+
+def _is_time_factor(expression: ast.Expr, scope: Scope) -> bool:
+    if not isinstance(expression, ast.Call) or expression.name != "exp" or "exp" in scope.entities:
+        return False
+    names = [node for node in nodes(expression.args[0]) if isinstance(node, ast.Name | ast.Call)]
+    return bool(names) and all(_is_time_or_parameter(node, scope) for node in names)
+
+
+def _is_time_or_parameter(node: ast.Name | ast.Call, scope: Scope) -> bool:
+    word = node.id if isinstance(node, ast.Name) else node.name
+    return word == "t" or isinstance(scope.entities.get(word), ParameterName | RuleTime)
+
+
+def _at_present(expression: ast.Expr, scope: Scope) -> ast.Expr | None:
+    """x(T) as x; None where the payoff depends on the random time itself or hides final states in a definition."""
+    for node in nodes(expression):
+        word = node.id if isinstance(node, ast.Name) else node.name if isinstance(node, ast.Call) else None
+        entity = scope.entities.get(word) if word is not None else None
+        if isinstance(entity, Definition) and any(
+            isinstance(inner, ast.Call) and isinstance(scope.entities.get(inner.name), VariableName)
+            for inner in nodes(entity.statement.body)
+        ):
+            return None
+        inside_condition = isinstance(node, ast.Compare) and any(
+            isinstance(inner, ast.Name) and isinstance(scope.entities.get(inner.id), RuleTime)
+            for operand in node.operands
+            for inner in ((operand,) if isinstance(operand, ast.Name) else ())
+        )
+        if inside_condition:
+            return None
+    return _without_times(expression, scope)
+
+
+def _without_times(expression: ast.Expr, scope: Scope) -> ast.Expr:
+    def inner(part: ast.Expr) -> ast.Expr:
+        return _without_times(part, scope)
+
+    match expression:
+        case ast.Call(word) if isinstance(scope.entities.get(word), VariableName):
+            return ast.Name(word, expression.name_span)
+        case ast.Call(args=args):
+            return replace(expression, args=tuple(inner(a) for a in args))
+        case ast.Negate(operand) | ast.Not(operand) | ast.Transpose(operand) | ast.Norm(operand):
+            return replace(expression, operand=inner(operand))
+        case ast.Binary(_, left, right):
+            return replace(expression, left=inner(left), right=inner(right))
+        case ast.Compare(operands) | ast.Boolean(_, operands):
+            return replace(expression, operands=tuple(inner(o) for o in operands))
+        case ast.Index(base):
+            return replace(expression, base=inner(base))
+        case ast.ListOf(items):
+            return replace(expression, items=tuple(inner(i) for i in items))
+        case ast.Comprehension(body=body):
+            return replace(expression, body=inner(body))
+    return expression
+
+
+def _from_symbols(value: sp.Expr) -> ast.Expr | None:
+    return syntax_of(value) if len(value.free_symbols) <= 40 and sp.count_ops(value) <= LARGEST_FALLBACK else None

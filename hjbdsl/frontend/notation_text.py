@@ -5,7 +5,7 @@ In: `ast.Expr`. Out: a string with the fewest brackets. Products are `2*x` as ty
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from hjbdsl.frontend import ast
 from hjbdsl.model.names import unicode_name
@@ -22,7 +22,7 @@ def precedence(expression: ast.Expr) -> int:
         case ast.Binary("+" | "-"):
             return SUM
         case ast.Binary("*" | "/"):
-            return PRODUCT
+            return SUM if signed(expression) is not None else PRODUCT
         case ast.Negate():
             return SUM
         case ast.Binary("^"):
@@ -37,6 +37,17 @@ def precedence(expression: ast.Expr) -> int:
             return SUM
         case _:
             return ATOM
+
+
+def signed(product: ast.Binary) -> ast.Binary | None:
+    """The product without the minus sign of its first factor, (-a)*b as a*b to be written -a*b; None where there is none."""
+    match product.left:
+        case ast.Negate(operand):
+            return replace(product, left=operand)
+        case ast.Binary("*" | "/") as inner:
+            rest = signed(inner)
+            return None if rest is None else replace(product, left=rest)
+    return None
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,6 +108,9 @@ class TextPrinter:
             if self.blackboard and isinstance(node.right, ast.Number) and node.right.text.isdigit():
                 return base + node.right.text.translate(_SUPERSCRIPTS)
             return f"{base}^{height}"
+        positive = signed(node) if node.op in "*/" else None
+        if positive is not None:
+            return f"-{self.show(positive, PRODUCT)}"
         operators, own = ("+-", SUM) if node.op in "+-" else ("*/", PRODUCT)
         chain: list[ast.Binary] = []
         current: ast.Expr = node
