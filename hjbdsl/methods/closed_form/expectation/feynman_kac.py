@@ -12,15 +12,17 @@ import sympy as sp
 
 from hjbdsl.methods.closed_form.expectation.assemble import gaussian_value, is_constant
 from hjbdsl.methods.closed_form.expectation.linear_control import LinearControl, linear_control
+from hjbdsl.methods.closed_form.expectation.phi_formula import phi_formula, phi_notation, without_phi
 from hjbdsl.methods.closed_form.expectation.polynomial import additive_terms
-from hjbdsl.methods.closed_form.expectation.report import measured_accuracy, reduced_dimensions
+from hjbdsl.methods.closed_form.expectation.report import formula_gap, measured_accuracy, reduced_dimensions
 from hjbdsl.methods.closed_form.expectation.running import AccruedValue
 from hjbdsl.methods.closed_form.expectation.value import GaussianValue
 from hjbdsl.methods.closed_form.family import ExactFunction, Proposal
 from hjbdsl.model.equation import HJBEquation
 from hjbdsl.model.problem import TIME, ControlProblem
-from hjbdsl.model.solution import Rejected
+from hjbdsl.model.solution import Formula, Rejected
 
+_FORMULA_GAP = 1e-10
 _LARGEST_ERROR = 1e-8
 """Relative to the size of V: a worse quadrature is no closed form."""
 
@@ -40,10 +42,19 @@ def propose(equation: HJBEquation) -> Proposal | Rejected:
     accuracy = measured_accuracy(problem, function)
     if not accuracy.relative <= _LARGEST_ERROR:
         return Rejected(f"the quadrature reached only {accuracy.relative:.1e} of the size of V")
+    statements = [reduced_dimensions(function), accuracy.statement]
+    formula = phi_formula(problem)
+    gap = np.inf if formula is None else formula_gap(problem, function, without_phi(formula))
+    shown = formula is not None and gap <= _FORMULA_GAP
+    if shown:
+        statements.append(f"the formula agrees with the quadrature to {gap:.0e}")
     return Proposal(
         family="Feynman-Kac: expectation under a " + ("log-normal" if any(model.chart.logarithmic) else "Gaussian") + " law",
         function=function,
-        statements=(reduced_dimensions(function), accuracy.statement),
+        symbolic={(): without_phi(formula)} if formula is not None and shown else None,
+        controls={(): {}} if shown else None,
+        formula=Formula({"V": phi_notation(formula)}, {}) if formula is not None and shown else None,
+        statements=tuple(statements),
         accuracy=accuracy.absolute,
     )
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+import sympy as sp
 
 from hjbdsl.methods.closed_form.expectation.blocks import Block
 from hjbdsl.methods.closed_form.expectation.cubature import CubatureCore
@@ -13,8 +14,9 @@ from hjbdsl.methods.closed_form.expectation.radial_core import RadialCore
 from hjbdsl.methods.closed_form.expectation.running import AccruedValue
 from hjbdsl.methods.closed_form.expectation.value import GaussianValue
 from hjbdsl.methods.closed_form.family import ExactFunction
-from hjbdsl.model.problem import ControlProblem
+from hjbdsl.model.problem import TIME, ControlProblem
 from hjbdsl.model.solution import Array
+from hjbdsl.numeric.compile import UnsupportedExpression, compile_expressions
 
 _POINTS = 17
 
@@ -41,6 +43,18 @@ def measured_accuracy(problem: ControlProblem, function: ExactFunction) -> Accur
         absolute / max(size, 1.0),
         f"quadrature doubled until it agreed: error at most {absolute:.1e} at {len(t)} points",
     )
+
+
+def formula_gap(problem: ControlProblem, function: ExactFunction, formula: sp.Expr) -> float:
+    """Largest difference of a formula and the quadrature at seeded points, relative to 1 + |V|; infinite where it is no number."""
+    t, x = region_points(problem, _POINTS, seed=6)
+    try:
+        values = compile_expressions((TIME, *problem.state_symbols), [sp.sympify(problem.numeric(formula))])(t, *x.T)[0]
+    except (UnsupportedExpression, ValueError):
+        return np.inf
+    exact = function.evaluate(t, x, np.zeros(len(t), dtype=np.int64)).value
+    gap = np.max(np.abs(values - exact) / (1 + np.abs(exact)))
+    return float(gap) if np.isfinite(gap) else np.inf
 
 
 def region_points(problem: ControlProblem, count: int, seed: int = 5) -> tuple[Array, Array]:
