@@ -25,9 +25,11 @@ from hjbdsl.numeric.compile import compile_expressions
 Array = NDArray[np.float64]
 Rows = NDArray[np.int64]
 
-_SCAN = np.array([0.0, 1e-4, 1e-3, 1e-2, 0.05, 0.2, 0.5, 1.0, 2.0, 5.0, 20.0, 1e2, 1e3, 1e4])
+_SCAN = np.array([0.0, 1e-4, 1e-3, 1e-2, 0.05, 0.2, 0.5, 1.0, 2.0, 5.0, 20.0, 1e2, 1e3, 1e4, 1e6, 1e9])
 _ACTIVE = 1e-6
 _ROUNDING = 1e-13
+_ROUNDS = 3
+"""Attempts, each in the units that the last one ended in."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,10 +151,14 @@ def _continuous(objective: Objective, region: ControlSet, sense: float, start: A
         warm = _finish(_divided(objective, size), region, sense, start)
         if warm.converged.all():
             return Optimum(warm.control, warm.value * size, warm.converged)
-    begun = _scan(objective, region, sense)
-    size = _size(objective(begun, everything), begun)
-    unit = _divided(objective, size)
-    result = _finish(unit, region, sense, _barrier(unit, region, sense, begun))
+    begun = near = _scan(objective, region, sense)
+    for _ in range(_ROUNDS):
+        size = _size(objective(near, everything), near)
+        unit = _divided(objective, size)
+        near = _barrier(unit, region, sense, near)
+        result = _finish(unit, region, sense, near)
+        if result.converged.all():
+            break
     begun_value = sense * unit(begun, everything).value
     worse = np.isfinite(begun_value) & ~(result.value >= begun_value - 1e-9 * (1 + np.abs(begun_value)))
     return Optimum(result.control, result.value * size, result.converged & ~worse)
@@ -367,6 +373,11 @@ def _on_face(
         small = (np.abs(step) <= 1e-9 * (1e-6 + np.abs(control))).all()  # this step squares the error once more
         trial, fraction = control + step, np.ones(count)
         following = objective(trial, rows)
+        missing = ~np.isfinite(following.value)
+        if missing.any():
+            fraction = np.where(missing, np.minimum(1.0, 0.9 * _room(normals[:, ~pattern], offsets[:, ~pattern], control, step)), 1.0)
+            trial = control + fraction[:, None] * step
+            following = objective(trial, rows)
         for _ in range(60):
             drop = ~(sense * (following.value - at.value) >= -_ROUNDING * (1 + np.abs(at.value))) | ~np.isfinite(following.value)
             if not drop.any():
@@ -382,6 +393,14 @@ def _on_face(
 
 def _number(values: Array) -> Array:
     return np.where(np.isfinite(values), values, 0.0)
+
+
+def _room(normals: Array, offsets: Array, control: Array, step: Array) -> Array:
+    """The multiple of `step` (P, m) at which the first constraint is met."""
+    approach = np.einsum("pcm,pm->pc", normals, step)
+    slack = offsets - np.einsum("pcm,pm->pc", normals, control)
+    ratio = np.where((approach > 0) & np.isfinite(slack), np.maximum(slack, 0.0) / np.where(approach > 0, approach, 1.0), np.inf)
+    return ratio.min(axis=1, initial=np.inf)
 
 
 def _karush_kuhn_tucker(
