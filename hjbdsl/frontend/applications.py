@@ -1,7 +1,8 @@
 """What a name, a call, an index, a list stands for.
 
-In: `ast.Name`, `ast.Call`, `ast.Index`, `ast.ListOf`, `ast.Comprehension`. Out: arrays. A name that stands for something that is no number
-(a noise, a mode, a random time, a function without its arguments) is a fault that says how it is used.
+In: `ast.Name`, `ast.Call`, `ast.Index`, `ast.ListOf`, `ast.Comprehension`. Out: arrays. A name that stands for
+something that is no number (a noise, a mode, a random time, a function without its arguments) is a fault that says
+how it is used.
 """
 
 from __future__ import annotations
@@ -174,7 +175,8 @@ def index(reader: Evaluator, node: ast.Index, context: Context) -> Array:
     if len(shape) == 2 and 1 in shape and len(where) == 1:
         shape = (len(base.entries),)
     if len(where) != len(shape):
-        message = f"`{text}` is {shape_text(base.shape)} and takes {len(shape)} ind{'ex' if len(shape) == 1 else 'ices'}, not {len(where)}"
+        word = "index" if len(shape) == 1 else "indices"
+        message = f"`{text}` is {shape_text(base.shape)} and takes {len(shape)} {word}, not {len(where)}"
         raise Fault("HJB031", message, "a vector is indexed `x[i]`, a matrix `A[i, j]`", node.span)
     for i, extent, expression in zip(where, shape, node.indices, strict=True):
         if not 1 <= i <= extent:

@@ -1,7 +1,7 @@
 """Taking the discount out of an objective.
 
-In: a payoff in which every factor exp(phi), phi a function of time alone, is marked by `Weight(phi)`. Out: the common factor and the rest.
-The marks keep exp(-rho*t) apart from exp(x): sympy would merge the two.
+In: a payoff in which every factor exp(phi), phi a function of time alone, is marked by `Weight(phi)`. Out: the
+common factor and the rest. The marks keep exp(-rho*t) apart from exp(x): sympy would merge the two.
 """
 
 from __future__ import annotations

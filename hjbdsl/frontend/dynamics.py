@@ -1,7 +1,8 @@
 """Equations of motion: drift, diffusion and jump displacements of every state.
 
-In: `dx = f dt + s dW + g dN`. Out: one drift entry a state component, {(i, k): coefficient of noise k in state i}, and for each jump
-{i: displacement of state i}. Before a vector `dW` a matrix, or a scalar meaning s times the identity; for a scalar state a row.
+In: `dx = f dt + s dW + g dN`. Out: one drift entry a state component, {(i, k): coefficient of noise k in state i},
+and for each jump {i: displacement of state i}. Before a vector `dW` a matrix, or a scalar meaning s times the
+identity; for a scalar state a row.
 """
 
 from __future__ import annotations
@@ -155,14 +156,16 @@ def _noise_matrix(
     rows, columns = (group.shape or (1,))[0], (noise or (1,))[0]
     if coefficient.is_single:
         if rows != columns:
-            message = f"a scalar before `{term.differential.id}` means a multiple of the identity, but `{group.name}` has {rows} components and the noise {columns}"
+            sizes = f"but `{group.name}` has {rows} components and the noise {columns}"
+            message = f"a scalar before `{term.differential.id}` means a multiple of the identity, {sizes}"
             raise Fault("HJB030", message, f"write a {rows}x{columns} matrix", term.coefficient.span)
         entries = {(i, i): coefficient.entries[0] for i in range(rows)}
     elif shapes.fits(coefficient, (rows, columns)):
         entries = {(i, k): coefficient.entries[i * columns + k] for i in range(rows) for k in range(columns)}
     else:
         text = plain(term.coefficient)
-        message = f"`{text}` is {shape_text(coefficient.shape)} but `d{group.name}` needs {rows}x{columns} before `{term.differential.id}`"
+        wanted = f"`d{group.name}` needs {rows}x{columns} before `{term.differential.id}`"
+        message = f"`{text}` is {shape_text(coefficient.shape)} but {wanted}"
         if coefficient.is_vector and rows == 1 and len(coefficient.entries) == columns:
             remedy = f"transpose it: `{text}'`" if isinstance(term.coefficient, ast.Name) else f"transpose it: `({text})'`"
         elif coefficient.is_vector and rows == columns == len(coefficient.entries):

@@ -1,7 +1,7 @@
 """Stage 2, values: from syntax to arrays of sympy scalars.
 
-In: `ast.Expr`, the scope, the parameters' values. Out: `Array` or sympy Boolean; a mistake raises `Fault` at its place. Work is counted,
-so that a short text cannot ask for hours of it.
+In: `ast.Expr`, the scope, the parameters' values. Out: `Array` or sympy Boolean; a mistake raises `Fault` at its
+place. Work is counted, so that a short text cannot ask for hours of it.
 """
 
 from __future__ import annotations
@@ -29,8 +29,8 @@ WORK_LIMIT = 3_000_000
 
 @dataclass(slots=True)
 class Reader:
-    """`mode_parameters` collects the symbols that stand for something that depends on the mode, `partial_operations` the roots and
-    logarithms by their arguments, for the check that they are real."""
+    """`mode_parameters` collects the symbols that stand for something that depends on the mode; `partial_operations` the
+    roots and logarithms by their arguments, for the check that they are real."""
 
     scope: Scope
     parameters: ParameterTable
@@ -48,7 +48,7 @@ class Reader:
         if self._work > WORK_LIMIT:
             raise Fault("HJB040", "the problem is too large to write out", "use fewer components or smaller ranges", span)
 
-    def value(self, expression: ast.Expr, context: Context) -> Array:
+    def value(self, expression: ast.Expr, context: Context) -> Array:  # noqa: PLR0912 - one case a node
         self.spend(1, expression.span)
         match expression:
             case ast.Number(text):
@@ -172,7 +172,7 @@ class Reader:
         if context.hooks is None or len(call.args) != 1:
             remedy = f"write `{call.name}`, the present state; `{call.name}(T)` belongs into the objective"
             raise Fault("HJB052", f"`{plain(call)}` has no meaning in {context.place}", remedy, call.span)
-        return context.hooks.final_state(entity.group, call.args[0], context)
+        return context.hooks.final_state(entity.group, call.args[0])
 
     def _mode_indicator(self, chain: ChainName, name: str, label: int) -> sp.Expr:
         symbol = sp.Symbol(f"{name}_{chain.labels[label]}", real=True, nonnegative=True)

@@ -18,6 +18,7 @@ from hjbdsl.frontend.evaluate import Reader
 from hjbdsl.frontend.findings import Fault
 from hjbdsl.frontend.notation_text import plain
 from hjbdsl.frontend.scope import Definition, RuleTime, VariableName
+from hjbdsl.frontend.walk import nodes
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,39 +29,6 @@ class End:
     number: float
     text: str
     span: Span
-
-
-def children(expression: ast.Expr) -> tuple[ast.Expr, ...]:
-    """The expressions directly below."""
-    match expression:
-        case ast.Number() | ast.Name():
-            return ()
-        case ast.Negate(operand) | ast.Not(operand) | ast.Transpose(operand) | ast.Norm(operand):
-            return (operand,)
-        case ast.Binary(_, left, right):
-            return left, right
-        case ast.Compare(operands) | ast.Boolean(_, operands):
-            return operands
-        case ast.Call(_, args):
-            return args
-        case ast.Index(base, indices):
-            return base, *indices
-        case ast.ListOf(items):
-            return items
-        case ast.Comprehension(_, body, _, low, high):
-            return body, low, high
-        case ast.Integral(low, high, integrand):
-            return low, high, integrand
-    raise ValueError(f"no such expression: {expression}")
-
-
-def nodes(expression: ast.Expr) -> Iterator[ast.Expr]:
-    """The expression and everything below it, without recursion."""
-    pending = [expression]
-    while pending:
-        current = pending.pop()
-        yield current
-        pending.extend(reversed(children(current)))
 
 
 def with_definitions(expression: ast.Expr, reader: Reader) -> Iterator[ast.Expr]:

@@ -1,7 +1,7 @@
 """`include "file.hjb"`: parameters and definitions of other files.
 
-In: a parsed file. Out: its statements with those of the included files put in their places. Loops, missing files and statements that do
-not belong into an included file are reported at the include.
+In: a parsed file. Out: its statements with those of the included files put in their places. Loops, missing files
+and statements that do not belong into an included file are reported at the include.
 """
 
 from __future__ import annotations

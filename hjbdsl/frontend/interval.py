@@ -1,7 +1,8 @@
 """Interval arithmetic on sympy expressions: bounds that certainly hold.
 
-In: an expression and the interval of every symbol. Out: an interval that contains all its values, the whole line where nothing better is
-known; for a condition whether it certainly holds, certainly fails, or neither. What is answered here is a proof.
+In: an expression and the interval of every symbol. Out: an interval that contains all its values, the whole line
+where nothing better is known; for a condition whether it certainly holds, certainly fails, or neither. What is
+answered here is a proof.
 """
 
 from __future__ import annotations

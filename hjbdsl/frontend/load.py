@@ -1,6 +1,7 @@
 """The entry of the front end: from a path or a text to a checked problem.
 
-In: a `.hjb` file, overrides of parameters, the name of a variant. Out: `ControlProblem`, or one `HjbError` with every diagnostic of the run.
+In: a `.hjb` file, overrides of parameters, the name of a variant. Out: `ControlProblem`, or one `HjbError` with
+every diagnostic of the run.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The first pass over a file's statements: every declared name is entered, and definitions are checked for unknown names and recursion.
+"""The first pass: every declared name is entered; definitions are checked for unknown names and recursion.
 
 In: statements. Out: a filled `Scope`. Nothing is evaluated here.
 """
@@ -15,7 +15,6 @@ from hjbdsl.frontend import ast
 from hjbdsl.frontend.evaluate import recursion
 from hjbdsl.frontend.findings import Fault, closest
 from hjbdsl.frontend.functions import BUILTINS
-from hjbdsl.frontend.horizon import children, nodes
 from hjbdsl.frontend.scope import (
     ChainName,
     Definition,
@@ -26,6 +25,8 @@ from hjbdsl.frontend.scope import (
     Scope,
     VariableName,
 )
+from hjbdsl.frontend.walk import children, nodes
+
 
 _WORD = re.compile(r"[^\W\d]\w*")
 SPECIAL_FORMS = ("if", "indicator")

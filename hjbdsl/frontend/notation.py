@@ -1,7 +1,8 @@
 """What the user wrote, set for the eye: drift, diffusion, rewards and the objective in vector notation, in text and in LaTeX.
 
-In: the statements, the lowered objective, the scope. Out: `ControlProblem.notation`. The running reward and the payoffs stand without
-their discount factors and final times, as the equation needs them: from the syntax where that can be cut out, else from the symbols.
+In: the statements, the lowered objective, the scope. Out: `ControlProblem.notation`. The running reward and the
+payoffs stand without their discount factors and final times, as the equation needs them: from the syntax where that
+can be cut out, else from the symbols.
 """
 
 from __future__ import annotations
@@ -13,12 +14,12 @@ import sympy as sp
 
 from hjbdsl.frontend import ast
 from hjbdsl.frontend.functions import BUILTINS
-from hjbdsl.frontend.horizon import nodes
 from hjbdsl.frontend.notation_latex import LatexPrinter
 from hjbdsl.frontend.notation_objective import objective_notation
 from hjbdsl.frontend.notation_sympy import syntax_of
 from hjbdsl.frontend.notation_text import blackboard
 from hjbdsl.frontend.scope import Definition, JumpName, ParameterName, RuleTime, Scope, VariableName
+from hjbdsl.frontend.walk import nodes
 from hjbdsl.model.problem import Notation, Objective
 
 LARGEST_FALLBACK = 400

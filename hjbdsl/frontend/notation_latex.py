@@ -1,6 +1,7 @@
 r"""Expressions in LaTeX, as a person writes them: \frac, e^{-\rho t}, \lVert x \rVert, x^{\top} Q x, cases.
 
-In: `ast.Expr` and which names are vectors. Out: LaTeX that KaTeX parses, with the fewest brackets and no multiplication signs between letters.
+In: `ast.Expr` and which names are vectors. Out: LaTeX that KaTeX parses, with the fewest brackets and no
+multiplication signs between letters.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ from dataclasses import dataclass
 
 from hjbdsl.frontend import ast
 from hjbdsl.frontend.notation_text import AND, ATOM, NOT, OR, POWER, PRODUCT, SUM, precedence, signed
+from hjbdsl.frontend.walk import spine
 from hjbdsl.model.names import latex_name
 
 _RELATIONS = {"<": "<", "<=": r"\le", ">": ">", ">=": r"\ge", "==": "=", "!=": r"\ne"}
@@ -46,7 +48,7 @@ class LatexPrinter:
                 return PRODUCT
         return precedence(expression)
 
-    def _show(self, expression: ast.Expr) -> str:
+    def _show(self, expression: ast.Expr) -> str:  # noqa: PLR0912 - one case a node
         match expression:
             case ast.Number(text):
                 return number(text)
@@ -111,7 +113,7 @@ class LatexPrinter:
         return self.show(expression)
 
     def _sum(self, node: ast.Binary) -> str:
-        current, chain = _spine(node, "+-")
+        current, chain = spine(node, "+-")
         pieces = [self.show(current, SUM)]
         for link in chain:
             pieces += [link.op, self.show(link.right, PRODUCT)]
@@ -122,7 +124,7 @@ class LatexPrinter:
         positive = signed(node)
         if positive is not None:
             return f"-{self.show(positive, PRODUCT)}"
-        current, chain = _spine(node, "*/")
+        current, chain = spine(node, "*/")
         factors, index = [current], 0
         shown = ""
         while index < len(chain):
@@ -145,7 +147,7 @@ class LatexPrinter:
         shown = self.show(expression, PRODUCT)
         return _bracketed(shown) if isinstance(expression, ast.Call) and shown.startswith(r"\begin{cases}") else shown
 
-    def _call(self, call: ast.Call) -> str:
+    def _call(self, call: ast.Call) -> str:  # noqa: PLR0912 - one case a function
         shown = [self.show(argument) for argument in call.args]
         if not self.is_builtin(call.name):
             return f"{name(call.name)}{_bracketed(', '.join(shown))}"
@@ -246,15 +248,6 @@ def _is_sum_sign(expression: ast.Expr) -> bool:
 
 def _subscripted(base: str, index: str) -> str:
     return f"({base})_{{{index}}}" if "_" in base else f"{base}_{{{index}}}"
-
-
-def _spine(node: ast.Binary, operators: str) -> tuple[ast.Expr, list[ast.Binary]]:
-    chain: list[ast.Binary] = []
-    current: ast.Expr = node
-    while isinstance(current, ast.Binary) and current.op in operators:
-        chain.append(current)
-        current = current.left
-    return current, chain[::-1]
 
 
 def _joined(factors: list[str]) -> str:

@@ -15,7 +15,8 @@ from hjbdsl.frontend import ast
 NOWHERE = Span("", 1, 1)
 _COMPONENT = re.compile(r"(.+)\[(\d+)(?:, (\d+))?\]")
 _FUNCTIONS = {sp.exp: "exp", sp.log: "log", sp.sin: "sin", sp.cos: "cos", sp.tan: "tan", sp.tanh: "tanh", sp.sinh: "sinh",
-              sp.cosh: "cosh", sp.atan: "atan", sp.erf: "erf", sp.Abs: "abs", sp.sign: "sign", sp.Min: "min", sp.Max: "max"}  # fmt: skip
+              sp.cosh: "cosh", sp.atan: "atan", sp.erf: "erf", sp.Abs: "abs", sp.sign: "sign",
+              sp.Min: "min", sp.Max: "max"}  # fmt: skip
 _RELATIONS = {sp.Lt: "<", sp.Le: "<=", sp.Gt: ">", sp.Ge: ">=", sp.Eq: "==", sp.Ne: "!="}
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 from hjbdsl.frontend import ast
+from hjbdsl.frontend.walk import spine
 from hjbdsl.model.names import unicode_name
 
 OR, AND, NOT, COMPARE, SUM, PRODUCT, SIGN, POWER, ATOM = range(9)
@@ -112,13 +113,9 @@ class TextPrinter:
         if positive is not None:
             return f"-{self.show(positive, PRODUCT)}"
         operators, own = ("+-", SUM) if node.op in "+-" else ("*/", PRODUCT)
-        chain: list[ast.Binary] = []
-        current: ast.Expr = node
-        while isinstance(current, ast.Binary) and current.op in operators:
-            chain.append(current)
-            current = current.left
+        current, chain = spine(node, operators)
         pieces = [self.show(current, own)]
-        for link in reversed(chain):
+        for link in chain:
             pieces.append(self._sign(link.op))
             pieces.append(self.show(link.right, own + 1 if link.op in "+*" or own == SUM else SIGN))
         return "".join(pieces)

@@ -16,16 +16,7 @@ from hjbdsl.frontend.context import Context, Evaluator, PartialOperation, fault_
 from hjbdsl.frontend.findings import Fault
 from hjbdsl.frontend.notation_text import plain
 from hjbdsl.frontend.shapes import Array, shape_text
-
-
-def spine(node: ast.Binary, operators: str) -> tuple[ast.Expr, list[ast.Binary]]:
-    """The leftmost operand of a chain such as a + b - c, and the chain's nodes from left to right."""
-    chain: list[ast.Binary] = []
-    current: ast.Expr = node
-    while isinstance(current, ast.Binary) and current.op in operators:
-        chain.append(current)
-        current = current.left
-    return current, chain[::-1]
+from hjbdsl.frontend.walk import spine
 
 
 def binary(reader: Evaluator, node: ast.Binary, context: Context) -> Array:

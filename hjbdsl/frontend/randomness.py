@@ -1,7 +1,7 @@
 """Noises with their correlations, jump processes with their marks, and mode chains.
 
-In: `noise`, `dW dB = rho dt`, `jump`, `mode`, `rate` statements. Out: `Noise`, correlation entries, jumps without their displacements (the
-dynamics give those), `ModeChain`s. Laws are checked where they are numbers.
+In: `noise`, `dW dB = rho dt`, `jump`, `mode`, `rate` statements. Out: `Noise`, correlation entries, jumps without
+their displacements (the dynamics give those), `ModeChain`s. Laws are checked where they are numbers.
 """
 
 from __future__ import annotations

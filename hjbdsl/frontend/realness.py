@@ -1,7 +1,7 @@
 """Roots, powers and logarithms that are not real where the answer is wanted.
 
-In: a problem and the partial operations its dynamics hold. Out: a finding at the operation. Only what a computed point proves is
-reported: a point inside the region, not excluded by an exit or a constraint, where a coefficient itself is not a real number.
+In: a problem and the partial operations its dynamics hold. Out: a finding at the operation. Only what a computed
+point proves is reported: a point inside the region, not excluded by an exit or a constraint, where a coefficient itself is not a real number.
 """
 
 from __future__ import annotations
@@ -100,7 +100,8 @@ def _report_one(problem: ControlProblem, operation: PartialOperation, what: str,
             f"{symbol} = {as_float(number):.4g}" for symbol, number in point.items() if symbol in operation.argument.free_symbols
         )
         sign = "> 0" if operation.strict else ">= 0"
-        message = f"the {what} is not real: `{operation.text}` with `{operation.argument_text}` negative{f' at {place}' if place else ''}"
+        where = f" at {place}" if place else ""
+        message = f"the {what} is not real: `{operation.text}` with `{operation.argument_text}` negative{where}"
         remedy = f"`{operation.argument_text}` must be {sign} in the region: narrow the state's domain or the `region`"
         findings.report("HJB101", message, remedy, operation.span)
         return True

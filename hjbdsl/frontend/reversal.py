@@ -1,6 +1,7 @@
 """`data y(0) ~ law` with `reverse y on [0, T]`: the law of the data and the control that the reversal brings.
 
-In: both statements, and which noises move the state. Out: `Reversal`, with Gaussian mixtures checked (weights, covariances) and files resolved.
+In: both statements, and which noises move the state. Out: `Reversal`, with Gaussian mixtures checked (weights,
+covariances) and files resolved.
 """
 
 from __future__ import annotations
@@ -90,7 +91,8 @@ def _gaussian(law: ast.LawCall, group: VariableGroup, reader: Reader) -> tuple[t
     size = len(group.symbols)
     mean, spread = (reader.value(arg, Context("the law of the data")) for arg in law.args)
     if len(mean.entries) != size or (len(mean.shape) > 1 and 1 not in mean.shape):
-        message = f"the mean `{plain(law.args[0])}` is {shape_text(mean.shape)} but `{group.name}` has {size} component{'s' * (size > 1)}"
+        wanted = f"`{group.name}` has {size} component{'s' * (size > 1)}"
+        message = f"the mean `{plain(law.args[0])}` is {shape_text(mean.shape)} but {wanted}"
         raise Fault("HJB030", message, "one entry a component", law.args[0].span)
     if spread.is_single:
         matrix = sp.ImmutableMatrix(size, size, lambda i, j: spread.entries[0] if i == j else sp.S.Zero)

@@ -1,6 +1,7 @@
 """Stopping, exit, exploration, joint constraints and boundary statements.
 
-In: their syntax. Out: the rules of `model.problem`. The random times were declared with the other names; here they get their conditions.
+In: their syntax. Out: the rules of `model.problem`. The random times were declared with the other names; here they
+get their conditions.
 """
 
 from __future__ import annotations
@@ -38,7 +39,8 @@ def read_exit(statement: ast.Exit, reader: Reader, end: sp.Expr) -> ExitRule:
     condition = reader.condition(statement.condition, Context("an exit condition", frozenset({"state", "mode"})))
     if condition in (sp.true, sp.false):
         always = condition == sp.true
-        message = f"the exit `{statement.time.id}` {'happens at once' if always else 'never happens'}: `{plain(statement.condition)}` is {'true' if always else 'false'} everywhere"
+        what, truth = ("happens at once", "true") if always else ("never happens", "false")
+        message = f"the exit `{statement.time.id}` {what}: `{plain(statement.condition)}` is {truth} everywhere"
         raise Fault("HJB102", message, "the condition must depend on the state", statement.condition.span)
     latest = end if statement.interval is None else _latest(statement.interval, reader)
     return ExitRule(statement.time.id, condition, latest, statement.span)
@@ -114,8 +116,8 @@ def _prior(statement: ast.Explore, reader: Reader) -> tuple[sp.Expr, sp.Expr] | 
 def read_boundary(statement: ast.Boundary, reader: Reader) -> BoundaryStatement:
     value = reader.value(statement.state, Context("a boundary", frozenset({"state"})))
     symbol = value.entries[0]
-    group = next((e.group for e in reader.scope.entities.values()
-                  if isinstance(e, VariableName) and e.role == "state" and e.group is not None and symbol in e.group.symbols), None)  # fmt: skip
+    states = [e.group for e in reader.scope.entities.values() if isinstance(e, VariableName) and e.role == "state"]
+    group = next((g for g in states if g is not None and symbol in g.symbols), None)
     if not value.is_single or group is None:
         message = f"`{plain(statement.state)}` is {shape_text(value.shape)}, not one component of the state"
         raise Fault("HJB058", message, "write `boundary x = 0 : ...` or `boundary x[1] = 0 : ...`", statement.state.span)

@@ -1,7 +1,7 @@
-"""What only the mathematics shows, as far as the symbols decide it: a missing discount, an exit that cannot happen, correlations that are none.
+"""Well-posedness, as far as the symbols decide it: the discount, the exit, the correlations, real coefficients.
 
-In: the lowered problem. Out: findings HJB101-HJB107. Everything reported is certain; what needs the equation (an unbounded Hamiltonian, a
-value that is infinite) is found later.
+In: the lowered problem. Out: findings HJB101-HJB107. Everything reported is certain; what needs the equation (an
+unbounded Hamiltonian, a value that is infinite) is found later.
 """
 
 from __future__ import annotations
@@ -18,9 +18,9 @@ from hjbdsl.frontend.arithmetic import as_float
 from hjbdsl.frontend.context import PartialOperation
 from hjbdsl.frontend.definite import is_positive_semidefinite
 from hjbdsl.frontend.findings import Findings
-from hjbdsl.frontend.horizon import nodes
 from hjbdsl.frontend.interval import LINE, Interval, truth
 from hjbdsl.frontend.realness import interior_points, report_unreal, some_control
+from hjbdsl.frontend.walk import nodes
 from hjbdsl.model.problem import TIME, Bounds, ControlProblem
 
 MOST_LATTICE_POINTS = 2000
