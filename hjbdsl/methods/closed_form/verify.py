@@ -20,6 +20,7 @@ from hjbdsl.methods.closed_form.verification.invariance import leaves_domain
 from hjbdsl.methods.closed_form.verification.operator import ModeOperator, mode_operator
 from hjbdsl.methods.closed_form.verification.optimum import largest_gain
 from hjbdsl.methods.closed_form.verification.points import Samples, control_set, horizon, sample
+from hjbdsl.methods.closed_form.verification.smooth_fit import gradient_jump
 from hjbdsl.methods.closed_form.verification.soft_optimum import NotQuadratic, soft_optimum
 from hjbdsl.methods.closed_form.verification.symbolic_proof import prove
 from hjbdsl.model.equation import HJBEquation
@@ -66,7 +67,7 @@ def verify(equation: HJBEquation, proposal: Proposal) -> Evidence | Rejected:
     if isinstance(case, Rejected):
         return case
     statements, numbers = list(proposal.statements), {"points": float(case.at.count)}
-    for check in (_feasible, _equation, _optimum, _conditions, _derivatives):
+    for check in (_feasible, _equation, _optimum, _conditions, _derivatives, _smooth_fit):
         outcome = check(case)
         if isinstance(outcome, Rejected):
             return outcome
@@ -243,10 +244,21 @@ def _derivatives(case: _Case) -> _Outcome:
     return [], {"derivative_check": first}
 
 
+def _smooth_fit(case: _Case) -> _Outcome:
+    """Across the edge of the stopping region the gradient must not jump, where there is noise."""
+    if case.point.stop is None or not case.equation.problem.diffusion or case.equation.problem.lattice_states:
+        return [], {}
+    jump, edges = gradient_jump(case.proposal.function, case.at, case.point.stop)
+    if jump > 100 * max(case.tolerance, 1e-8):
+        return Rejected(f"no smooth fit: the gradient jumps by {jump:.1e} at the edge of the stopping region")
+    return ([f"smooth fit at {edges} points of the edge of the stopping region"] if edges else []), {}
+
+
 def _room(case: _Case, few: Samples) -> Array:
-    """How far each sample may be moved inside the domain of its states."""
-    room = np.full(few.count, np.inf)
+    """How far each sample may be moved: inside the domain of its states, and little against the width of the region."""
     problem = case.equation.problem
+    widths = [float(problem.numeric(high - low)) for low, high in (problem.region[i] for i in problem.continuous_states)]
+    room = np.full(few.count, 0.02 * min((w for w in widths if 0 < w < np.inf), default=np.inf))
     for i in problem.continuous_states:
         bounds = problem.state_bounds[i]
         if not bounds.periodic:

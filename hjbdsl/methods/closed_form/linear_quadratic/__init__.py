@@ -21,6 +21,6 @@ def propose(equation: HJBEquation) -> Proposal | Rejected:
         problem = linear_quadratic(equation.problem)
     except NotLinearQuadratic as error:
         return Rejected(str(error))
-    from hjbdsl.methods.closed_form.linear_quadratic.propose import propose_quadratic  # noqa: PLC0415 (scipy only where needed)
+    from hjbdsl.methods.closed_form.linear_quadratic.solution import propose_quadratic  # noqa: PLC0415 (scipy only where needed)
 
     return propose_quadratic(equation, problem)

@@ -172,10 +172,12 @@ def _along_paths(
         return "the region is unbounded, so the bounds on it cannot be ruled out"
     low, high = np.concatenate([[1.0], region[:, 0]]), np.concatenate([[1.0], region[:, 1]])
     paths = _stationary_paths if isinstance(function, StationaryQuadratic) else _finite_paths
-    for t, transition in paths(quadratic, function):
+    centre, width = (low + high) / 2, (high - low) / 2
+    for t, transitions in paths(quadratic, function):
         for margin in tested:
             row = _on_feedback(margin, function, t, 0)
-            if _least(row @ transition, low, high) < -1e-12 * (1 + np.abs(row).max()):
+            reached = row @ transitions
+            if np.min(reached @ centre - np.abs(reached) @ width) < -1e-12 * (1 + np.abs(row).max()):
                 return f"the optimal path from the region reaches the bound {margin[0]} >= 0"
     return ""
 
@@ -186,29 +188,30 @@ def _closed_loop(quadratic: LinearQuadratic, function: StationaryQuadratic | Tim
 
 
 def _stationary_paths(quadratic: LinearQuadratic, function: StationaryQuadratic | TimeQuadratic) -> Iterator[tuple[float, Array]]:
-    """(time, transition matrix from time 0) until the state part has decayed or clearly grown."""
+    """(time, transition matrices (1, N, N) from time 0) until the state part has decayed or clearly grown."""
     drift = _closed_loop(quadratic, function, 0.0)
     step = expm(drift * 0.02 / max(float(np.linalg.norm(drift, 2)), 1e-12))
     transition = np.eye(len(drift))
     for _ in range(_LONGEST):
-        yield 0.0, transition
+        yield 0.0, transition[None]
         previous, transition = transition, step @ transition
         change = np.abs(transition - previous).max()
         if change < 1e-10 or change > 1e6:
             break
-    yield 0.0, transition
+    yield 0.0, transition[None]
 
 
 def _finite_paths(quadratic: LinearQuadratic, function: StationaryQuadratic | TimeQuadratic) -> Iterator[tuple[float, Array]]:
-    """(time, transition from each earlier start) on a grid of the horizon."""
+    """(time, transitions (starts, N, N) from every earlier start) on a grid of the horizon."""
     if not isinstance(function, TimeQuadratic):
         raise TypeError("a finite horizon needs a trajectory")
-    steps = _STEPS if quadratic.states <= 4 else 60
+    steps = _STEPS if quadratic.states <= 4 else 100
     grid = np.linspace(0.0, function.trajectory.horizon, steps + 1)
-    starts: list[Array] = []
+    size = quadratic.states + 1
+    transitions = np.empty((0, size, size))
     for left, right in pairwise(grid):
-        starts.append(np.eye(quadratic.states + 1))
-        for transition in starts:
-            yield float(left), transition
+        transitions = np.concatenate([transitions, np.eye(size)[None]])
+        yield float(left), transitions
         step = expm(_closed_loop(quadratic, function, float(left + right) / 2) * (right - left))
-        starts = [step @ transition for transition in starts]
+        transitions = step @ transitions
+    yield float(grid[-1]), transitions

@@ -170,8 +170,8 @@ def _primary(rate: Callable[[float, Array], Array], start: Array, cuts: list[flo
 def _second_opinion(
     rate: Callable[[float, Array], Array], start: Array, cuts: list[float], bound: float, edges: Array, samples: Array
 ) -> float:
-    """Twice the largest difference (relative to 1 + |Pi|) from an integration by another method, at the middle and the end of every
-    piece (interpolation included, so it bounds what is used)."""
+    """Twice the largest difference (relative to 1 + |Pi|) from an integration by another method, at the middle and the end
+    of every piece (interpolation included, so it bounds what is used)."""
     middle = np.polynomial.chebyshev.chebvander(np.array([0.0, 1.0]), _DEGREE) @ _chebyshev_fit()
     claimed = np.einsum("ec,pcv->pev", middle, samples)
     worst = 0.0
