@@ -83,7 +83,7 @@ def _state(statement: ast.Dynamics, states: StateLayout, reader: Reader) -> Vari
         return states.groups[name]
     entity = reader.scope.entities.get(name)
     if isinstance(entity, VariableName) or name in reader.scope.broken:
-        if entity is not None and entity.role != "state":
+        if isinstance(entity, VariableName) and entity.role != "state":
             raise Fault(
                 "HJB025", f"`{name}` is {entity.what}: only states have an equation", f"declare `state {name} in R`", span
             )

@@ -17,6 +17,7 @@ from hjbdsl.frontend import applications, ast, conditions, operators, shapes
 from hjbdsl.frontend.arithmetic import Arithmetic, Unworkable, literal
 from hjbdsl.frontend.context import Context, PartialOperation, fault_of
 from hjbdsl.frontend.findings import Consequence, Fault
+from hjbdsl.frontend.functions import BUILTINS
 from hjbdsl.frontend.notation_text import plain
 from hjbdsl.frontend.parameters import ParameterTable
 from hjbdsl.frontend.scope import ChainName, Definition, ParameterName, RuleTime, Scope, VariableName
@@ -156,7 +157,7 @@ class Reader:
                 return applications.choice(self, call, context)
             case "indicator":
                 return applications.indicator(self, call, context)
-        if entity is not None and call.name not in applications.BUILTINS and not isinstance(entity, VariableName | Definition):
+        if entity is not None and call.name not in BUILTINS and not isinstance(entity, VariableName | Definition):
             self.scope.used.add(call.name)
             raise applications.not_a_function(call, entity)
         return applications.builtin(self, call, context)

@@ -60,7 +60,7 @@ class Includes:
         self.findings.files[place] = split_lines(text)
         file, mistakes = parse_recovering(text, place)
         self.syntax.extend(mistakes)
-        statements = []
+        statements: list[ast.Statement] = []
         for inner in self.expanded(file, (*opened, real), top):
             if isinstance(inner, ast.Param | ast.Let):
                 statements.append(inner)

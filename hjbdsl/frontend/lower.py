@@ -16,13 +16,13 @@ from hjbdsl.errors import Diagnostic, Span
 from hjbdsl.frontend import ast
 from hjbdsl.frontend.checks import read_check, read_hint
 from hjbdsl.frontend.context import EVERYTHING, Context
+from hjbdsl.frontend.current_value import read_objective
 from hjbdsl.frontend.discounting import unmarked
 from hjbdsl.frontend.dynamics import Motion, layout, read_dynamics
 from hjbdsl.frontend.evaluate import Reader
 from hjbdsl.frontend.findings import Findings
 from hjbdsl.frontend.naming import check_definitions, declare_all, forgive
 from hjbdsl.frontend.notation import notations
-from hjbdsl.frontend.objective import read_objective
 from hjbdsl.frontend.parameters import ParameterTable
 from hjbdsl.frontend.randomness import Noises, mark_symbol, read_chains, read_correlation, read_mark_law, read_noises, read_rate
 from hjbdsl.frontend.region import Range, default_range, read_region_item
@@ -215,7 +215,8 @@ def _read_objective(work: Lowering) -> None:
         return
     work.origins["objective"] = statement.span
     rules = {n: e for n, e in work.scope.entities.items() if isinstance(e, RuleTime)}
-    intervals = [r.interval for r in (*work.all(ast.Stopping), *work.all(ast.Exit)) if r.interval is not None]
+    intervals = [rule.interval for rule in work.all(ast.Stopping)]
+    intervals += [rule.interval for rule in work.all(ast.Exit) if rule.interval is not None]
     with work.findings.attempt():
         work.objective = read_objective(statement, rules, intervals, discount, work.reader)
     if work.objective is not None and work.exit is not None:

@@ -27,7 +27,6 @@ from hjbdsl.frontend.scope import (
 )
 from hjbdsl.frontend.walk import children, nodes
 
-
 _WORD = re.compile(r"[^\W\d]\w*")
 SPECIAL_FORMS = ("if", "indicator")
 
@@ -70,7 +69,7 @@ def _declare(statement: ast.Statement, scope: Scope) -> None:
 def _declare_variable(role: str, variable: ast.VariableDecl, scope: Scope) -> None:
     match role:
         case "state" | "control" | "adversary":
-            scope.declare(variable.name, VariableName(role, variable), variable.span)  # type: ignore[arg-type]
+            scope.declare(variable.name, VariableName(role, variable), variable.span)
         case "noise":
             scope.declare(variable.name, NoiseName(variable), variable.span)
         case "mode":
@@ -128,7 +127,7 @@ def forgive(scope: Scope, diagnostics: Iterable[Diagnostic]) -> None:
 def check_definitions(scope: Scope) -> None:
     """Report recursion and unknown names in the bodies of all definitions, used or not."""
     definitions = {n: e.statement for n, e in scope.entities.items() if isinstance(e, Definition)}
-    for name, statement in definitions.items():
+    for name in definitions:
         with scope.findings.attempt():
             loop = _way_back(name, definitions)
             if loop is not None:

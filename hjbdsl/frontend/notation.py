@@ -122,11 +122,12 @@ def _rewards(statement: ast.Objective, objective: Objective, stated: bool, scope
     running = None
     if len(integrals) == 1:
         running = without_discount(integrals[0].integrand, scope) if discounted else integrals[0].integrand
-    written = {("running",): running}
+    written: dict[Key, ast.Expr | None] = {("running",): running}
     payoff = _summed(payoffs)
+    if payoff is not None and discounted:
+        payoff = without_discount(payoff, scope)
     if payoff is not None:
-        payoff = without_discount(payoff, scope) if discounted and payoff is not None else payoff
-        payoff = None if payoff is None else _at_present(payoff, scope)
+        payoff = _at_present(payoff, scope)
     for key in ("terminal", "stop", "exit"):
         written[(key,)] = payoff
     values = {("running",): objective.running, ("terminal",): objective.terminal, ("stop",): objective.stop_value,
@@ -142,7 +143,8 @@ def _rewards(statement: ast.Objective, objective: Objective, stated: bool, scope
 
 def _parts(body: ast.Expr) -> tuple[list[ast.Integral], list[ast.Expr]]:
     """The integrals that stand alone with sign +, and the other terms; no integrals where one is multiplied."""
-    current, terms = body, []
+    current: ast.Expr = body
+    terms: list[ast.Expr] = []
     while isinstance(current, ast.Binary) and current.op in "+-":
         terms.append(ast.Negate(current.right, current.right.span) if current.op == "-" else current.right)
         current = current.left

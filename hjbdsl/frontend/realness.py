@@ -1,7 +1,8 @@
 """Roots, powers and logarithms that are not real where the answer is wanted.
 
 In: a problem and the partial operations its dynamics hold. Out: a finding at the operation. Only what a computed
-point proves is reported: a point inside the region, not excluded by an exit or a constraint, where a coefficient itself is not a real number.
+point proves is reported: a point inside the region, not excluded by an exit or a constraint, where a coefficient
+itself is not a real number.
 """
 
 from __future__ import annotations

@@ -64,11 +64,11 @@ def _law(data: ast.Data, group: VariableGroup, reader: Reader) -> GaussianMixtur
     match data.law:
         case ast.FileLaw(path, span):
             folder = os.path.dirname(span.file)
-            place = os.path.normpath(os.path.join(folder, path))
-            if not os.path.isfile(place):
-                what = "is a folder" if os.path.isdir(place) else "does not exist"
+            resolved = os.path.normpath(os.path.join(folder, path))
+            if not os.path.isfile(resolved):
+                what = "is a folder" if os.path.isdir(resolved) else "does not exist"
                 raise Fault("HJB057", f"the data file `{path}` {what}", "a path is relative to the .hjb file", span)
-            return DataFile(place)
+            return DataFile(resolved)
         case ast.LawCall() as law:
             mean, covariance = _gaussian(law, group, reader)
             return GaussianMixture((sp.S.One,), (mean,), (covariance,))
