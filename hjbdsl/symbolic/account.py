@@ -9,11 +9,13 @@ from dataclasses import dataclass
 
 import sympy as sp
 
-from hjbdsl.model.equation import BoundaryCondition, HJBEquation
-from hjbdsl.model.problem import ControlProblem, Notation
+from hjbdsl.model.equation import HJBEquation
+from hjbdsl.model.problem import Notation
+from hjbdsl.symbolic.boundary_text import BoundaryLine, boundary_lines
 from hjbdsl.symbolic.composition import working_problem
 from hjbdsl.symbolic.definitions import hamiltonian_definition, policy_notation, value_definition
-from hjbdsl.symbolic.horizon import last_time, terminal_value
+from hjbdsl.symbolic.ends_text import exit_notation, terminal_notation
+from hjbdsl.symbolic.horizon import last_time
 from hjbdsl.symbolic.maximiser_text import conditions_notation
 from hjbdsl.symbolic.writing import Writer, writer_for
 
@@ -26,13 +28,6 @@ class Entry:
     heading: str
     formulas: tuple[Notation, ...]
     remark: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class BoundaryLine:
-    condition: BoundaryCondition
-    where: Notation
-    statement: Notation
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +55,7 @@ def account(equation: HJBEquation) -> Account:
         entries.append(Entry("q_function", "Q-function", (equation.q_function,)))
     if equation.advantage is not None:
         entries.append(Entry("advantage", "Advantage rate", (equation.advantage,)))
-    return Account(tuple(e for e in entries if e.formulas or e.remark), _boundary_lines(equation, writer))
+    return Account(tuple(e for e in entries if e.formulas or e.remark), boundary_lines(equation, writer))
 
 
 def _optimum_entries(equation: HJBEquation, writer: Writer) -> list[Entry]:
@@ -85,58 +80,8 @@ def _optimum_entries(equation: HJBEquation, writer: Writer) -> list[Entry]:
 def _end_entries(writer: Writer) -> list[Entry]:
     problem = writer.problem
     entries = []
-    end = last_time(problem)
-    if end != sp.oo:
-        entries.append(Entry("terminal", "At the end", (_terminal(problem, writer, end),)))
+    if last_time(problem) != sp.oo:
+        entries.append(Entry("terminal", "At the end", (terminal_notation(problem, writer),)))
     if problem.exit is not None:
-        value = problem.objective.exit_value
-        paid = writer.written("exit", value if value is not None else sp.Integer(0))
-        condition = writer.write(problem.exit.condition)
-        line = Notation(f"V = {paid.text} where {condition.text}", rf"V = {paid.latex} \quad\text{{where }} {condition.latex}")
-        entries.append(Entry("exit", "At exit", (line,)))
+        entries.append(Entry("exit", "At exit", (exit_notation(problem, writer),)))
     return entries
-
-
-def _terminal(problem: ControlProblem, writer: Writer, end: sp.Expr) -> Notation:
-    value = terminal_value(problem)
-    time = writer.write(end)
-    arguments = ", ".join(g.name for g in problem.states)
-    if problem.reversal is not None and problem.objective.terminal is None:
-        written = Notation(f"-log p₀({arguments})", rf"-\log p_0({arguments})")
-    else:
-        written = writer.written("terminal", value if value is not None else sp.Integer(0))
-    return Notation(f"V({time.text}, {arguments}) = {written.text}", f"V({time.latex}, {arguments}) = {written.latex}")
-
-
-def _boundary_lines(equation: HJBEquation, writer: Writer) -> tuple[BoundaryLine, ...]:
-    lines = []
-    for condition in equation.boundaries:
-        state = equation.problem.state_symbols[condition.state]
-        place, name = writer.write(condition.location), writer.write(state)
-        where = Notation(f"{name.text} = {place.text}", f"{name.latex} = {place.latex}")
-        if condition.location in (sp.oo, -sp.oo):
-            where = Notation(f"{name.text} → {place.text}", rf"{name.latex} \to {place.latex}")
-        lines.append(BoundaryLine(condition, where, _statement(condition, writer, name)))
-    return tuple(lines)
-
-
-def _statement(condition: BoundaryCondition, writer: Writer, state: Notation) -> Notation:
-    amount = writer.write(condition.amount) if condition.amount is not None else Notation("", "")
-    match condition.kind:
-        case "value" | "absorbing":
-            return Notation(f"V = {amount.text}", f"V = {amount.latex}")
-        case "slope":
-            return Notation(f"∂V/∂{state.text} = {amount.text}", rf"\partial_{{{state.latex}}} V = {amount.latex}")
-        case "reflect":
-            return Notation(f"∂V/∂{state.text} = 0", rf"\partial_{{{state.latex}}} V = 0")
-        case "outflow":
-            return Notation("no condition (outflow)", r"\text{no condition (outflow)}")
-        case "constrain":
-            return Notation("state constraint", r"\text{state constraint}")
-        case "periodic":
-            return Notation("periodic", r"\text{periodic}")
-        case "natural":
-            return Notation("no condition", r"\text{no condition}")
-        case "growth":
-            return Notation("growth of the data", r"\text{growth of the data}")
-    raise ValueError(f"no such boundary condition: {condition.kind}")

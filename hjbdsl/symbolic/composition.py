@@ -13,13 +13,13 @@ import sympy as sp
 
 from hjbdsl.model.equation import GibbsPolicy, Obstacle, Optimum
 from hjbdsl.model.problem import ControlProblem
-from hjbdsl.symbolic.derivatives import gradient_symbols, hessian_symbols, jump_difference_symbols
+from hjbdsl.symbolic.derivatives import control_set, gradient_symbols, hessian_symbols, jump_difference_symbols
 from hjbdsl.symbolic.hamiltonian import Hamiltonian, hamiltonian
 from hjbdsl.symbolic.horizon import is_stationary
 from hjbdsl.symbolic.obstacle import obstacle_of
 from hjbdsl.symbolic.optimum import optimise, optimise_softly
 from hjbdsl.symbolic.optimum_blocks import BlockOptimum
-from hjbdsl.symbolic.reduction import reduced_hamiltonian
+from hjbdsl.symbolic.reduction import reduced_by_blocks, reduced_hamiltonian
 from hjbdsl.symbolic.terms.drift_diffusion import covariance
 from hjbdsl.symbolic.transform import reversed_problem
 from hjbdsl.symbolic.writing import Writer, writer_for
@@ -49,6 +49,14 @@ def working_problem(problem: ControlProblem) -> ControlProblem:
     return problem if problem.reversal is None else reversed_problem(problem, covariance(problem))
 
 
+def _reduced(problem: ControlProblem, full: Hamiltonian, optimum: Optimum, blocks: tuple[BlockOptimum, ...]) -> sp.Expr:
+    """The Hamiltonian at the first candidate, from the blocks' values where nothing but local terms is controlled."""
+    first = optimum.candidates[0]
+    local = set(full.controlled) <= set(full.terms)
+    short = reduced_by_blocks(full.terms, control_set(problem), blocks, first) if local else None
+    return short if short is not None else reduced_hamiltonian(full.expression, first)
+
+
 def compose(problem: ControlProblem) -> Composition:
     working = working_problem(problem)
     entries = covariance(working)
@@ -67,7 +75,7 @@ def compose(problem: ControlProblem) -> Composition:
         if optimum.status == "none":
             reduced = full.expression
         elif optimum.candidates:
-            reduced = reduced_hamiltonian(full.expression, optimum.candidates[0])
+            reduced = _reduced(working, full, optimum, blocks)
     writer = writer_for(working, stationary, gradient, hessian, differences)
     return Composition(
         working, entries, gradient, hessian, differences, full, optimum, blocks, policy, reduced, obstacle, stationary, writer

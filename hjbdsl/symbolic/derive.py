@@ -81,7 +81,8 @@ def reduced_notation(parts: Composition, payoff: Notation | None) -> Notation | 
         local = [inner or Notation("H(x, u*, ∇V, ∇²V)", r"H(x, u^*, \nabla V, \nabla^2 V)")]
     else:
         local = reduced_cases(parts)
-    return equation_notation(parts.problem, writer, join(local + nonlocal_pieces(parts.problem, writer)), payoff)
+    controls = parts.optimum.candidates[0].controls if parts.optimum.candidates else {}
+    return equation_notation(parts.problem, writer, join(local + nonlocal_pieces(parts.problem, writer, controls)), payoff)
 
 
 def reduced_cases(parts: Composition) -> list[Notation]:

@@ -11,6 +11,7 @@ import sympy as sp
 
 from hjbdsl.model.equation import AVERAGE
 from hjbdsl.model.problem import ControlProblem, Notation, VariableGroup
+from hjbdsl.symbolic.derivatives import control_set, depends
 from hjbdsl.symbolic.latex import latex_symbol
 from hjbdsl.symbolic.terms.notation import generator_pieces, jump_pieces, mode_pieces, risk_pieces
 from hjbdsl.symbolic.text import text_symbol
@@ -81,8 +82,8 @@ def _soft(problem: ControlProblem, writer: Writer, inner: Notation) -> Notation:
 
 
 def discount_piece(problem: ControlProblem, writer: Writer) -> Notation | None:
-    """r V; None without a discount."""
-    if problem.objective.discount == 0:
+    """r V outside the optimum; None without a discount, or where the controls set it (then it stands inside)."""
+    if problem.objective.discount == 0 or controls_discount(problem):
         return None
     return times(writer.written("discount", problem.objective.discount), Notation("V", "V"))
 
@@ -94,8 +95,20 @@ def hamiltonian_notation(problem: ControlProblem, writer: Writer, covariance: Ma
     return join(pieces + nonlocal_pieces(problem, writer))
 
 
-def nonlocal_pieces(problem: ControlProblem, writer: Writer) -> list[Notation]:
-    return jump_pieces(problem, writer) + mode_pieces(problem)
+def controls_discount(problem: ControlProblem) -> bool:
+    return depends(problem.objective.discount, control_set(problem))
+
+
+def nonlocal_pieces(
+    problem: ControlProblem, writer: Writer, controls: Mapping[sp.Symbol, sp.Expr] | None = None
+) -> list[Notation]:
+    """Jumps, modes, and a discount that the controls set; at `controls` where they are given."""
+    pieces = jump_pieces(problem, writer, controls) + mode_pieces(problem, controls)
+    if controls_discount(problem):
+        rate = problem.objective.discount
+        written = writer.write(rate.xreplace(dict(controls))) if controls else writer.written("discount", rate)
+        pieces.append(minus(times(written, Notation("V", "V"))))
+    return pieces
 
 
 def time_derivative(writer: Writer) -> list[Notation]:

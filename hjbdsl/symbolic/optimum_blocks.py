@@ -38,12 +38,16 @@ class Block:
 
 @dataclass(frozen=True, slots=True)
 class Branch:
-    """One case of a block's maximiser: `kind` is interior, lower, upper, face, vertex, point."""
+    """One case of a block's maximiser: `kind` is interior, lower, upper, face, vertex, point.
+
+    `value` is what the block's share of H becomes there, where it has a short form.
+    """
 
     kind: str
     name: str
     controls: dict[sp.Symbol, sp.Expr]
     where: sp.Basic
+    value: sp.Expr | None = None
 
 
 @dataclass(frozen=True, slots=True)

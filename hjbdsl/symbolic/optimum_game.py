@@ -16,7 +16,7 @@ from hjbdsl.symbolic.hamiltonian import Hamiltonian
 from hjbdsl.symbolic.optimum_blocks import BlockOptimum, Branch, cut, expanded_terms, quadratic
 from hjbdsl.symbolic.optimum_errors import no_saddle_point
 from hjbdsl.symbolic.optimum_minimax import order_of_play_gap
-from hjbdsl.symbolic.optimum_quadratic import negative_definite, solve_stationary
+from hjbdsl.symbolic.optimum_quadratic import half_product, negative_definite, solve_stationary
 from hjbdsl.symbolic.signs import is_weakly
 
 Optimise = Callable[[ControlProblem, Hamiltonian, Sequence[sp.Symbol], bool], list[BlockOptimum]]
@@ -109,10 +109,12 @@ def _quadratic_saddle(
                 if definite is False:
                     return None
                 needed += conditions
-        point = solve_stationary(matrix, tuple(coefficients.linear.get(k, sp.Integer(0)) for k in range(size)))
+        linear = tuple(coefficients.linear.get(k, sp.Integer(0)) for k in range(size))
+        point = solve_stationary(matrix, linear)
         if point is None:
             return None
         controls = dict(zip(block.controls, point, strict=True))
         slopes = {a: sp.diff(block.objective, a) for a in block.controls}
-        optima.append(BlockOptimum((Branch("interior", "interior", controls, sp.And(*needed)),), slopes, needed))
+        value = half_product(linear, point)
+        optima.append(BlockOptimum((Branch("interior", "interior", controls, sp.And(*needed), value),), slopes, needed))
     return optima

@@ -64,7 +64,8 @@ def _quadratic(line: _Line, coefficients: Quadratic, stationarity: dict[sp.Symbo
     interior = -slope / curvature
     concave = sp.true if sign == -1 else sp.Lt(without_certain_factors(line.problem, curvature), 0)
     inside, branches = _conditions(line, interior)
-    result = [Branch("interior", "interior", {line.control: interior}, sp.And(concave, *inside))]
+    value = -(slope**2) / (2 * curvature) * (1 if line.maximised else -1)
+    result = [Branch("interior", "interior", {line.control: interior}, sp.And(concave, *inside), value)]
     if not (line.bounded_below and line.bounded_above):
         result += [line.face(side, sp.And(concave, where)) for side, where in branches]
     elif sign == -1:
@@ -193,7 +194,7 @@ def _single_root(
     ):
         if not bounded or starts_infinitely_steep(slope, dummy, location):
             continue
-        inward = slope.xreplace({dummy: location}) * (1 if side == "lower" else -1)
+        inward = sp.powsimp(slope.xreplace({dummy: location})) * (1 if side == "lower" else -1)
         conditions.append(decide(line.problem, sp.Gt(inward, 0)))
         if closed:
             faces.append(line.face(side, decide(line.problem, sp.Le(inward, 0))))

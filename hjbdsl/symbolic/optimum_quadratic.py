@@ -20,6 +20,7 @@ from hjbdsl.symbolic.signs import decide, sign_of, without_certain_factors
 
 MOST_FACES = 40
 _SOLVE_SECONDS = 3.0
+_FACTORED_OPERATIONS = 150
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +50,7 @@ def maximise_quadratic(
         raise no_maximum(problem, block.controls[0], f"it is linear in `{block.controls[0]}`", maximised)
     try:
         with time_budget(_SOLVE_SECONDS):
-            branches = _faces(program, flat, needed)
+            branches = _faces(program, flat, needed, 1 if maximised else -1)
     except BudgetExceeded:
         return BlockOptimum((), stationarity, needed, "the linear system for the controls is too large to solve in symbols")
     if branches is None:
@@ -79,8 +80,15 @@ def negative_definite(problem: ControlProblem, matrix: sp.Matrix, maximised: boo
         if sign in (-1, 0):
             return False, ()
         if sign is None:
-            conditions.append(sp.Gt(without_certain_factors(problem, minor), 0))
-    return (True if not conditions else None), tuple(conditions)
+            conditions.append(_positive(without_certain_factors(problem, minor)))
+    return (True if not conditions else None), tuple(c for c in conditions if c != sp.true)
+
+
+def _positive(expression: sp.Expr) -> sp.Basic:
+    """expression > 0, written without a leading minus; an even power is taken for nonzero."""
+    if expression.is_Pow and expression.exp.is_even:
+        return sp.true
+    return sp.Lt(-expression, 0) if expression.could_extract_minus_sign() else sp.Gt(expression, 0)
 
 
 def _common_factor(matrix: sp.Matrix) -> tuple[sp.Expr | None, sp.Matrix]:
@@ -136,7 +144,7 @@ def _bounded(rows: tuple[Inequality, ...], size: int) -> bool:
     return positive >= set(range(size)) and negative >= set(range(size))
 
 
-def _faces(program: _Program, flat: bool, needed: tuple[sp.Basic, ...]) -> list[Branch] | None:
+def _faces(program: _Program, flat: bool, needed: tuple[sp.Basic, ...], sense: int) -> list[Branch] | None:
     """One branch an active set: stationary on it, multipliers nonnegative, the other constraints satisfied."""
     size = len(program.linear)
     sizes = [size] if flat else range(min(size, len(program.rows)) + 1)
@@ -145,13 +153,13 @@ def _faces(program: _Program, flat: bool, needed: tuple[sp.Basic, ...]) -> list[
         return None
     branches: list[Branch] = []
     for active in sets:
-        branch = _face(program, active, needed)
+        branch = _face(program, active, needed, sense)
         if branch is not None and branch.where != sp.false:
             branches.append(branch)
     return branches if len(branches) <= MOST_FACES else None
 
 
-def _face(program: _Program, active: tuple[int, ...], needed: tuple[sp.Basic, ...]) -> Branch | None:
+def _face(program: _Program, active: tuple[int, ...], needed: tuple[sp.Basic, ...], sense: int) -> Branch | None:
     solved = _stationary_on(program, active)
     if solved is None:
         return None
@@ -171,7 +179,14 @@ def _face(program: _Program, active: tuple[int, ...], needed: tuple[sp.Basic, ..
     where = sp.And(*needed, *conditions)
     name = " and ".join(program.rows[k].name for k in active) or "interior"
     kind = "interior" if not active else "face" if len(active) < len(point) else "vertex"
-    return Branch(kind, name, dict(zip(program.block.controls, point, strict=True)), where)
+    value = sense * half_product(program.linear, point) if not active else None
+    return Branch(kind, name, dict(zip(program.block.controls, point, strict=True)), where, value)
+
+
+def half_product(linear: tuple[sp.Expr, ...], point: list[sp.Expr]) -> sp.Expr:
+    """1/2 c.a*, the value of 1/2 a'Qa + c.a at its stationary point a*."""
+    total = sp.Add(*(c * a for c, a in zip(linear, point, strict=True) if c != 0))
+    return sp.factor(total) / 2 if sp.count_ops(total) < _FACTORED_OPERATIONS else total / 2
 
 
 def _stationary_on(program: _Program, active: tuple[int, ...]) -> tuple[list[sp.Expr], list[sp.Expr]] | None:

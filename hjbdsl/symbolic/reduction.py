@@ -5,12 +5,15 @@ Derivatives that the case's own condition makes positive or negative are treated
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import sympy as sp
 
 from hjbdsl.budget import BudgetExceeded, time_budget
 from hjbdsl.model.equation import Candidate
-from hjbdsl.symbolic.derivatives import is_derivative
+from hjbdsl.symbolic.derivatives import depends, is_derivative, split_terms
 from hjbdsl.symbolic.expansion import multiplied_out
+from hjbdsl.symbolic.optimum_blocks import BlockOptimum
 
 _LONGEST = 400
 _SECONDS = 1.5
@@ -26,6 +29,25 @@ def reduced_hamiltonian(expression: sp.Expr, candidate: Candidate) -> sp.Expr:
     except BudgetExceeded:
         return substituted
     return tidied if sp.count_ops(tidied) <= sp.count_ops(substituted) else substituted
+
+
+def reduced_by_blocks(
+    terms: Sequence[sp.Expr], controls: frozenset[sp.Symbol], blocks: Sequence[BlockOptimum], candidate: Candidate
+) -> sp.Expr | None:
+    """The reduced Hamiltonian as control-free terms plus what each block becomes; None where a block has no short value."""
+    values = [block.branches[0].value for block in blocks]
+    if any(value is None for value in values):
+        return None
+    chosen = {a: v for block in blocks for a, v in block.branches[0].controls.items()}
+    if chosen != dict(candidate.controls):
+        return None
+    free: list[sp.Expr] = []
+    for term in terms:
+        parts, bound = split_terms(term, controls)
+        free += parts
+        for product in bound:
+            free += [part for part in multiplied_out(product, controls) if not depends(part, controls)]
+    return sp.Add(*_grouped([*free, *(v for v in values if v is not None)]))
 
 
 def _tidied(expression: sp.Expr, where: sp.Basic) -> sp.Expr:

@@ -18,6 +18,7 @@ from hjbdsl.symbolic.writing import Writer, join
 
 _MOST_OTHER_TERMS = 8
 _STATE, _SLOPE, _CURVATURE = (sp.Dummy(n, real=True) for n in ("x", "p", "M"))
+_LENGTH = sp.Dummy("|p|", positive=True)
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,10 +42,20 @@ class _Vector:
                     found.add(i)
         return expression.xreplace(table), frozenset(found)
 
+    def with_length(self, expression: sp.Expr) -> sp.Expr:
+        """|p| as one symbol, and the case p = 0 left out."""
+        length = sp.sqrt(sp.Add(*(p**2 for p in self.slopes)))
+        shorter = expression.xreplace({length: _LENGTH, 1 / length: 1 / _LENGTH})
+        table = {
+            case: case.args[0][0] for case in shorter.atoms(sp.Piecewise) if case.args[0][1] == sp.true or len(case.args) == 1
+        }
+        return shorter.xreplace(table)
+
     def names(self) -> tuple[dict[sp.Symbol, str], dict[sp.Symbol, str]]:
         sub = ("", "") if self.only else (f"_{text_symbol(self.name)}", rf"_{{{latex_symbol(self.name)}}}")
-        text = {_STATE: text_symbol(self.name), _SLOPE: f"∇{sub[0]}V" if self.only else f"∇{sub[0]} V"}
-        latex = {_STATE: latex_symbol(self.name), _SLOPE: rf"\nabla{sub[1]} V"}
+        slope = f"∇{sub[0]}V" if self.only else f"∇{sub[0]} V"
+        text = {_STATE: text_symbol(self.name), _SLOPE: slope, _LENGTH: f"|{slope}|"}
+        latex = {_STATE: latex_symbol(self.name), _SLOPE: rf"\nabla{sub[1]} V", _LENGTH: rf"|\nabla{sub[1]} V|"}
         return text, latex
 
 
@@ -74,7 +85,7 @@ def repeated(
             continue
         templates = set()
         for i, value in enumerate(values):
-            template, found = vector.template(value)
+            template, found = vector.template(vector.with_length(value))
             templates.add(template if found <= {i} else None)
         if len(templates) == 1 and None not in templates:
             (template,) = templates
@@ -102,6 +113,7 @@ def summed(
     rest = list(sp.Add.make_args(expression))
     pieces: list[Notation] = []
     for vector in _vectors(writer.problem, gradient, hessian):
+        rest = [vector.with_length(term) for term in rest]
         groups: dict[sp.Expr, dict[int, sp.Expr]] = {}
         left: list[sp.Expr] = []
         for term in rest:
@@ -125,7 +137,11 @@ def summed(
 
 def _summed_piece(writer: Writer, vector: _Vector, template: sp.Expr) -> Notation:
     constant, varying = template.as_independent(_STATE, _SLOPE, _CURVATURE, as_Add=False)
+    if varying == _SLOPE**2 and _LENGTH in constant.free_symbols:
+        constant, varying = constant * _LENGTH**2, sp.S.One
     text, latex = vector.names()
+    if varying == 1:
+        return _written(writer, constant, text, latex)
     x, dx = text[_STATE], latex[_STATE]
     v, dv = text[_SLOPE], latex[_SLOPE]
     forms: dict[sp.Expr, tuple[str, str]] = {
@@ -152,7 +168,7 @@ def _written(
     latex: Mapping[sp.Symbol, str],
     last: set[sp.Symbol] | None = None,
 ) -> Notation:
-    derivatives = {_SLOPE, _CURVATURE} | (last or set())
+    derivatives = {_SLOPE, _CURVATURE, _LENGTH} | (last or set())
 
     def rank(symbol: sp.Symbol) -> int:
         return DERIVATIVE_RANK if symbol in derivatives else 4 if symbol == _STATE else writer.ranks.get(symbol, 0)

@@ -145,6 +145,8 @@ def is_sum(written: str) -> bool:
 
 
 def minus(piece: Notation) -> Notation:
+    if piece.text.startswith("-") and not is_sum(piece.text):
+        return Notation(piece.text[1:].lstrip(), piece.latex[1:].lstrip())
     return Notation(f"-{bracketed(piece.text)}", f"-{bracketed(piece.latex)}")
 
 

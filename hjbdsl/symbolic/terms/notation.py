@@ -107,12 +107,18 @@ def _laplacian(writer: Writer, variance: sp.Expr) -> Notation:
     return symbol if variance == 2 else times(writer.write(variance / 2), symbol)
 
 
-def jump_pieces(problem: ControlProblem, writer: Writer) -> list[Notation]:
-    """rate * (E V(x + d) - V), or the risk-sensitive exponential form."""
+def jump_pieces(problem: ControlProblem, writer: Writer, controls: Mapping[sp.Symbol, sp.Expr] | None = None) -> list[Notation]:
+    """rate * (E V(x + d) - V), or the risk-sensitive exponential form; at `controls` where they are given."""
+    chosen = dict(controls or {})
     pieces = []
     for jump in problem.jumps:
-        rate = problem.notation.get(("rate", jump.name)) or writer.write(jump.rate)
-        text_moves, latex_moves = _moves(problem, writer, jump)
+        own = problem.notation.get(("rate", jump.name))
+        rate = (
+            own
+            if own is not None and chosen.keys().isdisjoint(jump.rate.free_symbols)
+            else writer.write(jump.rate.xreplace(chosen))
+        )
+        text_moves, latex_moves = _moves(problem, writer, jump, chosen)
         text = f"V({text_moves}) - V"
         latex = rf"V({latex_moves}) - V"
         weight = risk_weight(problem)
@@ -145,10 +151,10 @@ def risk_pieces(problem: ControlProblem, writer: Writer, covariance: Mapping[tup
     return [Notation(f"½ {theta.text} |Σᵀ∇V|²", rf"\tfrac12 {theta.latex} |\Sigma^\top \nabla V|^2")]
 
 
-def _moves(problem: ControlProblem, writer: Writer, jump: Jump) -> tuple[str, str]:
+def _moves(problem: ControlProblem, writer: Writer, jump: Jump, chosen: Mapping[sp.Symbol, sp.Expr]) -> tuple[str, str]:
     texts, latexes = [], []
     for index, state in enumerate(problem.state_symbols):
-        moved = state + jump.displacement[index] if index in jump.displacement else state
+        moved = state + jump.displacement[index].xreplace(dict(chosen)) if index in jump.displacement else state
         if problem.dimension > 4 and index not in jump.displacement:
             continue
         texts.append(writer.text(moved))
@@ -156,12 +162,15 @@ def _moves(problem: ControlProblem, writer: Writer, jump: Jump) -> tuple[str, st
     return ", ".join(texts), ", ".join(latexes)
 
 
-def mode_pieces(problem: ControlProblem) -> list[Notation]:
-    """sum over the other modes of rate (V_target - V)."""
+def mode_pieces(problem: ControlProblem, controls: Mapping[sp.Symbol, sp.Expr] | None = None) -> list[Notation]:
+    """sum over the other modes of rate (V_target - V); a star says that controlled rates are those of the optimal control."""
     pieces = []
     for chain in problem.modes:
         letter, mark = text_symbol(chain.name), latex_symbol(chain.name)
-        text = f"Σ_{letter}' λ_{letter}{letter}' (V(·, {letter}') - V)"
-        latex = rf"\sum_{{{mark}' \ne {mark}}} \lambda_{{{mark} {mark}'}} \left(V(\cdot, {mark}') - V\right)"
+        ruled = {a for rate in chain.rates.values() for a in rate.free_symbols} & set(problem.control_symbols)
+        star = "*" if ruled and controls else ""
+        text = f"Σ_{letter}' λ{star}({letter}, {letter}') [V(·, {letter}') - V]"
+        rate = rf"\lambda{'^*' if star else ''}({mark}, {mark}')"
+        latex = rf"\sum_{{{mark}' \ne {mark}}} {rate} \left[V(\cdot, {mark}') - V\right]"
         pieces.append(Notation(text, latex))
     return pieces

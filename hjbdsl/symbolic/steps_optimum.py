@@ -1,0 +1,147 @@
+"""The optimisation told: Hamiltonian, first and second order, faces, Isaacs, the Gibbs policy, the reduced equation.
+
+In: equation, composition. Out: one `Step` each, or None where the problem has no such part.
+"""
+
+from __future__ import annotations
+
+import sympy as sp
+
+from hjbdsl.model.equation import HJBEquation, Step
+from hjbdsl.model.problem import Notation
+from hjbdsl.symbolic.composition import Composition
+from hjbdsl.symbolic.definitions import hamiltonian_definition, policy_notation
+from hjbdsl.symbolic.latex import latex_symbol
+from hjbdsl.symbolic.maximiser_text import conditions_notation
+from hjbdsl.symbolic.text import text_symbol
+from hjbdsl.symbolic.writing import bracketed
+
+_MOST_LINES = 6
+_LONGEST = 120
+
+
+def _best(parts: Composition) -> str:
+    return "maximum" if parts.problem.objective.sense == "maximize" else "minimum"
+
+
+def hamiltonian_step(_equation: HJBEquation, parts: Composition) -> Step | None:
+    if not parts.problem.controls:
+        return None
+    words = "What stands under the optimum is the Hamiltonian: an ordinary function of the control at each point."
+    return Step("The Hamiltonian", words, (hamiltonian_definition(parts.problem, parts.writer, parts.covariance),))
+
+
+def first_order_step(_equation: HJBEquation, parts: Composition) -> Step | None:
+    lines = []
+    smooth = [(a, slope) for a, slope in parts.optimum.stationarity.items() if sp.count_ops(slope) < _LONGEST and slope != 0]
+    for a, slope in smooth[:_MOST_LINES]:
+        name, mark, value = text_symbol(a.name), latex_symbol(a.name), parts.writer.write(slope)
+        lines.append(Notation(f"∂H/∂{name} = {value.text} = 0", rf"\frac{{\partial H}}{{\partial {mark}}} = {value.latex} = 0"))
+    if not lines:
+        return None
+    return Step(
+        "First-order condition", "Inside the control set the derivative of the Hamiltonian vanishes at an optimum.", tuple(lines)
+    )
+
+
+def second_order_step(_equation: HJBEquation, parts: Composition) -> Step | None:
+    stationarity = parts.optimum.stationarity
+    lines = []
+    for a, slope in list(stationarity.items())[:_MOST_LINES]:
+        curvature = sp.factor_terms(sp.diff(slope, a))
+        if sp.count_ops(curvature) < _LONGEST and curvature != 0:
+            name, mark, value = text_symbol(a.name), latex_symbol(a.name), parts.writer.write(curvature)
+            lines.append(Notation(f"∂²H/∂{name}² = {value.text}",
+                                  rf"\frac{{\partial^2 H}}{{\partial {_squared(mark)}}} = {value.latex}"))  # fmt: skip
+    needed = conditions_notation(parts.writer, parts.optimum.second_order)
+    if not lines and not needed:
+        return None
+    sign = "negative" if parts.problem.objective.sense == "maximize" else "positive"
+    if parts.problem.adversaries:
+        words = "The stationary point is a saddle: curved down for the maximiser, up for the minimiser."
+    else:
+        words = f"It is a {_best(parts)} where the Hamiltonian is {'concave' if sign == 'negative' else 'convex'} in the control"
+        words += ", which asks of V:" if needed else "; here it is, whatever V."
+        if (
+            not needed
+            and parts.optimum.status == "symbolic"
+            and any(not b.branches or b.branches[0].kind != "interior" for b in parts.blocks)
+        ):
+            words = "The sign of the second derivative decides between an interior point and the ends of the control set."
+    return Step("Second-order condition", words, (*lines, *needed))
+
+
+def _squared(mark: str) -> str:
+    return f"{mark}^2" if "^" not in mark else f"({mark})^2"
+
+
+def maximiser_step(equation: HJBEquation, parts: Composition) -> Step | None:
+    optimum = parts.optimum
+    if optimum.status == "none":
+        return None
+    word = "The maximiser" if parts.problem.objective.sense == "maximize" else "The minimiser"
+    if parts.problem.adversaries:
+        word = "The saddle point"
+    if optimum.status == "implicit":
+        words = f"The optimum has no formula: {optimum.reason}. It is found numerically at each point."
+        return Step(word, words, equation.maximiser)
+    faces = any(len(block.branches) > 1 for block in parts.blocks)
+    words = "Solve for the control"
+    words += (
+        ". Where the solution leaves the control set, or there is none, a face or vertex of the set is optimal." if faces else "."
+    )
+    lines = [*equation.maximiser, *_domain(parts)]
+    return Step(word, words, tuple(lines))
+
+
+def _domain(parts: Composition) -> list[Notation]:
+    """Where a single formula holds, beyond the second-order conditions already stated."""
+    known = set(parts.optimum.second_order)
+    conditions: list[sp.Basic] = []
+    for block in parts.blocks:
+        if len(block.branches) == 1:
+            conditions += [c for c in sp.And.make_args(block.branches[0].where) if c != sp.true and c not in known]
+    written = conditions_notation(parts.writer, list(dict.fromkeys(conditions)))
+    return [Notation(f"where {c.text}", rf"\text{{where }} {c.latex}") for c in written[:_MOST_LINES]]
+
+
+def isaacs_step(equation: HJBEquation, parts: Composition) -> Step | None:
+    if not parts.problem.adversaries:
+        return None
+    ours = ", ".join(text_symbol(g.name) for g in parts.problem.controls)
+    theirs = ", ".join(text_symbol(g.name) for g in parts.problem.adversaries)
+    a = ", ".join(latex_symbol(g.name) for g in parts.problem.controls)
+    b = ", ".join(latex_symbol(g.name) for g in parts.problem.adversaries)
+    best, worst = ("max", "min") if parts.problem.objective.sense == "maximize" else ("min", "max")
+    formula = Notation(f"{best} over {ours} of {worst} over {theirs} of H = {worst} over {theirs} of {best} over {ours} of H",
+                       rf"\{best}_{{{a}}} \{worst}_{{{b}}} H = \{worst}_{{{b}}} \{best}_{{{a}}} H")  # fmt: skip
+    words = f"The game has a value if the order of play does not matter. Here: {equation.optimum.isaacs}."
+    return Step("The Isaacs condition", words, (formula,))
+
+
+def policy_step(equation: HJBEquation, parts: Composition) -> Step | None:
+    if equation.policy is None or parts.problem.exploration is None:
+        return None
+    rate = parts.writer.write(parts.problem.exploration.temperature)
+    sign = "" if parts.problem.objective.sense == "maximize" else "-"
+    group = parts.problem.controls[0]
+    prior = parts.problem.exploration.prior is not None
+    measure = Notation("π₀(a) da", r"\pi_0(a)\, da") if prior else Notation("da", "da")
+    if group.bounds[0].is_finite_set:
+        total = Notation(f"{sign}{bracketed(rate.text)} log Σ_a exp({sign}H/{rate.text})",
+                         rf"{sign}{rate.latex} \log \sum_a e^{{{sign}H/{rate.latex}}}")  # fmt: skip
+    else:
+        total = Notation(f"{sign}{bracketed(rate.text)} log ∫ exp({sign}H/{rate.text}) {measure.text}",
+                         rf"{sign}{rate.latex} \log \int e^{{{sign}H/{rate.latex}}}\, {measure.latex}")  # fmt: skip
+    words = (
+        "With the entropy the controller chooses a density, not a point. The best one is the Gibbs density of the Hamiltonian, "
+        "and the optimum becomes a log-sum-exp, which tends to the sharp optimum as the temperature goes to zero."
+    )
+    return Step("The Gibbs policy", words, (*policy_notation(equation.policy, parts.writer), total))
+
+
+def reduced_step(equation: HJBEquation, _parts: Composition) -> Step | None:
+    if equation.reduced_pde is None:
+        return None
+    words = "Put the optimal control in: an equation in V alone."
+    return Step("The reduced equation", words, (equation.reduced_pde,))
