@@ -30,44 +30,11 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Callable
-from dataclasses import dataclass
 
 from hjbdsl.frontend import vocabulary as words
-from hjbdsl.frontend.expressions import ExpressionReader
 from hjbdsl.frontend.findings import Fault, closest
-from hjbdsl.frontend.tokens import Token
-
-
-@dataclass(frozen=True, slots=True)
-class Stuck:
-    """Where the parser stopped: `index` is len(tokens) at the end of the statement; `accepts` holds token types."""
-
-    tokens: tuple[Token, ...]
-    index: int
-    accepts: frozenset[str]
-    reader: ExpressionReader
-
-    def at(self, offset: int) -> Token | None:
-        """The token `offset` places from the one that could not be taken."""
-        place = self.index + offset
-        return self.tokens[place] if 0 <= place < len(self.tokens) else None
-
-    def type_at(self, offset: int) -> str:
-        """The type of that token, `$END` where there is none."""
-        token = self.at(offset)
-        return "$END" if token is None else token.type
-
-    def text_at(self, offset: int) -> str:
-        token = self.at(offset)
-        return "" if token is None else token.text
-
-    @property
-    def after_operand(self) -> bool:
-        """Whether what stands before could be the end of an expression."""
-        return self.type_at(-1) in words.ENDS_OPERAND and ("ADD" in self.accepts or "NAME" in self.accepts)
-
-    def fault(self, code: str, message: str, help: str, first: Token, last: Token | None = None) -> Fault:
-        return Fault(code, message, help, self.reader.between(first, last or first))
+from hjbdsl.frontend.hints_between import missing_comma, missing_differential, missing_sign, product
+from hjbdsl.frontend.stuck import Stuck
 
 
 def explain(stuck: Stuck) -> Fault:
@@ -93,10 +60,6 @@ def _foreign_sign(stuck: Stuck) -> Fault | None:
         help = f"write `{following.text}=`"
         return stuck.fault("HJB012", f"`={following.text}` is not a comparison", help, token, following)
     return None
-
-
-def _touch(left: Token, right: Token) -> bool:
-    return left.line == right.line and left.column + left.length == right.column
 
 
 def _not_a_statement(stuck: Stuck) -> Fault | None:
@@ -187,85 +150,12 @@ def _conditional(stuck: Stuck) -> Fault | None:
     return stuck.fault("HJB012", f"`{token.text}` stands behind no value", "write `if(condition, a, b)`", token)
 
 
-def _missing_comma(stuck: Stuck) -> Fault | None:
-    """A second declaration, entry or assignment without a comma before it."""
-    token = stuck.at(0)
-    if token is None or "COMMA" not in stuck.accepts or stuck.type_at(-1) not in words.ENDS_ITEM:
-        return None
-    listing = stuck.tokens[0].text in words.LISTING
-    inner = stuck.type_at(-2) == "COMMA" or stuck.type_at(1) == "COMMA"
-    named = token.type == "NAME" and (
-        stuck.type_at(1) in {"EQUAL", "COLON", "IN", "COMPARE", "ARROW"} or (listing and "ADD" not in stuck.accepts)
-        or (stuck.tokens[0].text in {"noise", "state", "control", "mode"})
-    )  # fmt: skip
-    signed = token.type == "LSQB" and stuck.type_at(-1) == "RSQB"
-    numbers = token.type == "NUMBER" and stuck.type_at(-1) == "NUMBER" and ("RSQB" in stuck.accepts or inner)
-    if not (named or signed or numbers):
-        return None
-    before = stuck.text_at(-1)
-    return stuck.fault("HJB010", f"a comma is missing before `{token.text}`", f"write `{before}, {token.text}`", token)
-
-
-def _missing_sign(stuck: Stuck) -> Fault | None:
-    """`boundary x = 0 value 1` without its colon, `dW dB 0.3 dt` without its `=`."""
-    token = stuck.at(0)
-    if token is None or token.type not in words.BEGINS_OPERAND:
-        return None
-    if stuck.tokens[0].text == "boundary" and "COLON" in stuck.accepts and token.text in words.BOUNDARY_KINDS:
-        return stuck.fault("HJB015", f"a `:` is missing before `{token.text}`", f"write `: {token.text}`", token)
-    if stuck.accepts == {"EQUAL"}:
-        return stuck.fault("HJB015", f"a `=` is missing before `{token.text}`", f"write `= {token.text}`", token)
-    return None
-
-
-def _product(stuck: Stuck) -> Fault | None:
-    """`2x`, `2 x`, `x y`, `)(`; also `a x dt`, where `x` was taken for a differential."""
-    token, previous = stuck.at(0), stuck.at(-1)
-    if token is None or previous is None or token.type not in words.BEGINS_OPERAND:
-        return None
-    before = stuck.at(-2)
-    if previous.type == "NAME" and before is not None and before.type in words.ENDS_OPERAND:
-        if previous.text[0] == "d" and len(previous.text) > 1:
-            help = f"write `{previous.text} + {token.text}`"
-            return stuck.fault("HJB015", f"a sign is missing between `{previous.text}` and `{token.text}`", help, token)
-        left, right = before, previous
-    elif stuck.after_operand and "MUL" in stuck.accepts:
-        left, right = previous, token
-    else:
-        return None
-    if left.text == "E":
-        help = "`E` follows `maximize`, `minimize` or `evaluate` and governs the rest of the statement"
-        return stuck.fault("HJB015", "`E` stands in the wrong place", help, left)
-    message = f"`{_written(left, right)}` is not a product: multiplication is written `*`"
-    return stuck.fault("HJB009", message, f"write `{left.text}*{right.text}`", left, right)
-
-
-def _written(left: Token, right: Token) -> str:
-    return left.text + ("" if _touch(left, right) else " ") + right.text
-
-
-def _missing_differential(stuck: Stuck) -> Fault | None:
-    """An integral that never comes to its `dt`; a correlation without it."""
-    if stuck.accepts & {"EQUAL", "IN"} or "NAME" not in stuck.accepts or stuck.type_at(-1) not in words.ENDS_OPERAND:
-        return None
-    integrals = [token for token in stuck.tokens[: stuck.index] if token.type == "INTEGRAL"]
-    if not integrals:
-        if stuck.tokens[0].type == "NAME":
-            return stuck.fault("HJB011", "the correlation has no `dt`", "as in `dW dB = rho dt`", stuck.tokens[stuck.index - 1])
-        return None
-    if stuck.text_at(-1) == "dt" and stuck.type_at(-2) == "RPAR":
-        return stuck.fault("HJB011", "the integral has no integrand", "write `1 dt`", stuck.tokens[stuck.index - 1])
-    help = "write `integral(a, b) (...) dt`"
-    return stuck.fault("HJB011", "the integral has no `dt`", help, integrals[-1])
-
-
 def _bar(stuck: Stuck) -> Fault | None:
     """`|x` without its second bar."""
-    bars = [token for token in stuck.tokens if token.type == "BAR"]
+    bars = [token for token in stuck.tokens[: stuck.index] if token.type == "BAR"]
     if len(bars) % 2 == 0 or "BAR" not in stuck.accepts:
         return None
-    opening = next(token for token in reversed(bars) if token.column < (stuck.at(0) or stuck.tokens[-1]).column + 1)
-    return stuck.fault("HJB007", "`|` is never closed: the second `|` is missing", "write `|x|`", opening)
+    return stuck.fault("HJB007", "`|` is never closed: the second `|` is missing", "write `|x|`", bars[-1])
 
 
 def _quotes(stuck: Stuck) -> Fault | None:
@@ -321,11 +211,11 @@ _RULES: tuple[Callable[[Stuck], Fault | None], ...] = (
     _equality,
     _conditional,
     _misspelt_keyword,
-    _missing_comma,
-    _missing_sign,
+    missing_comma,
+    missing_sign,
     _perhaps_keyword,
-    _product,
-    _missing_differential,
+    product,
+    missing_differential,
     _quotes,
     _order,
     _domain,

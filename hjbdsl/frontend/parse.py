@@ -14,8 +14,9 @@ from hjbdsl.frontend.automaton import HARD_KEYWORDS, Stopped, accepted_after, ru
 from hjbdsl.frontend.brackets import bracket_fault
 from hjbdsl.frontend.expressions import ExpressionReader
 from hjbdsl.frontend.findings import Fault
-from hjbdsl.frontend.hints import Stuck, explain
+from hjbdsl.frontend.hints import explain
 from hjbdsl.frontend.source import MAX_LINES, read_text, split_lines
+from hjbdsl.frontend.stuck import Stuck
 from hjbdsl.frontend.tokens import Chunk, Reader, Token
 from hjbdsl.frontend.transform import statement
 

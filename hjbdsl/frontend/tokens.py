@@ -66,6 +66,10 @@ class Token:
     def __init__(self, type: str, text: str, line: int, column: int, length: int):
         self.type, self.text, self.line, self.column, self.length = type, text, line, column, length
 
+    def touches(self, following: Token) -> bool:
+        """Whether `following` stands right behind, without a blank."""
+        return self.line == following.line and self.column + self.length == following.column
+
     def __repr__(self) -> str:
         return f"Token({self.type}, {self.text!r}, {self.line}:{self.column})"
 

@@ -16,18 +16,15 @@ from hjbdsl.frontend import ast
 from hjbdsl.frontend.declarations import bounded_variable, domain, interval, shape
 from hjbdsl.frontend.expressions import ExpressionReader, first_token, last_token
 from hjbdsl.frontend.findings import Fault, closest
+from hjbdsl.frontend.laws import law, text_of
 from hjbdsl.frontend.motion import correlation, dynamics
-from hjbdsl.frontend.tokens import Token
+from hjbdsl.frontend.objective import average, expectation, risk, running_extreme
 from hjbdsl.frontend.vocabulary import BOUNDARY_KINDS
 
 
 def statement(tree: Tree, reader: ExpressionReader) -> ast.Statement:
     """The node of one statement. Raises Fault."""
     return _STATEMENTS[tree.data](tree.children, reader, reader.between(first_token(tree), last_token(tree)))
-
-
-def text_of(token: Token | None) -> str | None:
-    return None if token is None else token.text[1:-1]
 
 
 def _problem(parts: list[Any], _: ExpressionReader, span: Span) -> ast.Statement:
@@ -105,32 +102,7 @@ def _jump(parts: list[Any], reader: ExpressionReader, span: Span) -> ast.Stateme
     _, name, _, rate, mark = parts
     if mark is None:
         return ast.Jump(reader.name(name), reader.read(rate), None, None, span)
-    return ast.Jump(reader.name(name), reader.read(rate), reader.name(mark.children[1]), _law(mark.children[3], reader), span)
-
-
-def _law(tree: Tree, reader: ExpressionReader) -> ast.Law:
-    parts, span = tree.children, reader.span(tree)
-    match tree.data:
-        case "law_call":
-            return ast.LawCall(parts[0].text, reader.arguments(parts[2]), span)
-        case "law_table":
-            inner = parts[1:-1]
-            entries = zip(inner[::4], inner[2::4], strict=True)
-            return ast.LawTable(tuple((reader.read(value), reader.read(chance)) for value, chance in entries), span)
-        case "mixture":
-            if parts[0].text != "mixture":
-                help = "a weighted sum of laws is `mixture(0.5: normal(...), 0.5: normal(...))`"
-                raise Fault("HJB017", f"`{parts[0].text}` takes no weights", help, reader.name(parts[0]).span)
-            return ast.Mixture(tuple(_component(part, reader) for part in parts[2:-1:2]), span)
-        case "file_law":
-            return ast.FileLaw(text_of(parts[1]) or "", span)
-        case other:
-            raise NotImplementedError(other)
-
-
-def _component(tree: Tree, reader: ExpressionReader) -> tuple[ast.Expr, ast.LawCall]:
-    weight, _, name, _, arguments, end = tree.children
-    return reader.read(weight), ast.LawCall(name.text, reader.arguments(arguments), reader.between(name, end))
+    return ast.Jump(reader.name(name), reader.read(rate), reader.name(mark.children[1]), law(mark.children[3], reader), span)
 
 
 def _rates(parts: list[Any], reader: ExpressionReader, span: Span) -> ast.Statement:
@@ -157,97 +129,16 @@ def _discount(parts: list[Any], reader: ExpressionReader, span: Span) -> ast.Sta
 
 def _explore(parts: list[Any], reader: ExpressionReader, span: Span) -> ast.Statement:
     _, control, _, _, temperature, prior = parts
-    law = None
+    reference = None
     if prior is not None:
         _, name, _, arguments, end = prior.children
-        law = ast.LawCall(name.text, reader.arguments(arguments), reader.between(name, end))
-    return ast.Explore(reader.name(control), reader.read(temperature), law, span)
-
-
-def _expectation(parts: list[Any], reader: ExpressionReader, span: Span) -> ast.Statement:
-    sense, expectation, body = parts
-    objective = _objective(sense, "expectation", reader.read(body), expectation is not None, span)
-    if expectation is None:
-        _refuse_inner_expectation(objective.body)
-    return objective
-
-
-def _refuse_inner_expectation(node: ast.Expr) -> None:
-    """`maximize -E[...]`: here `E` would be a name, which nobody means."""
-    match node:
-        case ast.Binary(_, left, right):
-            _refuse_inner_expectation(left)
-            _refuse_inner_expectation(right)
-        case ast.Negate(operand):
-            _refuse_inner_expectation(operand)
-        case ast.Index(ast.Name(id="E", span=span), indices) if any(not isinstance(i, ast.Name | ast.Number) for i in indices):
-            help = "write `maximize E [ -(...) ]`: `E` follows the first word and governs the rest of the statement"
-            raise Fault("HJB015", "`E` stands in the wrong place", help, span)
-
-
-def _average(parts: list[Any], reader: ExpressionReader, span: Span) -> ast.Statement:
-    sense, _, expectation, body = parts
-    return _objective(sense, "average", reader.read(body), expectation is not None, span)
-
-
-def _risk(parts: list[Any], reader: ExpressionReader, span: Span) -> ast.Statement:
-    sense, expectation, _, _, parameter, _, body = parts
-    return _objective(sense, "risk", reader.read(body), expectation is not None, span, parameter=reader.read(parameter))
-
-
-def _running_extreme(parts: list[Any], reader: ExpressionReader, span: Span) -> ast.Statement:
-    sense, expectation, running, _, low, _, high, _, body = parts
-    form = running.children[0].text
-    ends = (reader.read(low), reader.read(high))
-    return _objective(sense, form, reader.read(body), expectation is not None, span, ends=ends)
-
-
-def _objective(
-    sense: Tree,
-    form: Any,
-    body: ast.Expr,
-    stochastic: bool,
-    span: Span,
-    parameter: ast.Expr | None = None,
-    ends: tuple[ast.Expr | None, ast.Expr | None] = (None, None),
-) -> ast.Objective:
-    return ast.Objective(sense.children[0].text, form, ungrouped(body), stochastic, parameter, *ends, span)
-
-
-def ungrouped(body: ast.Expr) -> ast.Expr:
-    """The body of an objective without the square brackets that group it: `E [ a + b ]`, `E [ a ]/2 + b`."""
-    if isinstance(body, ast.ListOf) and len(body.items) == 1:
-        return body.items[0]
-    return _spine(body, leading=True)
-
-
-def _spine(node: ast.Expr, leading: bool) -> ast.Expr:
-    match node:
-        case ast.ListOf((item,)) if leading or _has_integral(item):
-            return item
-        case ast.Binary(op, left, right, span) if op != "^":
-            return ast.Binary(op, _spine(left, leading), _spine(right, False), span)
-        case ast.Negate(operand, span):
-            return ast.Negate(_spine(operand, leading), span)
-        case _:
-            return node
-
-
-def _has_integral(node: ast.Expr) -> bool:
-    match node:
-        case ast.Integral():
-            return True
-        case ast.Binary(_, left, right):
-            return _has_integral(left) or _has_integral(right)
-        case ast.Negate(operand):
-            return _has_integral(operand)
-        case _:
-            return False
+        reference = ast.LawCall(name.text, reader.arguments(arguments), reader.between(name, end))
+    return ast.Explore(reader.name(control), reader.read(temperature), reference, span)
 
 
 def _data(parts: list[Any], reader: ExpressionReader, span: Span) -> ast.Statement:
-    _, state, _, time, _, _, law = parts
-    return ast.Data(reader.name(state), reader.read(time), _law(law, reader), span)
+    _, state, _, time, _, _, distribution = parts
+    return ast.Data(reader.name(state), reader.read(time), law(distribution, reader), span)
 
 
 def _reverse(parts: list[Any], reader: ExpressionReader, span: Span) -> ast.Statement:
@@ -315,10 +206,10 @@ _STATEMENTS: dict[str, Callable[[list[Any], ExpressionReader, Span], ast.Stateme
     "exit": _exit,
     "discount": _discount,
     "explore": _explore,
-    "expectation": _expectation,
-    "average": _average,
-    "risk": _risk,
-    "running_extreme": _running_extreme,
+    "expectation": expectation,
+    "average": average,
+    "risk": risk,
+    "running_extreme": running_extreme,
     "data": _data,
     "reverse": _reverse,
     "boundary": _boundary,

@@ -152,7 +152,8 @@ def test_too_many_mistakes_are_cut_with_a_note():
 
 def test_table_of_codes_is_complete():
     package = Path(hints.__file__).parent
-    own = ["source", "tokens", "expressions", "declarations", "motion", "transform", "brackets", "hints", "parse"]
+    own = ["source", "tokens", "expressions", "declarations", "motion", "transform", "objective", "laws", "brackets"]
+    own += ["hints", "hints_between", "parse"]
     used = {code for stem in own for code in re.findall(r'"(HJB0[01]\d)"', (package / f"{stem}.py").read_text(encoding="utf-8"))}
     listed = set(re.findall(r"\| (HJB0\d\d) \|", hints.__doc__))
     assert used == listed
