@@ -114,7 +114,7 @@ def test_mistakes_are_errors_of_the_library():
     with pytest.raises(hjbdsl.HjbError) as caught:
         hjbdsl.loads(REGULATOR.replace("q*x^2", "qq*x^2"))
     assert caught.value.diagnostics[0].span.line == 6
-    with pytest.raises(hjbdsl.HjbError):
+    with pytest.raises(hjbdsl.UsageError):
         hjbdsl.loads(REGULATOR, nobody=3)
     with pytest.raises(hjbdsl.UsageError):
         hjbdsl.loads(REGULATOR).solve(method="magic")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import subprocess
@@ -12,6 +13,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
+from hjbdsl.cli.main import main
 
 ROOT = Path(__file__).resolve().parents[2]
 REGULATOR = """\
@@ -48,8 +51,29 @@ def shelf(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-def hjb(tmp_path: Path, shelf: Path) -> Hjb:
-    """`hjb("solve", "file.hjb")` in a folder of its own; no run may end in a traceback."""
+def hjb(tmp_path: Path, shelf: Path, monkeypatch: pytest.MonkeyPatch, capfdbinary: pytest.CaptureFixture[bytes]) -> Hjb:
+    """`hjb("solve", "file.hjb")` in a folder of its own, inside this process: the libraries are loaded once for all tests."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("HJBDSL_CACHE", str(shelf))
+
+    def run(*arguments: str, given: str | bytes = "", **environment: str) -> Run:
+        content = given.encode() if isinstance(given, str) else given
+        with pytest.MonkeyPatch.context() as patched:
+            patched.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(content)))
+            for name, value in environment.items():
+                patched.setenv(name, value)
+            capfdbinary.readouterr()
+            with pytest.raises(SystemExit) as left:
+                main(arguments)
+        out, err = capfdbinary.readouterr()
+        return _checked(Run(int(left.value.code or 0), out.decode(), err.decode()))
+
+    return run
+
+
+@pytest.fixture
+def hjb_process(tmp_path: Path, shelf: Path) -> Hjb:
+    """The same, as a process of its own."""
 
     def run(*arguments: str, given: str | bytes = "", **environment: str) -> Run:
         done = subprocess.run(
@@ -58,11 +82,15 @@ def hjb(tmp_path: Path, shelf: Path) -> Hjb:
             capture_output=True, cwd=tmp_path, timeout=120, check=False,
             env={**os.environ, "HJBDSL_CACHE": str(shelf), "PYTHONPATH": str(ROOT), **environment},
         )  # fmt: skip
-        result = Run(done.returncode, done.stdout.decode(), done.stderr.decode())
-        assert "Traceback" not in result.out + result.err, result.err
-        return result
+        return _checked(Run(done.returncode, done.stdout.decode(), done.stderr.decode()))
 
     return run
+
+
+def _checked(result: Run) -> Run:
+    """No run may end in a traceback."""
+    assert "Traceback" not in result.out + result.err, result.err
+    return result
 
 
 @pytest.fixture

@@ -12,6 +12,8 @@ import pytest
 from hjbdsl.cli import main as command_line
 from hjbdsl.errors import HjbError, NoMethodError, SolverError, UsageError
 
+from .conftest import REGULATOR
+
 COMMANDS = [name for name, _ in command_line.COMMANDS]
 
 
@@ -87,5 +89,19 @@ def test_a_reader_that_goes_away_ends_it_quietly():
     assert done.stderr == ""
 
 
-def test_output_survives_a_terminal_without_unicode(hjb, regulator):
-    assert hjb("solve", regulator, PYTHONIOENCODING="ascii").status == 0
+def test_output_survives_a_terminal_without_unicode(hjb_process, regulator):
+    assert hjb_process("solve", regulator, PYTHONIOENCODING="ascii").status == 0
+
+
+@pytest.mark.parametrize(
+    ("arguments", "given", "status"),
+    [
+        (("solve", "-"), REGULATOR, 0),
+        (("solve", "-"), REGULATOR.replace("check a = -", "check a = "), 1),
+        (("solve", "-", "--at", "y=1"), REGULATOR, 2),
+        (("solve", "-"), REGULATOR.replace("q*x^2", "qq*x^2"), 3),
+        (("solve", "-"), REGULATOR.replace("q*x^2", "exp(x)*(1 + a^4) + q*x^6"), 4),
+    ],
+)
+def test_the_status_reaches_the_shell(hjb_process, arguments, given, status):
+    assert hjb_process(*arguments, given=given).status == status
