@@ -89,7 +89,7 @@ def builtin(reader: Evaluator, call: ast.Call, context: Context) -> Array:
     arguments = [reader.value(argument, inner) for argument in call.args]
     try:
         if call.name == "exp" and context.hooks is not None and len(arguments) == 1 and arguments[0].is_single:
-            factor = context.hooks.time_factor(arguments[0].entries[0])
+            factor = context.hooks.time_factor(arguments[0].entries[0], call.args[0])
             if factor is not None:
                 return scalar(factor)
         result = function(reader.arithmetic, arguments)

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 import sympy as sp
 
 from hjbdsl.frontend import ast
-from hjbdsl.frontend.arithmetic import as_float
+from hjbdsl.frontend.arithmetic import as_float, literal
 from hjbdsl.frontend.context import EVERYTHING, Context
 from hjbdsl.frontend.discounting import Weight, divided, exponents, rate_of, unmarked
 from hjbdsl.frontend.evaluate import Reader
@@ -22,6 +22,7 @@ from hjbdsl.frontend.horizon import common_end, read_end
 from hjbdsl.frontend.notation_text import plain
 from hjbdsl.frontend.scope import RuleTime
 from hjbdsl.frontend.shapes import Array, scalar
+from hjbdsl.frontend.walk import nodes
 from hjbdsl.model.problem import TIME, Objective, VariableGroup
 
 PAYOFF = "the terminal value"
@@ -42,7 +43,7 @@ class ObjectiveReader:
     ends_at_rule: set[str] = field(default_factory=set)
     _inside: bool = False
 
-    def time_factor(self, argument: sp.Expr) -> sp.Expr | None:
+    def time_factor(self, argument: sp.Expr, written: ast.Expr) -> sp.Expr | None:
         """The mark of exp(argument) when the argument is a function of time alone."""
         if self.risk:
             return None
@@ -50,15 +51,21 @@ class ObjectiveReader:
         free = argument.free_symbols
         if any(symbol not in self.reader.arithmetic.values and symbol not in clocks for symbol in free):
             return None
-        if free & clocks or (not self._inside and self._holds_end(argument, free)):
+        if free & clocks or (not self._inside and self._holds_end(argument, written)):
             return Weight(argument)
         return None
 
-    def _holds_end(self, argument: sp.Expr, free: set[sp.Symbol]) -> bool:
-        if self.end.is_number and self.end != sp.oo:
-            number = self.reader.arithmetic.number(argument)
-            return bool(free) and number is not None and as_float(number) < 0
-        return (self.end.is_Symbol and self.end in free) or bool(free & self.end.free_symbols)
+    def _holds_end(self, argument: sp.Expr, written: ast.Expr) -> bool:
+        """Whether the end stands in the exponent: its symbol, or its number as a factor, as in exp(-0.05*2) with x(2)."""
+        if self.end.free_symbols:
+            return bool(argument.free_symbols & self.end.free_symbols)
+        if self.end == sp.oo or not argument.could_extract_minus_sign():
+            return False
+        if argument.free_symbols:
+            return True
+        products = [node for node in nodes(written) if isinstance(node, ast.Binary) and node.op == "*"]
+        factors = [side for node in products for side in (node.left, node.right)]
+        return any(isinstance(side, ast.Number) and literal(side.text) == self.end for side in factors)
 
     def integral(self, node: ast.Integral, context: Context) -> Array:
         if self._inside:
@@ -137,6 +144,10 @@ def read_objective(statement: ast.Objective, rules: Mapping[str, RuleTime], inte
         return _running_extreme(statement, end, discount, reader)
     body = ObjectiveReader(reader, end, risk=statement.form == "risk", times={n: r.symbol for n, r in rules.items()})
     total = reader.scalar(statement.body, Context(PAYOFF, frozenset({"mode"}), hooks=body))
+    for name, rule in rules.items():
+        if rule.rule == "stopping" and name not in reader.scope.used:
+            remedy = f"write `x({name})` or `integral(0, {name})`"
+            raise Fault("HJB055", f"the stopping time `{name}` has no part in the objective", remedy, reader.scope.spans[name])
     parts = _split(total, body, statement)
     parts = _time_itself_is_running(parts, body)
     payoffs = {kind: _payoff_at(kind, parts.payoff, body, rules) for kind in ("end", "stopping", "exit")}
@@ -247,7 +258,7 @@ def _common_exponent(running: sp.Expr, payoffs: Mapping[str, sp.Expr], end: sp.E
     if len(candidates) != 1 or candidates[0] == 0:
         return sp.S.Zero
     phi = sp.expand(candidates[0] - candidates[0].xreplace({TIME: sp.S.Zero}))
-    if _growth(phi, reader) <= 0 or phi.could_extract_minus_sign():
+    if end == sp.oo or _growth(phi, reader) <= 0 or phi.could_extract_minus_sign():
         return phi
     return sp.S.Zero
 

@@ -313,6 +313,6 @@ def _assembled(work: Lowering, source: Source) -> ControlProblem:
         region_written=frozenset(work.region),
         checks=tuple(work.checks),
         hint=work.hint,
-        notation=notations(work.statements, objective, work.scope),
+        notation=notations(work.statements, objective, work.reader),
         origins={**work.scope.spans, **work.origins},
     )

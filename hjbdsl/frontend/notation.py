@@ -13,6 +13,9 @@ from dataclasses import replace
 import sympy as sp
 
 from hjbdsl.frontend import ast
+from hjbdsl.frontend.context import EVERYTHING, Context
+from hjbdsl.frontend.evaluate import Reader
+from hjbdsl.frontend.findings import Consequence, Fault
 from hjbdsl.frontend.functions import BUILTINS
 from hjbdsl.frontend.notation_latex import LatexPrinter
 from hjbdsl.frontend.notation_objective import objective_notation
@@ -26,13 +29,14 @@ LARGEST_FALLBACK = 400
 Key = tuple[str, ...]
 
 
-def notations(statements: tuple[ast.Statement, ...], objective: Objective, scope: Scope) -> Mapping[Key, Notation]:
+def notations(statements: tuple[ast.Statement, ...], objective: Objective, reader: Reader) -> Mapping[Key, Notation]:
+    scope = reader.scope
     printer = LatexPrinter(
         lambda e: is_vector(e, scope),
         lambda word: (word in BUILTINS or word in ("if", "indicator")) and word not in scope.entities,
     )
     found: dict[Key, Notation] = {}
-    for key, expression in _pieces(statements, objective, scope):
+    for key, expression in _pieces(statements, objective, reader):
         found[key] = Notation(blackboard(expression), printer.show(expression))
     written = next((s for s in statements if isinstance(s, ast.Objective)), None)
     if written is not None:
@@ -81,16 +85,16 @@ def _named_vector(word: str, scope: Scope) -> bool:
     return False
 
 
-def _pieces(statements: tuple[ast.Statement, ...], objective: Objective, scope: Scope) -> Iterable[tuple[Key, ast.Expr]]:
+def _pieces(statements: tuple[ast.Statement, ...], objective: Objective, reader: Reader) -> Iterable[tuple[Key, ast.Expr]]:
     discount = next((s.rate for s in statements if isinstance(s, ast.Discount)), None)
     for statement in statements:
         match statement:
             case ast.Dynamics(state, terms):
-                yield from _dynamics(state.id, terms, scope)
+                yield from _dynamics(state.id, terms, reader.scope)
             case ast.Jump(jump, rate):
                 yield ("rate", jump.id), rate
             case ast.Objective():
-                yield from _rewards(statement, objective, discount is not None, scope)
+                yield from _rewards(statement, objective, discount is not None, reader)
     rate = discount if discount is not None else _from_symbols(objective.discount)
     if rate is not None and objective.discount != 0:
         yield ("discount",), rate
@@ -113,10 +117,11 @@ def _dynamics(state: str, terms: tuple[ast.DynamicsTerm, ...], scope: Scope) -> 
             yield (kind, state, word[1:]), coefficient
 
 
-def _rewards(statement: ast.Objective, objective: Objective, stated: bool, scope: Scope) -> Iterable[tuple[Key, ast.Expr]]:
+def _rewards(statement: ast.Objective, objective: Objective, stated: bool, reader: Reader) -> Iterable[tuple[Key, ast.Expr]]:
     if statement.form in ("average", "running_min", "running_max"):
         yield ("running",), statement.body
         return
+    scope = reader.scope
     integrals, payoffs = _parts(statement.body)
     discounted = objective.discount != 0 and not stated
     running = None
@@ -136,9 +141,18 @@ def _rewards(statement: ast.Objective, objective: Objective, stated: bool, scope
         if value is None or value == 0:
             continue
         shown = written[place]
-        expression = shown if shown is not None else _from_symbols(value)
+        expression = shown if shown is not None and _says(shown, value, reader) else _from_symbols(value)
         if expression is not None:
             yield place, expression
+
+
+def _says(expression: ast.Expr, value: sp.Expr, reader: Reader) -> bool:
+    """Whether the syntax means the value: what is shown must be what is solved."""
+    try:
+        meant = reader.scalar(expression, Context("a formula", EVERYTHING))
+    except (Fault, Consequence):
+        return False
+    return bool(meant == value) or (sp.count_ops(value) <= LARGEST_FALLBACK and sp.expand(meant - value) == 0)
 
 
 def _parts(body: ast.Expr) -> tuple[list[ast.Integral], list[ast.Expr]]:

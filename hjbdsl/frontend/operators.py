@@ -147,9 +147,10 @@ def _power(reader: Evaluator, node: ast.Binary, context: Context) -> Array:
         reader.partial_operations.setdefault(base.entries[0], operation)
     try:
         if context.hooks is not None and reader.arithmetic.number(base.entries[0]) is not None:
-            growth = context.hooks.time_factor(height * reader.arithmetic.logarithm(base.entries[0]))
-            if growth is not None:
-                return shapes.scalar(growth)
+            factor = context.hooks.time_factor(height, node.right)
+            if factor is not None:  # b^phi is exp(phi*log(b))
+                growth = reader.arithmetic.logarithm(base.entries[0])
+                return shapes.scalar(factor.func(factor.args[0] * growth))
         return shapes.scalar(reader.arithmetic.power(base.entries[0], height))
     except Unworkable as problem:
         raise fault_of(problem, node.span) from None
