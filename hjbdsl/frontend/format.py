@@ -12,7 +12,7 @@ from collections import deque
 from collections.abc import Iterable
 
 from hjbdsl.frontend import ast
-from hjbdsl.frontend.spelling import (
+from hjbdsl.frontend.syntax.spelling import (
     FACTOR,
     PRODUCT,
     description,

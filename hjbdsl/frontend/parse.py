@@ -10,15 +10,15 @@ import os
 
 from hjbdsl.errors import Diagnostic, HjbError, Span
 from hjbdsl.frontend import ast
-from hjbdsl.frontend.automaton import HARD_KEYWORDS, Stopped, accepted_after, run
-from hjbdsl.frontend.brackets import bracket_fault
-from hjbdsl.frontend.expressions import ExpressionReader
 from hjbdsl.frontend.findings import Fault
-from hjbdsl.frontend.hints import explain
 from hjbdsl.frontend.source import MAX_LINES, read_text, split_lines
-from hjbdsl.frontend.stuck import Stuck
-from hjbdsl.frontend.tokens import Chunk, Reader, Token
-from hjbdsl.frontend.transform import statement
+from hjbdsl.frontend.syntax.automaton import HARD_KEYWORDS, Stopped, accepted_after, run
+from hjbdsl.frontend.syntax.brackets import bracket_fault
+from hjbdsl.frontend.syntax.expressions import ExpressionReader
+from hjbdsl.frontend.syntax.hints import explain
+from hjbdsl.frontend.syntax.stuck import Stuck
+from hjbdsl.frontend.syntax.tokens import Chunk, Reader, Token
+from hjbdsl.frontend.syntax.transform import statement
 
 MAX_ERRORS = 50
 

@@ -15,7 +15,7 @@ from hjbdsl.errors import HjbError
 from hjbdsl.frontend.format import format_file
 from hjbdsl.frontend.parse import MAX_ERRORS, parse_file, parse_recovering, parse_text
 from hjbdsl.frontend.source import MAX_LINES, read_text
-from hjbdsl.frontend.vocabulary import INNER, STATEMENTS
+from hjbdsl.frontend.syntax.vocabulary import INNER, STATEMENTS
 
 SECONDS = 10.0
 REPOSITORY = Path(__file__).resolve().parents[2]

@@ -11,8 +11,9 @@ import lark
 import pytest
 
 from hjbdsl.errors import HjbError, Span
-from hjbdsl.frontend import ast, grammar
+from hjbdsl.frontend import ast
 from hjbdsl.frontend.parse import RESERVED, parse_file, parse_recovering, parse_text
+from hjbdsl.frontend.syntax import grammar
 
 HERE = Span("expected", 1, 1)
 REPOSITORY = Path(__file__).resolve().parents[2]

@@ -5,10 +5,10 @@ In: where the parser stopped. Out: a `Fault`, or None where the mistake is anoth
 
 from __future__ import annotations
 
-from hjbdsl.frontend import vocabulary as words
 from hjbdsl.frontend.findings import Fault
-from hjbdsl.frontend.stuck import Stuck
-from hjbdsl.frontend.tokens import Token
+from hjbdsl.frontend.syntax import vocabulary as words
+from hjbdsl.frontend.syntax.stuck import Stuck
+from hjbdsl.frontend.syntax.tokens import Token
 
 
 def missing_comma(stuck: Stuck) -> Fault | None:

@@ -8,8 +8,8 @@ from __future__ import annotations
 from lark import Tree
 
 from hjbdsl.frontend import ast
-from hjbdsl.frontend.expressions import ExpressionReader
 from hjbdsl.frontend.findings import Fault
+from hjbdsl.frontend.syntax.expressions import ExpressionReader
 
 
 def shape(tree: Tree | None, reader: ExpressionReader) -> tuple[ast.Expr, ...]:

@@ -8,9 +8,9 @@ from __future__ import annotations
 from lark import Tree
 
 from hjbdsl.frontend import ast
-from hjbdsl.frontend.expressions import ExpressionReader
 from hjbdsl.frontend.findings import Fault
-from hjbdsl.frontend.tokens import Token
+from hjbdsl.frontend.syntax.expressions import ExpressionReader
+from hjbdsl.frontend.syntax.tokens import Token
 
 
 def text_of(token: Token | None) -> str | None:

@@ -11,9 +11,9 @@ from lark import Tree
 
 from hjbdsl.errors import Span
 from hjbdsl.frontend import ast
-from hjbdsl.frontend.expressions import ExpressionReader
 from hjbdsl.frontend.findings import Fault
-from hjbdsl.frontend.tokens import Token
+from hjbdsl.frontend.syntax.expressions import ExpressionReader
+from hjbdsl.frontend.syntax.tokens import Token
 
 
 def correlation(parts: list[Any], reader: ExpressionReader, span: Span) -> ast.Statement:

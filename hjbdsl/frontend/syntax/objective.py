@@ -12,8 +12,8 @@ from lark import Tree
 
 from hjbdsl.errors import Span
 from hjbdsl.frontend import ast
-from hjbdsl.frontend.expressions import ExpressionReader
 from hjbdsl.frontend.findings import Fault
+from hjbdsl.frontend.syntax.expressions import ExpressionReader
 
 
 def expectation(parts: list[Any], reader: ExpressionReader, span: Span) -> ast.Statement:

@@ -31,10 +31,10 @@ from __future__ import annotations
 import difflib
 from collections.abc import Callable
 
-from hjbdsl.frontend import vocabulary as words
 from hjbdsl.frontend.findings import Fault, closest
-from hjbdsl.frontend.hints_between import missing_comma, missing_differential, missing_sign, product
-from hjbdsl.frontend.stuck import Stuck
+from hjbdsl.frontend.syntax import vocabulary as words
+from hjbdsl.frontend.syntax.hints_between import missing_comma, missing_differential, missing_sign, product
+from hjbdsl.frontend.syntax.stuck import Stuck
 
 
 def explain(stuck: Stuck) -> Fault:

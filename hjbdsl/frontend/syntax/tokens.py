@@ -12,7 +12,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from hjbdsl.errors import Diagnostic, Span
-from hjbdsl.frontend.letters import (
+from hjbdsl.frontend.syntax.letters import (
     SIGNS,
     SUBSCRIPTS,
     SUPERSCRIPTS,
@@ -21,7 +21,7 @@ from hjbdsl.frontend.letters import (
     canonical_name,
     describe_character,
 )
-from hjbdsl.frontend.vocabulary import STATEMENTS
+from hjbdsl.frontend.syntax.vocabulary import STATEMENTS
 
 MAX_TOKENS = 200_000
 MAX_FAULTS = 60

@@ -14,7 +14,7 @@ from lark import Tree
 from hjbdsl.errors import Span
 from hjbdsl.frontend import ast
 from hjbdsl.frontend.findings import Fault
-from hjbdsl.frontend.tokens import Token
+from hjbdsl.frontend.syntax.tokens import Token
 
 MAX_DEPTH = 200
 """Levels of an expression: brackets inside brackets, or terms of one sum."""

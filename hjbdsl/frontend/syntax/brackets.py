@@ -5,9 +5,9 @@ In: the tokens of a statement. Out: a `Fault` at the opening bracket, or None.
 
 from __future__ import annotations
 
-from hjbdsl.frontend.expressions import MAX_DEPTH, ExpressionReader
 from hjbdsl.frontend.findings import Fault
-from hjbdsl.frontend.tokens import Token
+from hjbdsl.frontend.syntax.expressions import MAX_DEPTH, ExpressionReader
+from hjbdsl.frontend.syntax.tokens import Token
 
 PARTNER = {"LPAR": ")", "LSQB": "]", "LBRACE": "}"}
 _OPENER = {"RPAR": "LPAR", "RSQB": "LSQB", "RBRACE": "LBRACE"}

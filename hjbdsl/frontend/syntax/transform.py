@@ -13,13 +13,13 @@ from lark import Tree
 
 from hjbdsl.errors import Span
 from hjbdsl.frontend import ast
-from hjbdsl.frontend.declarations import bounded_variable, domain, interval, shape
-from hjbdsl.frontend.expressions import ExpressionReader, first_token, last_token
 from hjbdsl.frontend.findings import Fault, closest
-from hjbdsl.frontend.laws import law, text_of
-from hjbdsl.frontend.motion import correlation, dynamics
-from hjbdsl.frontend.objective import average, expectation, risk, running_extreme
-from hjbdsl.frontend.vocabulary import BOUNDARY_KINDS
+from hjbdsl.frontend.syntax.declarations import bounded_variable, domain, interval, shape
+from hjbdsl.frontend.syntax.expressions import ExpressionReader, first_token, last_token
+from hjbdsl.frontend.syntax.laws import law, text_of
+from hjbdsl.frontend.syntax.motion import correlation, dynamics
+from hjbdsl.frontend.syntax.objective import average, expectation, risk, running_extreme
+from hjbdsl.frontend.syntax.vocabulary import BOUNDARY_KINDS
 
 
 def statement(tree: Tree, reader: ExpressionReader) -> ast.Statement:

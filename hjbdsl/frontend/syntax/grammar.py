@@ -16,7 +16,7 @@ from pathlib import Path
 
 import lark
 
-GRAMMAR_PATH = Path(__file__).resolve().parent.parent / "grammars" / "hjb.lark"
+GRAMMAR_PATH = Path(__file__).resolve().parents[2] / "grammars" / "hjb.lark"
 
 
 def grammar_text() -> str:

@@ -15,8 +15,8 @@ from typing import Any
 from lark import Tree
 from lark.parsers.lalr_analysis import Shift
 
-from hjbdsl.frontend.grammar import statement_parser
-from hjbdsl.frontend.tokens import Token
+from hjbdsl.frontend.syntax.grammar import statement_parser
+from hjbdsl.frontend.syntax.tokens import Token
 
 HARD_KEYWORDS = {"in": "IN", "for": "FOR", "and": "AND", "or": "OR", "not": "NOT", "integral": "INTEGRAL"}
 """Words that are never names; token types by word."""

@@ -7,10 +7,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from hjbdsl.frontend import vocabulary as words
-from hjbdsl.frontend.expressions import ExpressionReader
 from hjbdsl.frontend.findings import Fault
-from hjbdsl.frontend.tokens import Token
+from hjbdsl.frontend.syntax import vocabulary as words
+from hjbdsl.frontend.syntax.expressions import ExpressionReader
+from hjbdsl.frontend.syntax.tokens import Token
 
 
 @dataclass(frozen=True, slots=True)
