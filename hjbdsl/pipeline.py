@@ -2,7 +2,7 @@
 
 text -> `ControlProblem` -> `HJBEquation` -> `Solution` (by the first method that accepts) -> judged by the file's checks.
 
-Each stage is bounded in time. Front end and derivation are imported here; a method is imported when it is asked, since the
+Each stage bounds its own time. Front end and derivation are imported here; a method is imported when it is asked, since the
 libraries that methods run on are slow to load.
 """
 
@@ -15,7 +15,7 @@ from itertools import pairwise
 from typing import Any
 
 from hjbdsl.budget import BudgetExceeded, time_budget
-from hjbdsl.errors import Diagnostic, HjbError, NoMethodError, SolverError, UsageError
+from hjbdsl.errors import NoMethodError, SolverError, UsageError
 from hjbdsl.evidence.checks import run_checks
 from hjbdsl.frontend.load import load_problem, loads_problem
 from hjbdsl.io import store
@@ -26,7 +26,6 @@ from hjbdsl.model.solution import Accepted, Rejected, Solution
 from hjbdsl.numeric.points import StatedPoint, default_points, stated_points
 from hjbdsl.symbolic.derive import derive as derive_equation
 
-READING_SECONDS = 6.0
 DERIVING_SECONDS = 30.0
 DERIVING_SECONDS_OF_CHECK = 5.0
 WELL_POSED_SECONDS = 2.5
@@ -76,12 +75,14 @@ METHODS: tuple[tuple[str, Method], ...] = (("closed_form", _closed_form),)
 
 def load(path: str, overrides: Mapping[str, str] | None = None, variant: str | None = None) -> ControlProblem:
     """Read, resolve and check a file. Raises `HjbError` with every diagnostic of the file."""
-    return _read(path, lambda: load_problem(path, overrides or {}, variant))
+    return load_problem(path, overrides or {}, variant)
 
 
-def loads(text: str, overrides: Mapping[str, str] | None = None, variant: str | None = None) -> ControlProblem:
-    """As `load`, from text; includes are looked for in the working directory."""
-    return _read("<text>", lambda: loads_problem(text, overrides or {}, variant))
+def loads(
+    text: str, overrides: Mapping[str, str] | None = None, variant: str | None = None, path: str = "<text>"
+) -> ControlProblem:
+    """As `load`, from text; includes are relative to `path`, and diagnostics name it."""
+    return loads_problem(text, path, overrides or {}, variant)
 
 
 def derive(problem: ControlProblem, seconds: float = DERIVING_SECONDS) -> HJBEquation:
@@ -130,7 +131,7 @@ def solve(equation: HJBEquation, request: Request, cached: bool = True) -> tuple
                 return solution, tuple(considered)
             case Rejected(reason):
                 considered.append(Considered(name, False, reason, reply.declined))
-    raise NoMethodError({entry.method: entry.reason for entry in considered} | _absent(equation.problem))
+    raise NoMethodError(_reasons(considered) | _absent(equation.problem))
 
 
 def answer(
@@ -181,6 +182,16 @@ def _order(problem: ControlProblem, wanted: str) -> tuple[tuple[str, Method], ..
     return ((wanted, known[wanted]),)
 
 
+def _reasons(considered: Sequence[Considered]) -> dict[str, str]:
+    """Why each method declined, and below a method each of its families, as `method/family`."""
+    reasons: dict[str, str] = {}
+    for entry in considered:
+        count = len(entry.families)
+        reasons[entry.method] = f"none of its {count} families gives an answer" if count else entry.reason
+        reasons |= {f"{entry.method}/{family}": why for family, why in entry.families}
+    return reasons
+
+
 def _absent(problem: ControlProblem) -> dict[str, str]:
     hint = problem.hint
     if hint is None or hint.method in dict(METHODS):
@@ -201,14 +212,3 @@ def _ask(name: str, method: Method, equation: HJBEquation, request: Request, cac
     if cached:
         store.write_solution(key, reply)
     return reply
-
-
-def _read(path: str, reader: Callable[[], ControlProblem]) -> ControlProblem:
-    """Bound the front end in time: past it, the file is refused like any other that cannot be read."""
-    try:
-        with time_budget(READING_SECONDS):
-            return reader()
-    except BudgetExceeded:
-        message = f"`{path}` could not be read within {READING_SECONDS:g} s"
-        remedy = "shorten it: a problem of a hundred lines reads in well under a second"
-        raise HjbError((Diagnostic("HJB090", message, remedy, None),)) from None
