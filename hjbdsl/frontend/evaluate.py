@@ -25,7 +25,8 @@ from hjbdsl.frontend.shapes import Array, scalar, shape_text
 from hjbdsl.model.problem import ModeParameter
 
 T = TypeVar("T")
-WORK_LIMIT = 3_000_000
+WORK_LIMIT = 1_500_000
+VISIT = 3
 
 
 @dataclass(slots=True)
@@ -50,7 +51,7 @@ class Reader:
             raise Fault("HJB040", "the problem is too large to write out", "use fewer components or smaller ranges", span)
 
     def value(self, expression: ast.Expr, context: Context) -> Array:  # noqa: PLR0912 - one case a node
-        self.spend(1, expression.span)
+        self.spend(VISIT, expression.span)
         match expression:
             case ast.Number(text):
                 try:
@@ -86,7 +87,7 @@ class Reader:
         raise ValueError(f"no such expression: {expression}")
 
     def condition(self, expression: ast.Expr, context: Context) -> sp.Basic:
-        self.spend(1, expression.span)
+        self.spend(VISIT, expression.span)
         match expression:
             case ast.Compare():
                 return conditions.compare(self, expression, context, self._mode_indicator)

@@ -21,7 +21,7 @@ from hjbdsl.frontend.parse import parse_recovering, parse_text
 from hjbdsl.frontend.source import read_text
 from hjbdsl.model.problem import ControlProblem, Source
 
-SECONDS = 8.0
+SECONDS = 6.0
 
 
 def load_problem(path: str | os.PathLike[str], overrides: Mapping[str, str] = {}, variant: str | None = None) -> ControlProblem:

@@ -30,6 +30,7 @@ from hjbdsl.frontend.reversal import read_reversal
 from hjbdsl.frontend.rules import read_boundary, read_constraint, read_exit, read_exploration, read_stopping
 from hjbdsl.frontend.scope import ParameterName, RuleTime, Scope
 from hjbdsl.frontend.unused import report_unused
+from hjbdsl.frontend.variants import check_variant
 from hjbdsl.frontend.variables import declare_groups, groups_of
 from hjbdsl.frontend.wellposed import check_wellposed
 from hjbdsl.model.problem import (
@@ -257,6 +258,8 @@ def _read_the_rest(work: Lowering) -> None:
     for check in work.all(ast.Check):
         with work.findings.attempt():
             work.checks.append(read_check(check, average, work.reversal, work.reader))
+    for variant in work.all(ast.Variant):
+        check_variant(variant, work.scope)
     hint = work.sole(ast.Solve, "hint")
     if hint is not None:
         with work.findings.attempt():

@@ -13,7 +13,7 @@ import sympy as sp
 from hjbdsl.frontend import ast, shapes
 from hjbdsl.frontend.arithmetic import Unworkable
 from hjbdsl.frontend.context import Context, Evaluator, PartialOperation, fault_of
-from hjbdsl.frontend.findings import Fault
+from hjbdsl.frontend.findings import Consequence, Fault
 from hjbdsl.frontend.notation_text import plain
 from hjbdsl.frontend.shapes import Array, shape_text
 from hjbdsl.frontend.walk import spine
@@ -34,7 +34,7 @@ def _sum(reader: Evaluator, node: ast.Binary, context: Context) -> Array:
     first, chain = spine(node, "+-")
     inner = replace(context, expected=None)
     operands = [first, *(link.right for link in chain)]
-    values = [reader.value(operand, inner) for operand in operands]
+    values = _all_operands(reader, operands, inner)
     signed = [values[0], *(shapes.negate(v) if link.op == "-" else v for link, v in zip(chain, values[1:], strict=True))]
     try:
         total = shapes.add(signed)
@@ -42,6 +42,17 @@ def _sum(reader: Evaluator, node: ast.Binary, context: Context) -> Array:
         raise _sum_fault(reader, operands, values, context) from None
     reader.spend(len(values) * len(total.entries), node.span)
     return total
+
+
+def _all_operands(reader: Evaluator, operands: list[ast.Expr], context: Context) -> list[Array]:
+    """The values of all terms; when terms are wrong each is reported, so that one run finds them all."""
+    values = []
+    for operand in operands:
+        with reader.scope.findings.attempt():
+            values.append(reader.value(operand, context))
+    if len(values) < len(operands):
+        raise Consequence
+    return values
 
 
 def _sum_fault(reader: Evaluator, operands: list[ast.Expr], values: list[Array], context: Context) -> Fault:
