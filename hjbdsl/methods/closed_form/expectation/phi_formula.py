@@ -32,7 +32,7 @@ _LARGEST_FORMULA = 1500
 
 @dataclass(frozen=True, slots=True)
 class _Law:
-    """Mean and variance of the final coordinate and the discount exponent, functions of t and x; `left` is the time that remains."""
+    """Mean and variance of the final coordinate, the discount exponent, and `left`, the time that remains."""
 
     mean: sp.Expr
     variance: sp.Expr
@@ -41,7 +41,7 @@ class _Law:
 
 
 def phi_formula(problem: ControlProblem) -> sp.Expr | None:
-    """V in symbols, with `PHI`; None where the state, its law or the payoff has no such formula (or sympy takes too long to find it)."""
+    """V in symbols, with `PHI`; None where there is no such formula, or sympy takes too long to find it."""
     if problem.dimension != 1 or problem.objective.terminal is None or problem.objective.running != 0:
         return None
     try:
@@ -167,7 +167,8 @@ def phi_notation(expression: sp.Expr) -> Notation:
 
 def _tidy(expression: sp.Expr, left: sp.Symbol) -> sp.Expr:
     """Logarithms joined, the rest collected in the time that remains."""
-    logarithms, rest = [], []
+    logarithms: list[sp.Expr] = []
+    rest: list[sp.Expr] = []
     for term in sp.Add.make_args(sp.expand(expression, log=True, power_base=False)):
         (logarithms if term.has(sp.log) else rest).append(term)
     return sp.logcombine(sp.Add(*logarithms)) + sp.collect(sp.expand(sp.Add(*rest)), left)

@@ -39,12 +39,12 @@ def reduce_payoff(
     try:
         if len(symbols) == 1:
             return Block(where, None, None, line_core(smooth_pieces(payoff, symbols[0]), kappa))
-        return _reduce(payoff, tuple(symbols), where, kappa, isotropic, _Probe(payoff, tuple(symbols), centre, spread))
+        return _reduce(payoff, tuple(symbols), where, kappa, isotropic, Probe(payoff, tuple(symbols), centre, spread))
     except (TooManyBreaks, UnsupportedExpression) as error:
         return Rejected(f"the terminal payoff cannot be integrated: {error}")
 
 
-class _Probe:
+class Probe:
     """Values and gradients of the payoff at seeded random points."""
 
     def __init__(self, payoff: sp.Expr, symbols: tuple[sp.Symbol, ...], centre: Array, spread: Array):
@@ -64,7 +64,7 @@ class _Probe:
 
 
 def _reduce(
-    payoff: sp.Expr, symbols: tuple[sp.Symbol, ...], index: NDArray[np.intp], kappa: float, isotropic: bool, probe: _Probe
+    payoff: sp.Expr, symbols: tuple[sp.Symbol, ...], index: NDArray[np.intp], kappa: float, isotropic: bool, probe: Probe
 ) -> Block | Rejected:
     if len(probe.value) < len(symbols) + 2:
         return Rejected("the terminal payoff has no finite gradient where the process ends")
@@ -101,7 +101,7 @@ def _span(rows: Array) -> Array:
 
 def _along(
     payoff: sp.Expr, symbols: tuple[sp.Symbol, ...], index: NDArray[np.intp], kappa: float, directions: Array,
-    tilt: Array | None, probe: _Probe,
+    tilt: Array | None, probe: Probe,
 ) -> Block | None:  # fmt: skip
     """e^(c'z) h(U'z), h(y) = payoff(U y), tested as an identity."""
     projected = probe.points @ directions
@@ -122,7 +122,7 @@ def _along(
     return Block(index, directions, tilt, core)
 
 
-def _scaling(payoff: sp.Expr, symbols: tuple[sp.Symbol, ...], index: NDArray[np.intp], rank: int, probe: _Probe) -> Block | None:
+def _scaling(payoff: sp.Expr, symbols: tuple[sp.Symbol, ...], index: NDArray[np.intp], rank: int, probe: Probe) -> Block | None:
     """A payoff homogeneous in prices is an exponential times a function of fewer combinations (a change of numeraire)."""
     live = np.abs(probe.value) > 1e-12 * np.max(np.abs(probe.value))
     if live.sum() < len(symbols) + 2:
@@ -136,18 +136,20 @@ def _scaling(payoff: sp.Expr, symbols: tuple[sp.Symbol, ...], index: NDArray[np.
     return _along(payoff, symbols, index, 0.0, directions, tilt, probe)
 
 
-def _radial(
-    payoff: sp.Expr, symbols: tuple[sp.Symbol, ...], index: NDArray[np.intp], kappa: float, probe: _Probe
-) -> Block | None:
-    """A function of the distance from a centre: every gradient points along the ray through it."""
+def radial_centre(probe: Probe) -> list[sp.Expr]:
+    """The point that every gradient points to or from, by least squares; short decimals are taken as exact."""
     size = np.linalg.norm(probe.gradient, axis=1)
     live = size > 1e-9 * size.max(initial=0.0)
     normal, points = probe.gradient[live] / size[live, None], probe.points[live]
-    m = len(symbols)
-    matrix = live.sum() * np.eye(m) - normal.T @ normal
+    matrix = live.sum() * np.eye(points.shape[1]) - normal.T @ normal
     right = points.sum(axis=0) - normal.T @ np.einsum("ki,ki->k", normal, points)
     centre, *_ = np.linalg.lstsq(matrix, right, rcond=None)
-    exact = [sp.Rational(round(c * 10**6), 10**6) if abs(c - round(c, 6)) < 1e-8 else sp.Float(c, 17) for c in centre]
+    return [sp.Rational(round(c * 10**6), 10**6) if abs(c - round(c, 6)) < 1e-8 else sp.Float(c, 17) for c in centre]
+
+
+def _radial(payoff: sp.Expr, symbols: tuple[sp.Symbol, ...], index: NDArray[np.intp], kappa: float, probe: Probe) -> Block | None:
+    """A function of the distance from a centre."""
+    exact = radial_centre(probe)
     s = sp.Symbol("S", positive=True)
     centre = np.array([float(c) for c in exact])
     reduced = payoff.xreplace(dict(zip(symbols, (exact[0] + sp.sqrt(s), *exact[1:]), strict=True)))

@@ -46,7 +46,7 @@ def measured_accuracy(problem: ControlProblem, function: ExactFunction) -> Accur
 
 
 def formula_gap(problem: ControlProblem, function: ExactFunction, formula: sp.Expr) -> float:
-    """Largest difference of a formula and the quadrature at seeded points, relative to 1 + |V|; infinite where it is no number."""
+    """Largest difference of a formula and the quadrature at seeded points, relative to 1 + |V|; infinite if it is no number."""
     t, x = region_points(problem, _POINTS, seed=6)
     try:
         values = compile_expressions((TIME, *problem.state_symbols), [sp.sympify(problem.numeric(formula))])(t, *x.T)[0]
