@@ -29,6 +29,27 @@ def multiplied_out(expression: sp.Expr, symbols: Set[sp.Symbol]) -> list[sp.Expr
     return [expression]
 
 
+def separated(expression: sp.Expr, symbols: Set[sp.Symbol]) -> tuple[list[sp.Expr], list[sp.Expr]]:
+    """Summands without and with `symbols`; a long factor without them is never multiplied out."""
+    free: list[sp.Expr] = []
+    bound: list[sp.Expr] = []
+    for term in sp.Add.make_args(expression):
+        if symbols.isdisjoint(term.free_symbols):
+            free.append(term)
+            continue
+        holding = [f for f in sp.Mul.make_args(term) if not symbols.isdisjoint(f.free_symbols)]
+        if term.is_Mul and len(holding) == 1 and holding[0].is_Add:
+            outside = sp.Mul(*(f for f in term.args if f is not holding[0]))
+            inner_free, inner_bound = separated(holding[0], symbols)
+            if inner_free:
+                free.append(outside * sp.Add(*inner_free))
+            bound += [outside * part for part in inner_bound]
+            continue
+        for part in multiplied_out(term, symbols):
+            (free if symbols.isdisjoint(part.free_symbols) else bound).append(part)
+    return free, bound
+
+
 def _distributed(sums: Iterable[list[sp.Expr]], symbols: Set[sp.Symbol]) -> list[sp.Expr]:
     products: list[sp.Expr] = [sp.Integer(1)]
     for parts in sums:

@@ -12,8 +12,7 @@ from dataclasses import dataclass
 import sympy as sp
 
 from hjbdsl.model.problem import Bounds, Constraint, ControlProblem
-from hjbdsl.symbolic.derivatives import depends
-from hjbdsl.symbolic.expansion import multiplied_out
+from hjbdsl.symbolic.expansion import separated
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,14 +61,7 @@ class BlockOptimum:
 
 def expanded_terms(expressions: Iterable[sp.Expr], controls: frozenset[sp.Symbol]) -> list[sp.Expr]:
     """Summands that hold a control, products multiplied out no further than the controls ask for."""
-    return [
-        part
-        for expression in expressions
-        for term in sp.Add.make_args(expression)
-        if depends(term, controls)
-        for part in multiplied_out(term, controls)
-        if depends(part, controls)
-    ]
+    return [part for expression in expressions for part in separated(expression, controls)[1]]
 
 
 def cut(problem: ControlProblem, terms: Sequence[sp.Expr], symbols: Sequence[sp.Symbol], sense: int) -> tuple[Block, ...]:

@@ -135,10 +135,11 @@ def _solve_powers(powers: dict[sp.Expr, sp.Expr], control: sp.Symbol) -> list[Ro
 def _two_powers(high: sp.Expr, gap: sp.Expr, low: sp.Expr, control: sp.Symbol) -> list[Root] | None:
     """high*a^gap + low = 0."""
     ratio = sp.powsimp(-low / high)
+    exists = sp.Gt(ratio, 0) if control.is_positive else sp.true
     if gap == 1:
-        return [Root(ratio)]
+        return [Root(ratio, exists)]
     if gap == -1:
-        return [Root(1 / ratio)]
+        return [Root(1 / ratio, exists)]
     if control.is_positive:
         return [Root(split_powers(ratio ** (1 / gap)), sp.Gt(ratio, 0))]
     if gap.is_Integer and gap.is_odd and gap > 0:

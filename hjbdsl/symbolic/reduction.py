@@ -11,12 +11,13 @@ import sympy as sp
 
 from hjbdsl.budget import BudgetExceeded, time_budget
 from hjbdsl.model.equation import Candidate
-from hjbdsl.symbolic.derivatives import depends, is_derivative, split_terms
-from hjbdsl.symbolic.expansion import multiplied_out
+from hjbdsl.symbolic.derivatives import is_derivative
+from hjbdsl.symbolic.expansion import multiplied_out, separated
 from hjbdsl.symbolic.optimum_blocks import BlockOptimum
 
 _LONGEST = 400
 _SECONDS = 1.5
+_MOST_PARTS = 8
 
 
 def reduced_hamiltonian(expression: sp.Expr, candidate: Candidate) -> sp.Expr:
@@ -41,12 +42,7 @@ def reduced_by_blocks(
     chosen = {a: v for block in blocks for a, v in block.branches[0].controls.items()}
     if chosen != dict(candidate.controls):
         return None
-    free: list[sp.Expr] = []
-    for term in terms:
-        parts, bound = split_terms(term, controls)
-        free += parts
-        for product in bound:
-            free += [part for part in multiplied_out(product, controls) if not depends(part, controls)]
+    free = [part for term in terms for part in separated(term, controls)[0]]
     return sp.Add(*_grouped([*free, *(v for v in values if v is not None)]))
 
 
@@ -95,4 +91,5 @@ def _grouped(terms: list[sp.Expr]) -> list[sp.Expr]:
 
 def _sum(parts: list[sp.Expr], key: sp.Expr) -> sp.Expr:
     total = sp.Add(*parts)
-    return sp.factor_terms(sp.together(total)) if len(parts) > 1 and key != 1 else total
+    short = len(parts) <= _MOST_PARTS and key != 1
+    return sp.factor_terms(sp.together(total)) if len(parts) > 1 and short else total

@@ -61,7 +61,8 @@ def reversal_steps(equation: HJBEquation, parts: Composition) -> tuple[Step, ...
 def verification_step(_equation: HJBEquation, _parts: Composition) -> Step:
     words = (
         "For any control u the cost exceeds the value by half the expected square of its distance to the optimal one "
-        "(Itô's formula for V along the controlled path, then complete the square). Started from p_T the optimal control carries noise to data."
+        "(Itô's formula for V along the controlled path, then complete the square). Started from p_T the optimal control "
+        "carries noise to data."
     )
     formulas = (
         Notation("u* = -Σᵀ∇V = Σᵀ∇log p_(T-t)", r"u^* = -\Sigma^\top \nabla V = \Sigma^\top \nabla \log p_{T-t}"),
