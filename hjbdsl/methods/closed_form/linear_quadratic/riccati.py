@@ -34,7 +34,8 @@ class NoSaddle(ArithmeticError):
 
 @dataclass(frozen=True, slots=True)
 class System:
-    """All joint modes at one time. `constant` says whether row and column 0 are the constant coordinate (else Pi is P alone)."""
+    """All joint modes at one time. `constant` says whether row and column 0 are the constant coordinate (else Pi is P alone).
+    `inverses` holds the inverse curvature of each mode where no noise makes it depend on Pi, else None."""
 
     modes: tuple[Matrices, ...]
     switching: Array
@@ -42,6 +43,7 @@ class System:
     explored: tuple[int, ...]
     risk: float | None
     constant: bool
+    inverses: tuple[Array | None, ...]
 
     @property
     def size(self) -> int:
@@ -49,9 +51,18 @@ class System:
 
 
 def system_at(problem: LinearQuadratic, t: float) -> System:
-    """The matrices at time t."""
+    """The matrices at time t. Raises `NoSaddle` where the costs alone rule an optimum out."""
     modes = tuple(mode.at(t) for mode in problem.modes)
-    return System(modes, problem.switching.at(t), problem.controllers, problem.explored, problem.risk, True)
+    inverses = tuple(_fixed_inverse(m, problem.controllers) for m in modes)
+    return System(modes, problem.switching.at(t), problem.controllers, problem.explored, problem.risk, True, inverses)
+
+
+def _fixed_inverse(m: Matrices, controllers: int) -> Array | None:
+    if np.any(m.control_noise):
+        return None
+    curvature = m.cost[m.drift.shape[0] :, m.drift.shape[0] :]
+    _require_saddle(curvature, controllers)
+    return np.asarray(np.linalg.inv(curvature), dtype=np.float64)
 
 
 def states_only(system: System) -> System:
@@ -83,10 +94,13 @@ def curvature_and_slope(m: Matrices, pi: Array) -> tuple[Array, Array]:
 def feedback(system: System, pi: Array) -> tuple[Array, Array]:
     """K (Z, m, N) of the optimal control c = -K z, and the curvatures (Z, m, m). Raises `NoSaddle`."""
     gains, curvatures = [], []
-    for m, value in zip(system.modes, pi, strict=True):
+    for m, value, inverse in zip(system.modes, pi, system.inverses, strict=True):
         curvature, slope = curvature_and_slope(m, value)
-        _require_saddle(curvature, system.controllers)
-        gains.append(np.linalg.solve(curvature, slope) if len(curvature) else slope)
+        if inverse is not None:
+            gains.append(inverse @ slope)
+        else:
+            _require_saddle(curvature, system.controllers)
+            gains.append(np.linalg.solve(curvature, slope))
         curvatures.append(curvature)
     return np.array(gains), np.array(curvatures)
 
@@ -115,7 +129,7 @@ def operator(system: System, pi: Array) -> Array:
         if system.risk is not None:
             rate = rate + 2 * system.risk * value @ m.additive @ value
         if curvatures.shape[1]:
-            rate = rate - gains[z].T @ curvatures[z] @ gains[z]
+            rate = rate - gains[z].T @ (curvatures[z] @ gains[z])
         if system.constant:
             rate[0, 0] += np.sum(m.additive * value) - entropy(curvatures[z], system.explored, m.temperature)
         result[z] += (rate + rate.T) / 2

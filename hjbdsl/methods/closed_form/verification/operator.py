@@ -41,6 +41,7 @@ class ModeOperator:
 
     running: Callable[..., tuple[Array, ...]]
     drift: Callable[..., tuple[Array, ...]]
+    covariance: Array | None
     diffusion: Callable[..., tuple[Array, ...]]
     diffusion_index: tuple[tuple[int, int], ...]
     correlation: Callable[..., tuple[Array, ...]]
@@ -74,6 +75,11 @@ class ModeOperator:
     def _second_order(self, arguments: Sequence[Array], count: int, v: Derivatives) -> list[Array]:
         if not self.diffusion_index:
             return []
+        if self.covariance is not None:
+            result = [np.einsum("ij,kij->k", self.covariance, v.hessian) / 2]
+            if self.risk is not None:
+                result.append(self.risk / 2 * np.einsum("ki,ij,kj->k", v.gradient, self.covariance, v.gradient))
+            return result
         sigma = np.zeros((count, v.gradient.shape[1], self.noises))
         for (i, k), entry in zip(self.diffusion_index, self.diffusion(*arguments), strict=True):
             sigma[:, i, k] = entry
@@ -131,6 +137,7 @@ def mode_operator(problem: ControlProblem, mode: tuple[int, ...]) -> ModeOperato
     return ModeOperator(
         running=compiled([running, objective.discount]),
         drift=compiled(problem.drift),
+        covariance=_constant_covariance(problem, exact),
         diffusion=compiled(list(problem.diffusion.values())),
         diffusion_index=tuple(problem.diffusion),
         correlation=compiled(list(problem.correlation.values())),
@@ -143,6 +150,20 @@ def mode_operator(problem: ControlProblem, mode: tuple[int, ...]) -> ModeOperato
         ended=condition_test(problem, [problem.exit.condition]) if problem.exit is not None else None,
         exit_value=compile_expressions((TIME, *problem.state_symbols), [exact(exit_value)]) if exit_value is not None else None,
     )
+
+
+def _constant_covariance(problem: ControlProblem, exact: Callable[[sp.Basic], sp.Basic]) -> Array | None:
+    """Sigma C Sigma' where it is made of numbers, so that wide problems multiply their matrices once."""
+    entries = {place: exact(e) for place, e in problem.diffusion.items()}
+    mixing = {place: exact(e) for place, e in problem.correlation.items()}
+    if any(e.free_symbols for e in (*entries.values(), *mixing.values())):
+        return None
+    sigma, correlation = np.zeros((problem.dimension, len(problem.noises))), np.eye(len(problem.noises))
+    for place, entry in entries.items():
+        sigma[place] = float(entry)
+    for (k, other), entry in mixing.items():
+        correlation[k, other] = correlation[other, k] = float(entry)
+    return np.asarray(sigma @ correlation @ sigma.T)
 
 
 def _jump_term(
