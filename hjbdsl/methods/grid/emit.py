@@ -160,6 +160,12 @@ def _admissible(emitter: _Emitter) -> list[str]:
     return [*lines, f"return {' and '.join(tests) if tests else 'True'}"]
 
 
+def _unbounded(emitter: _Emitter) -> bool:
+    """Whether no control has a bound: then a lone candidate is the interior stationary point."""
+    bounds = [b for group in emitter.problem.controls + emitter.problem.adversaries for b in group.bounds]
+    return not emitter.problem.constraints and all(b.lower == -sp.oo and b.upper == sp.oo and not b.points for b in bounds)
+
+
 def _resting(emitter: _Emitter) -> list[tuple[str, Mapping[sp.Symbol, sp.Expr]]]:
     """Controls that hold one continuous state still: where the wind turns, the optimum may sit there."""
     candidates = emitter.equation.optimum.candidates
@@ -321,16 +327,20 @@ def emit(equation: HJBEquation, mark_counts: Sequence[int]) -> str:
         "m_own": len(problem.control_symbols), "m_adversary": len(problem.adversary_symbols),
         "modes": len(emitter.discrete.labels), "n_candidates": len(candidates), "width": width,
         "parameter_lines": [f"{emitter.names[s]} = {float(v)!r}" for s, v in problem.values.items()]
-        + [f"SENSE = {1.0 if equation.maximise else -1.0}", f"POOL = {1 + 4 * len(candidates) + searched}"],
+        + [f"SENSE = {1.0 if equation.maximise else -1.0}", f"POOL = {1 + 4 * len(candidates) + searched}",
+           f"FIRST_FIXED = {len(equation.optimum.candidates)}  # candidates from here on do not depend on V"],
+        "diffusion_controlled": any(c in e.free_symbols for e in equation.covariance.values() for c in emitter.controls),
+        "uncorrelated": " and ".join(f"A{i}{j} == 0.0" for i in range(d) for j in range(i + 1, d)) or "True",
         "table_lines": _tables(emitter),
         "comma_as": "".join(f", {a}" for a in controls), "comma_trial": "".join(f", trial[{c}]" for c in range(m)),
         "comma_control": "".join(f", control[{c}]" for c in range(m)), "comma_policy": "".join(f", policy[j, {c}]" for c in range(m)),
         "bound_lines": _bounds(emitter) if m else [], "constraint_lines": _admissible(emitter),
+        "sole_candidate": equation.optimum.status == "symbolic" and len(equation.optimum.candidates) == 1 and _unbounded(emitter),
         "candidate_branches": candidates, "search_lines": search,
         "exit_lines": _returned(emitter, problem.exit.condition) if problem.exit else ["return False"],
         "exit_value_lines": _returned(emitter, objective.exit_value), "obstacle_lines": _returned(emitter, payoff),
         "terminal_lines": _returned(emitter, final), "jumps": _jumps(emitter),
         "mode_lines": _modes(emitter), "has_modes": bool(problem.modes),
     }  # fmt: skip
-    context["arguments"] = f"{context['geometry']}, kinds, origin, step, ends, gone, marks, mark_weights"
+    context["arguments"] = f"{context['geometry']}, circular, ends, gone, marks, mark_weights"
     return _ENVIRONMENT.get_template("grid_scheme.py.j2").render(context)

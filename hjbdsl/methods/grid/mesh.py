@@ -21,27 +21,73 @@ _END = {"periodic": WRAP, "reflect": MIRROR, "constrain": CONSTRAIN}
 UNIFORM, LOGARITHMIC, CIRCLE = 0, 1, 2
 
 
+REGION_SHARE = 0.6
+"""Share of an axis's cells that the region keeps when both of its ends are padded."""
+
+
 @dataclass(frozen=True, slots=True)
 class Axis:
-    """One axis. `low`, `high` are its ends in x; a circle leaves its last node out."""
+    """One axis from `low` to `high` in y = x, or y = log x on a logarithmic axis: unit spacing in xi, even over the region
+    [`near_low`, `near_high`], widening like u + g u^3 over the padding, so that distant ends cost few nodes. A circle leaves its last node out."""
 
     kind: int
     low: float
+    near_low: float
+    near_high: float
     high: float
     ends: tuple[int, int]
-    padded: tuple[bool, bool]
-    """Whether each end is artificial: the state goes on beyond it."""
 
-    def coordinates(self, n: int) -> tuple[Array, Array, Array, float, float]:
-        """X, X', X'' at n nodes, and origin and step of the index map."""
-        low, high = (math.log(self.low), math.log(self.high)) if self.kind == LOGARITHMIC else (self.low, self.high)
-        step = (high - low) / (n if self.kind == CIRCLE else n - 1)
-        xi = low + step * np.arange(n)
+    @property
+    def padded(self) -> tuple[bool, bool]:
+        """Whether each end is artificial: the state goes on beyond it."""
+        return self.near_low > self.low, self.near_high < self.high
+
+    def _cells(self, n: int) -> tuple[float, float, float, float, float, float]:
+        """Spacing h over the region, cells before, in and after it, and the stretching g on either side."""
+        total = float(n if self.kind == CIRCLE else n - 1)
+        before, region, after = self.near_low - self.low, self.near_high - self.near_low, self.high - self.near_high
+        share = REGION_SHARE ** (0.5 * (bool(before) + bool(after)))
+        h = max(region / (share * total), 0.0)
+        if (self.high - self.low) / total <= h:
+            h = (self.high - self.low) / total  # a narrow padding is as even as the region
+            return h, before / h, region / h, after / h, 0.0, 0.0
+        rest = total - region / h
+        root = [width ** (1 / 3) for width in (before, after)]
+        left = rest * root[0] / (root[0] + root[1]) if before or after else 0.0
+        left, right = min(left, before / h), min(rest - left, after / h)
+        left = min(rest - right, before / h) if right < rest - left else left
+        stretch = [(width / h - cells) / cells**3 if cells else 0.0 for width, cells in ((before, left), (after, right))]
+        return h, left, region / h, right, max(stretch[0], 0.0), max(stretch[1], 0.0)
+
+    def curve(self, xi: Array, n: int) -> tuple[Array, Array, Array]:
+        """y(xi) with its first two derivatives."""
+        h, left, middle, _, g0, g1 = self._cells(n)
+        before, after = np.maximum(left - xi, 0.0), np.maximum(xi - left - middle, 0.0)
+        y = self.near_low + h * (xi - left) - h * g0 * before**3 + h * g1 * after**3
+        return y, h * (1 + 3 * g0 * before**2 + 3 * g1 * after**2), h * 6 * (g1 * after - g0 * before)
+
+    def coordinates(self, n: int) -> tuple[Array, Array, Array]:
+        """X, X', X'' at n nodes."""
+        y, first, second = self.curve(np.arange(n, dtype=float), n)
+        if self.kind == CIRCLE:
+            return y, first, second
+        y[0], y[-1] = self.low, self.high
         if self.kind == LOGARITHMIC:
-            x = np.exp(xi)
-            x[0], x[-1] = self.low, self.high
-            return x, x * step, x * step * step, low, step
-        return xi, np.full(n, step), np.zeros(n), low, step
+            x = np.exp(y)
+            return x, x * first, x * (first**2 + second)
+        return y, first, second
+
+    def index(self, x: Array, n: int) -> Array:
+        """Fractional index of coordinates x, by Newton's method from the nearest node."""
+        y = np.log(x) if self.kind == LOGARITHMIC else x
+        xi = np.arange(n, dtype=float)
+        if self.kind == CIRCLE:
+            return np.mod((y - self.low) / (self.high - self.low) * n, n)
+        z = np.interp(y, self.curve(xi, n)[0], xi)
+        for _ in range(6):
+            value, slope, _ = self.curve(z, n)
+            z = np.clip(z - (value - y) / slope, 0.0, n - 1.0)
+        return z
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,16 +97,11 @@ class Mesh:
     X: tuple[Array, ...]
     G: tuple[Array, ...]
     C: tuple[Array, ...]
-    origin: Array
-    step: Array
 
     @staticmethod
     def of(axes: tuple[Axis, ...], shape: tuple[int, ...]) -> Mesh:
         built = [axis.coordinates(n) for axis, n in zip(axes, shape, strict=True)]
-        return Mesh(
-            axes, shape, tuple(b[0] for b in built), tuple(b[1] for b in built), tuple(b[2] for b in built),
-            np.array([b[3] for b in built]), np.array([b[4] for b in built]),
-        )  # fmt: skip
+        return Mesh(axes, shape, tuple(b[0] for b in built), tuple(b[1] for b in built), tuple(b[2] for b in built))
 
     @property
     def nodes(self) -> int:
@@ -68,12 +109,7 @@ class Mesh:
 
     def index(self, x: Array) -> Array:
         """Fractional indices (d, k) of points x (k, d)."""
-        columns = []
-        for i, axis in enumerate(self.axes):
-            value = np.log(x[:, i]) if axis.kind == LOGARITHMIC else x[:, i]
-            z = (value - self.origin[i]) / self.step[i]
-            columns.append(np.mod(z, self.shape[i]) if axis.kind == CIRCLE else z)
-        return np.array(columns)
+        return np.array([axis.index(x[:, i], n) for i, (axis, n) in enumerate(zip(self.axes, self.shape, strict=True))])
 
 
 def region_box(equation: HJBEquation) -> list[tuple[float, float]]:
@@ -90,36 +126,37 @@ def build_axes(equation: HJBEquation, padding: float) -> tuple[Axis, ...]:
     problem = equation.problem
     box = region_box(equation)
     found = _continuation_box(equation, box) if problem.exit is not None else [(None, None)] * len(box)
-    axes = []
-    for k, i in enumerate(problem.continuous_states):
-        low, high = box[k]
-        bounds = problem.state_bounds[i]
-        if bounds.periodic:
-            axes.append(Axis(CIRCLE, -math.pi, math.pi, (WRAP, WRAP), (False, False)))
-            continue
-        lower, upper = float(problem.numeric(bounds.lower)), float(problem.numeric(bounds.upper))
-        logarithmic = lower == 0.0 and bounds.lower_open and low > 0 and found[k] == (None, None)
-        ends = {c.side: _END.get(c.kind, OPEN) for c in equation.boundaries if c.state == i}
-        codes = (ends.get("lower", OPEN), ends.get("upper", OPEN))
-        if logarithmic:
-            ratio = max(high / low, 1.5)
-            low, high = low * ratio**-padding, high * ratio**padding
-        else:
-            width = high - low
-            low, high = low - padding * width, high + padding * width
-        low_true, high_true = low <= lower, high >= upper
-        low, high = max(low, lower), min(high, upper)
-        if found[k][0] is not None:
-            low, low_true = found[k][0], True
-        if found[k][1] is not None:
-            high, high_true = found[k][1], True
-        axes.append(
-            Axis(
-                LOGARITHMIC if logarithmic else UNIFORM, low, high,
-                (codes[0] if low_true else OPEN, codes[1] if high_true else OPEN), (not low_true, not high_true),
-            )
-        )  # fmt: skip
-    return tuple(axes)
+    return tuple(
+        _axis(equation, i, near, ends, padding) for i, near, ends in zip(problem.continuous_states, box, found, strict=True)
+    )
+
+
+def _axis(
+    equation: HJBEquation, i: int, near: tuple[float, float], found: tuple[float | None, float | None], padding: float
+) -> Axis:
+    problem = equation.problem
+    bounds = problem.state_bounds[i]
+    if bounds.periodic:
+        return Axis(CIRCLE, -math.pi, -math.pi, math.pi, math.pi, (WRAP, WRAP))
+    lower, upper = float(problem.numeric(bounds.lower)), float(problem.numeric(bounds.upper))
+    ends = {c.side: _END.get(c.kind, OPEN) for c in equation.boundaries if c.state == i}
+    logarithmic = lower == 0.0 and bounds.lower_open and near[0] > 0 and found == (None, None)
+    scale = math.log if logarithmic else float
+    near_low, near_high = scale(near[0]), scale(near[1])
+    width = max(near_high - near_low, 0.5 if logarithmic else 1e-9)
+    low, high = near_low - padding * width, near_high + padding * width
+    true_low = -math.inf if logarithmic else lower
+    true_high = math.log(upper) if logarithmic and math.isfinite(upper) else upper
+    true_low = true_low if found[0] is None else found[0]
+    true_high = true_high if found[1] is None else found[1]
+    codes = [OPEN, OPEN]
+    if low <= true_low or found[0] is not None:
+        low, near_low, codes[0] = true_low, max(near_low, true_low), ends.get("lower", OPEN)
+        near_low = low if near_low - low < width else near_low
+    if high >= true_high or found[1] is not None:
+        high, near_high, codes[1] = true_high, min(near_high, true_high), ends.get("upper", OPEN)
+        near_high = high if high - near_high < width else near_high
+    return Axis(LOGARITHMIC if logarithmic else UNIFORM, low, near_low, near_high, high, (codes[0], codes[1]))
 
 
 def _continuation_box(

@@ -11,7 +11,7 @@ from types import ModuleType
 import numpy as np
 from numpy.typing import NDArray
 
-from hjbdsl.methods.grid.mesh import Mesh
+from hjbdsl.methods.grid.mesh import CIRCLE, Mesh
 from hjbdsl.model.solution import Array
 
 
@@ -34,9 +34,9 @@ class GridProgram:
         self.size = module.MODES * mesh.nodes
         self.geometry = tuple(array for i in range(len(mesh.axes)) for array in (mesh.X[i], mesh.G[i], mesh.C[i]))
         self.gone = np.zeros(self.size, np.bool_)
-        kinds = np.array([axis.kind for axis in mesh.axes], np.int64)
+        circular = np.array([axis.kind == CIRCLE for axis in mesh.axes])
         ends = np.array([axis.ends for axis in mesh.axes], np.int64)
-        self.arguments = (*self.geometry, kinds, mesh.origin, mesh.step, ends, self.gone, marks, mark_weights)
+        self.arguments = (*self.geometry, circular, ends, self.gone, marks, mark_weights)
         self.gone[:] = self.data(0.0, 0) > 0.5
 
     def data(self, t: float, kind: int) -> Array:

@@ -16,7 +16,7 @@ from hjbdsl.errors import SolverError
 from hjbdsl.methods.grid.emit import DiscreteStates, emit
 from hjbdsl.methods.grid.evolution import evolve
 from hjbdsl.methods.grid.function import GridFunction, Level
-from hjbdsl.methods.grid.mesh import Axis, Mesh, build_axes, region_box
+from hjbdsl.methods.grid.mesh import CIRCLE, Axis, Mesh, build_axes, region_box
 from hjbdsl.methods.grid.program import GridProgram
 from hjbdsl.methods.grid.stationary import policy_iteration
 from hjbdsl.model.equation import HJBEquation
@@ -89,14 +89,10 @@ class _Runner:
         return Level(mesh, self.times, V), policy, stopped, {"steps": float(march.steps)}
 
 
-def _shape(axes: tuple[Axis, ...], box: list[tuple[float, float]], finest: int, halvings: int, reference: tuple[Axis, ...]) -> tuple[int, ...]:
-    """Nodes a axis: `finest` on the axes of `reference`, the same spacing on wider ones, halved `halvings` times."""
-    shape = []
-    for axis, base in zip(axes, reference, strict=True):
-        widths = [math.log(a.high / a.low) if a.kind == 1 else a.high - a.low for a in (axis, base)]
-        cells = max(8, round((finest - 1) * widths[0] / widths[1] / 2**halvings))
-        shape.append(cells if axis.kind == 2 else cells + 1)
-    return tuple(shape)
+def _shape(axes: tuple[Axis, ...], finest: int, halvings: int) -> tuple[int, ...]:
+    """Nodes an axis: `finest`, with every cell doubled `halvings` times."""
+    cells = (finest - 1) // 2**halvings
+    return tuple(cells if axis.kind == CIRCLE else cells + 1 for axis in axes)
 
 
 def _samples(equation: HJBEquation, box: list[tuple[float, float]], labels: int, times: Array) -> tuple[Array, Array, Array]:
@@ -126,22 +122,20 @@ def solve(equation: HJBEquation) -> Accepted | Rejected:
     finest = 4 * max(4, round((finest - 1) / 4)) + 1
     t, x, s = _samples(equation, box, len(labels), runner.times)
 
-    padding = 0.5
-    base = axes = build_axes(equation, padding)
-    coarse = runner.level(axes, _shape(axes, box, finest, 2, base))
+    padding = 1.0
+    axes = build_axes(equation, padding)
+    coarse = runner.level(axes, _shape(axes, finest, 2))
     outside = 0.0
     while any(end for axis in axes for end in axis.padded):
         wider = build_axes(equation, 2 * padding)
-        if wider == axes:
-            break
-        other = runner.level(wider, _shape(wider, box, finest, 2, base))
+        other = runner.level(wider, _shape(wider, finest, 2))
         change = np.abs(other[0].at(t, x, s) - coarse[0].at(t, x, s))
         scale = 1.0 + np.max(np.abs(other[0].at(t, x, s)))
         padding, axes, coarse, outside = 2 * padding, wider, other, float(np.max(change))
-        if outside < 1e-6 * scale or padding >= 8:
+        if outside < (1e-6 if len(box) == 1 else 1e-4) * scale or padding >= 8:
             break
-    middle = runner.level(axes, _shape(axes, box, finest, 1, base))
-    fine, policy, stopped, numbers = runner.level(axes, _shape(axes, box, finest, 0, base))
+    middle = runner.level(axes, _shape(axes, finest, 1))
+    fine, policy, stopped, numbers = runner.level(axes, _shape(axes, finest, 0))
     levels = (coarse[0], middle[0], fine)
     values = [level.at(t, x, s) for level in levels]
     first, second = np.abs(values[1] - values[0]), np.abs(values[2] - values[1])
