@@ -29,7 +29,7 @@ _SCAN = np.array([0.0, 1e-4, 1e-3, 1e-2, 0.05, 0.2, 0.5, 1.0, 2.0, 5.0, 20.0, 1e
 _ACTIVE = 1e-6
 _ROUNDING = 1e-13
 _ROUNDS = 3
-"""Attempts, each in the units that the last one ended in."""
+"""Attempts: from the scan, then through the barrier, in the units that the last attempt ended in."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,16 +152,23 @@ def _continuous(objective: Objective, region: ControlSet, sense: float, start: A
         if warm.converged.all():
             return Optimum(warm.control, warm.value * size, warm.converged)
     begun = near = _scan(objective, region, sense)
-    for _ in range(_ROUNDS):
+    best = Optimum(begun, np.full(len(begun), -np.inf), np.zeros(len(begun), dtype=bool))
+    for attempt in range(_ROUNDS):
         size = _size(objective(near, everything), near)
         unit = _divided(objective, size)
-        near = _barrier(unit, region, sense, near)
-        result = _finish(unit, region, sense, near)
-        if result.converged.all():
+        if attempt:
+            near = _barrier(unit, region, sense, near)
+        found = _finish(unit, region, sense, near)
+        reached = sense * unit(begun, everything).value
+        sound = found.converged & ~(np.isfinite(reached) & (found.value < reached - 1e-9 * (1 + np.abs(reached))))
+        best = Optimum(
+            np.where((sound & ~best.converged)[:, None], found.control, best.control),
+            np.where(sound & ~best.converged, found.value * size, best.value),
+            best.converged | sound,
+        )
+        if best.converged.all():
             break
-    begun_value = sense * unit(begun, everything).value
-    worse = np.isfinite(begun_value) & ~(result.value >= begun_value - 1e-9 * (1 + np.abs(begun_value)))
-    return Optimum(result.control, result.value * size, result.converged & ~worse)
+    return best
 
 
 def _size(at: Evaluation, control: Array) -> Array:
@@ -375,7 +382,9 @@ def _on_face(
         following = objective(trial, rows)
         missing = ~np.isfinite(following.value)
         if missing.any():
-            fraction = np.where(missing, np.minimum(1.0, 0.9 * _room(normals[:, ~pattern], offsets[:, ~pattern], control, step)), 1.0)
+            fraction = np.where(
+                missing, np.minimum(1.0, 0.9 * _room(normals[:, ~pattern], offsets[:, ~pattern], control, step)), 1.0
+            )
             trial = control + fraction[:, None] * step
             following = objective(trial, rows)
         for _ in range(60):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from hjbdsl.methods.closed_form import engine, linear_quadratic, one_dimensional, radial, reversal
+from hjbdsl.methods.closed_form import ansatz, engine, linear_quadratic, one_dimensional, radial, reversal
 from hjbdsl.methods.closed_form.engine import Outcome
 from hjbdsl.methods.closed_form.expectation import feynman_kac, hopf_cole, hopf_lax, separable
 from hjbdsl.methods.closed_form.family import Family
@@ -22,6 +22,7 @@ FAMILIES: tuple[tuple[str, Family], ...] = (
     ("feynman_kac", feynman_kac.propose),
     ("hopf_cole", hopf_cole.propose),
     ("hopf_lax", hopf_lax.propose),
+    ("invariant_ansatz", ansatz.propose),
     ("perpetual_stopping", one_dimensional.propose_perpetual_stopping),
     ("free_boundary", one_dimensional.propose_free_boundary),
     ("boundary_value", one_dimensional.propose_boundary_value),

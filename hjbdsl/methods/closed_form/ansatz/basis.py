@@ -24,7 +24,8 @@ from hjbdsl.model.problem import ControlProblem
 
 Kind = Literal["power", "logarithm", "exponential", "polynomial"]
 
-_LARGEST_QUADRATIC = 6
+_LARGEST_QUADRATIC, _LARGEST_AFFINE = 6, 16
+"""States beyond which the coefficients are too many for the dense linear algebra of the matching."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +64,7 @@ def ansaetze(problem: ControlProblem) -> Iterator[Ansatz]:
             homogeneous = True
             yield from _homogeneous(problem, found)
     for degree in (1, 2):
-        if degree == 2 and len(symbols) > _LARGEST_QUADRATIC:
+        if len(symbols) > (_LARGEST_QUADRATIC if degree == 2 else _LARGEST_AFFINE):
             continue
         if not homogeneous or degree == 1 or len(symbols) > 1:
             for sign in _signs(problem):

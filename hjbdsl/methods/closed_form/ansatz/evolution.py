@@ -185,7 +185,7 @@ def _interpolate(
     """Bisect [0, horizon] until Chebyshev polynomials of degree _DEGREE reproduce the solution to rounding."""
     nodes = np.cos(np.pi * (np.arange(_DEGREE + 1) + 0.5) / (_DEGREE + 1))
     inverse = np.linalg.inv(np.polynomial.chebyshev.chebvander(nodes, _DEGREE))
-    smallest = horizon * (1e-13 if singular else 1e-4)
+    smallest = horizon * (1e-13 if singular else 1e-9)
     waiting, done = [(0.0, horizon)], []
     while waiting:
         low, high = waiting.pop()

@@ -63,10 +63,26 @@ class AnsatzFunction(ExactFunction):
         time = np.where(points.place < 0, np.nan, time + slope_of_level)
         return replace(result, value=result.value + level, time=time)
 
+    def _scaled_start(self, points: Points, theta: Array) -> Array | None:
+        """Where a wealth-like state scales, one optimisation serves all points that differ in it alone."""
+        scaling = self.ansatz.scaling
+        if scaling is None or not self.hamiltonian.implicit or len(points.place) < 2:
+            return None
+        wealth = points.state[:, scaling.state]
+        others = np.delete(points.state, scaling.state, axis=1)
+        key = np.column_stack([points.time if len(theta) > 1 else np.zeros(len(wealth)), points.place, others])
+        _, first, group = np.unique(key, axis=0, return_index=True, return_inverse=True)
+        few = Points(points.time[first], points.state[first], points.place[first])
+        solved, _ = self.hamiltonian.optimised(few, theta if len(theta) == 1 else theta[first])
+        weights = np.array([scaling.weights.get(a, 0) for a in self.hamiltonian.controls])
+        group = group.ravel()
+        start = solved.control[group] * (wealth / wealth[first][group])[:, None] ** weights
+        return start if np.isfinite(start).all() else None
+
     def evaluate(self, t: Array, x: Array, mode: NDArray[np.int64]) -> PointValues:
         points = self._points(t, x, mode)
         theta, _ = self._theta(points.time)
-        optimised, environment = self.hamiltonian.optimised(points, theta)
+        optimised, environment = self.hamiltonian.optimised(points, theta, self._scaled_start(points, theta))
         derivatives = self.hamiltonian.derivatives(environment, len(x))
         outside = points.place < 0
         value = np.where(outside, np.nan, derivatives.value + self.level.at(points.time)[0])

@@ -27,6 +27,7 @@ from hjbdsl.model.problem import TIME
 from hjbdsl.model.solution import Array
 from hjbdsl.numeric.compile import compile_expressions
 from hjbdsl.numeric.pointwise import ControlRegion, Evaluation, optimise
+from hjbdsl.symbolic.derivatives import jump_difference_symbols
 
 Environment = Mapping[sp.Symbol, Array]
 
@@ -91,6 +92,12 @@ class Hamiltonian:
         )
         self._marked = [(t, Kernel([t.integrand])) for t in self.transitions if t.marked]
         self._candidates = self._compile_candidates()
+        used = {s for kernel, _ in self._candidates for s in kernel.symbols}
+        self._differences = [
+            (symbol, transition, Kernel([transition.difference]))
+            for symbol, transition in zip(jump_difference_symbols(problem), self.transitions, strict=False)
+            if symbol in used and transition.difference is not None
+        ]
         self._objective: _Objective | None = None
         self._region: ControlRegion | None = None
         if self.controls and not self._candidates:
@@ -99,12 +106,14 @@ class Hamiltonian:
             self._objective = _Objective(self)
             self._region = ControlRegion.of(problem)
 
+    @property
+    def implicit(self) -> bool:
+        """Whether the optimum is found numerically, point by point."""
+        return self._objective is not None
+
     def _compile_candidates(self) -> list[tuple[Kernel, list[str]]]:
         optimum, problem = self.equation.optimum, self.equation.problem
         if optimum.status != "symbolic":
-            return []
-        controlled_jump = any(set(self.controls) & t.integrand.free_symbols for t in self.transitions)
-        if controlled_jump:
             return []
         return [
             (Kernel([*(problem.numeric(c.controls[a]) for a in self.controls), problem.numeric(c.where)]), [c.name])
@@ -132,6 +141,9 @@ class Hamiltonian:
         environment[VALUE] = derivatives.value
         environment |= {s: derivatives.gradient[:, i] for i, s in enumerate(self.equation.gradient)}
         environment |= {s: derivatives.hessian[:, i, j] for (i, j), s in self.equation.hessian.items()}
+        for symbol, transition, kernel in self._differences:
+            average = transition.average if transition.marked else _plain
+            environment[symbol] = average(kernel, environment, len(points.place))
         return environment
 
     def derivatives(self, environment: Environment, count: int) -> Derivatives:
@@ -221,6 +233,10 @@ class _Objective:
             return Evaluation(total[0], total[1 : 1 + m].T, hessian)
 
         return evaluate
+
+
+def _plain(kernel: Kernel, environment: Environment, count: int) -> Array:
+    return kernel(environment, (count,))[0]
 
 
 def _with_derivatives(expression: sp.Expr, controls: Sequence[sp.Symbol]) -> list[sp.Expr]:

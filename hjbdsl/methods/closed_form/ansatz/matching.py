@@ -17,7 +17,7 @@ import sympy as sp
 
 from hjbdsl.methods.closed_form.ansatz.basis import Ansatz
 from hjbdsl.methods.closed_form.ansatz.hamiltonian import Hamiltonian, Optimised, Points
-from hjbdsl.methods.closed_form.ansatz.samples import sample_states
+from hjbdsl.methods.closed_form.ansatz.samples import far_states, sample_states
 from hjbdsl.model.equation import HJBEquation
 from hjbdsl.model.problem import TIME
 from hjbdsl.model.solution import Array
@@ -25,6 +25,8 @@ from hjbdsl.numeric.compile import compile_expressions
 
 DEFECT = 1e-8
 """Relative defect above which an ansatz is refused; matches of exact ones leave 1e-12 and less."""
+_REPRESENTABLE = 200.0
+"""Values between exp(-200) and exp(200) leave room for their products in double precision."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +76,23 @@ class Matching:
         terms = np.abs(matrix * flow[:, None, :]).max(axis=2)
         yardstick = np.maximum((np.abs(weight) * optimised.scale).reshape(shape), terms)
         return float((left / (yardstick + 1e-12 * (1 + yardstick.max()))).max())
+
+    def holds_far(self, time: float, theta: Array, flow: Array) -> bool:
+        """Whether R = sum_k F_k dV/dtheta_k far outside the region too, wherever V is representable: a control bound that binds only
+        there would make the ansatz wrong everywhere."""
+        problem = self.hamiltonian.equation.problem
+        if not problem.continuous_states:
+            return True
+        base = far_states(problem)
+        state = np.tile(base, (self.places, 1))
+        state[:, list(problem.lattice_states)] = np.repeat(self.hamiltonian.index.lattice, len(base), axis=0)
+        points = Points(np.full(len(state), time), state, np.repeat(np.arange(self.places), len(base)))
+        optimised, environment = self.hamiltonian.optimised(points, theta[None])
+        weight, sensitivity = self.hamiltonian.sensitivity(environment, len(state))
+        error = np.abs(optimised.rate - np.einsum("pk,pk->p", sensitivity, flow[points.place]))
+        terms = np.abs(sensitivity * flow[points.place]).max(axis=1)
+        usable = optimised.found & (np.abs(np.log(np.maximum(weight, 1e-300))) < _REPRESENTABLE) & np.isfinite(error)
+        return bool(np.all(error[usable] <= 1e-6 * (np.maximum(optimised.scale, terms)[usable] + 1e-300)))
 
     def terminal(self) -> Array | None:
         """theta (D, K) with V(.; theta) = terminal reward; amplitudes are -inf where it vanishes. None where it does not fit."""

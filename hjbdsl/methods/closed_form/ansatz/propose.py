@@ -21,6 +21,9 @@ from hjbdsl.model.solution import Rejected
 from hjbdsl.numeric.compile import UnsupportedExpression
 
 
+_BREAKS = "it holds near the region but not far from it, where a control bound begins to bind"
+
+
 def propose(equation: HJBEquation) -> Proposal | Rejected:
     """Raises `HjbError` (HJB120) where an invariant ansatz shows that the value is infinite."""
     reason = _outside(equation)
@@ -66,6 +69,8 @@ def _stationary(equation: HJBEquation, matching: Matching, level: Level) -> Prop
         if root.diverges:
             raise infinite_value(equation, matching.ansatz, root.rate)
         return Rejected(root.reason)
+    if not matching.holds_far(0.0, root.theta, np.zeros_like(root.theta)):
+        return Rejected(_BREAKS)
     accuracy = max(root.residual / root.decay, 1e-13)
     return Proposal(
         f"{matching.ansatz.kind} ansatz: {matching.ansatz.name}",
@@ -87,6 +92,10 @@ def _evolving(equation: HJBEquation, matching: Matching, level: Level) -> Propos
     if not end.is_finite:
         return Rejected("explicit time without a finite horizon")
     evolution = evolve(matching, terminal, float(end))
+    for fraction in (0.1, 0.6):
+        theta = evolution.path.at(np.array([fraction * float(end)]))[0][0]
+        if not matching.holds_far(fraction * float(end), theta, matching(fraction * float(end), theta).flow):
+            return Rejected(_BREAKS)
     accuracy = max(evolution.accuracy, 1e-12)
     statements = [
         f"the equation maps the ansatz into itself (relative defect {evolution.defect:.0e} along the path)",

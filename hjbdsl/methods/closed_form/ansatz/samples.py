@@ -26,6 +26,32 @@ def sample_states(problem: ControlProblem, count: int, spread: float = 1.0) -> A
     return np.stack(columns, axis=1) if columns else np.zeros((count, 0))
 
 
+def far_states(problem: ControlProblem) -> Array:
+    """States far outside the region, as far as 1000 times its width, one continuous component at a time and all together."""
+    near = sample_states(problem, 1)[0]
+    result = []
+    for size in (5.0, 30.0, 200.0, 1000.0):
+        for sign in (1, -1):
+            moved = {i: _far(problem, i, near[i], sign * size) for i in problem.continuous_states}
+            for i, value in moved.items():
+                result.append([value if j == i else near[j] for j in range(len(near))])
+            result.append([moved.get(j, near[j]) for j in range(len(near))])
+    return np.array(result).reshape(-1, len(near))
+
+
+def _far(problem: ControlProblem, i: int, near: float, size: float) -> float:
+    bounds, (low, high) = problem.state_bounds[i], problem.region[i]
+    lower, upper = _number(problem, bounds.lower), _number(problem, bounds.upper)
+    half = (_number(problem, high) - _number(problem, low)) / 2
+    if np.isfinite(lower) and np.isfinite(upper):
+        return near
+    if np.isfinite(lower):
+        return lower + (near - lower) * (size if size > 0 else -1 / size)
+    if np.isfinite(upper):
+        return upper - (upper - near) * (size if size > 0 else -1 / size)
+    return near + size * (half if np.isfinite(half) and half > 0 else 1.0)
+
+
 def _draw(
     problem: ControlProblem, bounds: Bounds, left: float, right: float, count: int, spread: float, generator: np.random.Generator
 ) -> Array:

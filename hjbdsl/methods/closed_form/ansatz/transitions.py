@@ -41,6 +41,8 @@ class Transition:
     marked: bool
     mark: sp.Symbol
     quadrature: MarkQuadrature
+    difference: sp.Expr | None = None
+    """E[V(x + displacement; theta') - V] of a jump, for maximisers written in it."""
 
     def averages(
         self, kernel: Callable[..., tuple[Array, ...]], environment: Mapping[sp.Symbol, Array], count: int
@@ -73,6 +75,7 @@ def _jump(problem: ControlProblem, jump: Jump, number: int, index: DiscreteIndex
     intensity = sp.Symbol(f"intensity_{number}", nonnegative=True)
     rate = problem.numeric(jump.rate)
     integrand = intensity * rate * (problem.numeric(landed) - VALUE)
+    difference = sp.Piecewise((problem.numeric(landed) - VALUE, intensity > 0), (0, True))
     return Transition(
         integrand,
         intensity,
@@ -82,6 +85,7 @@ def _jump(problem: ControlProblem, jump: Jump, number: int, index: DiscreteIndex
         mark in integrand.free_symbols,
         mark,
         mark_quadrature(jump.law, problem.values, order),
+        difference,
     )
 
 
