@@ -15,6 +15,9 @@ import sympy as sp
 from numpy.typing import NDArray
 from sympy.core.function import AppliedUndef
 from sympy.printing.pycode import PythonCodePrinter
+from sympy.simplify.cse_main import tree_cse
+
+from hjbdsl.numeric.wide import WidePolynomials
 
 Array = NDArray[np.float64]
 
@@ -40,13 +43,16 @@ def compile_expressions(arguments: Sequence[sp.Symbol], expressions: Sequence[sp
     missing = set().union(*(e.free_symbols for e in expressions)) - set(arguments) if expressions else set()
     if missing:
         raise ValueError(f"no argument stands for {', '.join(sorted(str(s) for s in missing))}")
-    shared, reduced = sp.cse([e.xreplace(names) for e in expressions], symbols=sp.numbered_symbols("s"), order="none")
+    wide = WidePolynomials(tuple(names.values()))
+    narrow = [wide.pulled_out(e.xreplace(names)) for e in expressions]
+    shared, reduced = tree_cse(narrow, sp.numbered_symbols("s", real=True), opt_subs={}, order="none")
     printer = _NumpyPrinter()
-    lines = [f"    {symbol} = {printer.doprint(value)}" for symbol, value in shared]
-    results = ", ".join(printer.doprint(value) for value in reduced)
     heading = ", ".join(str(s) for s in names.values())
+    lines = [f"    {', '.join(wide.letters)}, = wide(({heading},))"] if wide.letters else []
+    lines += [f"    {symbol} = {printer.doprint(value)}" for symbol, value in shared]
+    results = ", ".join(printer.doprint(value) for value in reduced)
     source = "\n".join([f"def function({heading}):", *lines, f"    return ({results}{',' if len(reduced) == 1 else ''})"])
-    namespace: dict[str, Any] = {"numpy": np, "total": _total, "product": _product, **printer.functions}
+    namespace: dict[str, Any] = {"numpy": np, "total": _total, "product": _product, "wide": wide.evaluate, **printer.functions}
     exec(compile(source, "<compiled expressions>", "exec"), namespace)  # printed from resolved expressions, never from text
     function = namespace["function"]
 

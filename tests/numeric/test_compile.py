@@ -82,3 +82,18 @@ def test_refuses_what_it_cannot_do() -> None:
 def test_precise() -> None:
     (value,) = compile_precise((x,), (sp.exp(x),), 40)(sp.Rational(1, 3))
     assert abs(value - sp.exp(sp.Rational(1, 3)).evalf(40)) < 1e-38
+
+
+def test_wide_quadratic_forms() -> None:
+    random = np.random.default_rng(0)
+    n = 40
+    symbols = sp.symbols(f"x1:{n + 1}", real=True)
+    matrix = random.integers(-9, 9, (n, n))
+    form = sum(int(matrix[i, j]) * symbols[i] * symbols[j] for i in range(n) for j in range(n))
+    rows = [sum(int(matrix[i, j]) * symbols[j] for j in range(n)) + sp.exp(symbols[0]) for i in range(n)]
+    points = random.normal(size=(n, 5))
+    values = compile_expressions(symbols, [form, sp.sin(form) + 1, *rows])(*points)
+    expected = np.einsum("ik,ij,jk->k", points, matrix, points)
+    np.testing.assert_allclose(values[0], expected, rtol=1e-12)
+    np.testing.assert_allclose(values[1], np.sin(expected) + 1, atol=1e-10)
+    np.testing.assert_allclose(values[2:], matrix @ points + np.exp(points[0]), rtol=1e-11)

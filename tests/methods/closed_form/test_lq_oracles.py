@@ -66,8 +66,10 @@ def test_affine_terms_by_completing_the_square() -> None:
 def test_risk_sensitive_scalar() -> None:
     # (1/theta) log E exp(theta*[...]): P' + q + 2 a P - (b^2/r - 2 theta s^2) P^2 = 0, by an independent integrator
     a, b, q, r, s, theta, horizon = 0.2, 0.9, 1.0, 0.5, 0.6, 0.7, 1.3
-    solution = solved(HEAD + f"dx = ({a}*x + {b}*a) dt + {s} dW\n"
-                      f"minimize risk({theta}) [ integral(0, {horizon}) ({q}*x^2 + {r}*a^2) dt + 0.4*x({horizon})^2 ]\n")
+    solution = solved(
+        HEAD + f"dx = ({a}*x + {b}*a) dt + {s} dW\n"
+        f"minimize risk({theta}) [ integral(0, {horizon}) ({q}*x^2 + {r}*a^2) dt + 0.4*x({horizon})^2 ]\n"
+    )
 
     def rate(y, _):
         return [q + 2 * a * y[0] - (b**2 / r - 2 * theta * s**2) * y[0] ** 2, s**2 * y[0]]
