@@ -61,6 +61,7 @@ def only(text):
         ("contrl a in R", "HJB008", 1, ["contrl", "control"]),
         ("Param a = 1", "HJB008", 1, ["Param", "param"]),
         ("maximise x", "HJB008", 1, ["maximize"]),
+        ("lett k = 2*a b", "HJB008", 1, ["let"]),
         ("min x", "HJB008", 1, ["minimize"]),
         ("parameter a = 1", "HJB008", 1, ["param"]),
         ("rho = 0.05", "HJB008", 1, ["param rho", "let rho"]),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from itertools import pairwise
@@ -12,6 +13,7 @@ import pytest
 
 from hjbdsl.errors import HjbError, Span
 from hjbdsl.frontend import ast
+from hjbdsl.frontend.format import format_file
 from hjbdsl.frontend.parse import RESERVED, parse_file, parse_recovering, parse_text
 from hjbdsl.frontend.syntax import grammar
 
@@ -341,6 +343,15 @@ solve grid({word} = {word})
     assert file.statements[5].body.left == name(word)
 
 
+@pytest.mark.parametrize(
+    "text", ["risk(x(T))", "running_min(x, T)^2", "risk(a) + x", "average/x", "average", "E", "E'*x", "E >= x", "risk*x"]
+)
+def test_words_of_the_objective_are_names_before_an_operator(text):
+    read = one(f"maximize {text}")
+    assert read == objective("maximize", value(text), stochastic=False)
+    assert parse_text(format_file(parse_text(f"maximize {text}"))).statements == (read,)
+
+
 def test_reserved_words_cannot_be_declared():
     for word in RESERVED - {"t", "inf"}:  # those two are names of the language: names are resolved later
         with pytest.raises(HjbError, match="reserved"):
@@ -425,6 +436,12 @@ class TestStoredParser:
         grammar.statement_parser.cache_clear()
         grammar.statement_parser().parse_interactive()
         assert grammar.load_cached(place) is not None
+
+    @pytest.mark.skipif(sys.platform == "win32", reason="files have no owner there")
+    def test_of_another_user_is_not_trusted(self, place, monkeypatch):
+        grammar.statement_parser()
+        monkeypatch.setattr(os, "getuid", lambda: place.stat().st_uid + 1)
+        assert grammar.load_cached(place) is None
 
     def test_is_not_needed(self, tmp_path, monkeypatch):
         blocked = tmp_path / "file"

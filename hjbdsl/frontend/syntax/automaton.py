@@ -119,8 +119,24 @@ def _classify(token: Token, row: dict[str, Any], tokens: list[Token], index: int
 
 
 def _is_name(keyword: str, tokens: list[Token], index: int) -> bool:
-    """Whether a word such as `E` or `risk`, where an objective may begin with it, is a name after all."""
-    following = tokens[index + 1] if index + 1 < len(tokens) else _END
-    if keyword in {"EXPECTATION", "AVERAGE"}:
-        return following.type in _AFTER_NAME or following.text == "+"
-    return following.type != "LPAR"
+    """Whether a word such as `E` or `risk`, where an objective may begin with it, is a name after all.
+
+    A name it is where an operator or the end follows: `E*x`, `risk(x(T))` against `E x`, `risk(theta) [ ... ]`.
+    """
+    place = index + 1
+    if keyword not in {"EXPECTATION", "AVERAGE"}:
+        if place >= len(tokens) or tokens[place].type != "LPAR":
+            return True
+        place = _behind_bracket(tokens, place)
+    following = tokens[place] if place < len(tokens) else _END
+    return following.type in _AFTER_NAME or following.text == "+"
+
+
+def _behind_bracket(tokens: list[Token], opening: int) -> int:
+    """The index behind the bracket that closes the one at `opening`."""
+    depth = 0
+    for place in range(opening, len(tokens)):
+        depth += (tokens[place].type == "LPAR") - (tokens[place].type == "RPAR")
+        if depth == 0:
+            return place + 1
+    return len(tokens)

@@ -50,9 +50,11 @@ def cache_path(grammar: str) -> Path:
 
 
 def load_cached(place: Path) -> lark.Lark | None:
-    """The stored parser, or None where there is none or its digest does not fit."""
+    """The stored parser, or None where there is none, it belongs to somebody else, or its digest does not fit."""
     try:
         content = place.read_bytes()
+        if sys.platform != "win32" and place.stat().st_uid != os.getuid():
+            return None
     except (OSError, ValueError):
         return None
     digest, payload = content[:32], content[32:]

@@ -11,16 +11,18 @@ from lark import Tree
 
 from hjbdsl.errors import Span
 from hjbdsl.frontend import ast
-from hjbdsl.frontend.findings import Fault
+from hjbdsl.frontend.findings import Fault, closest
 from hjbdsl.frontend.syntax.expressions import ExpressionReader
 from hjbdsl.frontend.syntax.tokens import Token
+from hjbdsl.frontend.syntax.vocabulary import STATEMENTS
 
 
 def correlation(parts: list[Any], reader: ExpressionReader, span: Span) -> ast.Statement:
     first, second, _, value, differential = parts
     for name in (first, second):
         if not is_differential(name):
-            help = "a correlation is `dW dB = rho dt`; a product is written `*`"
+            guess = closest(first.text, STATEMENTS)
+            help = f"did you mean `{guess}`?" if guess else "a correlation is `dW dB = rho dt`; a product is written `*`"
             raise Fault("HJB008", f"`{first.text} {second.text} = ...` is not a statement", help, reader.name(name).span)
     return ast.Correlation(_differentiated(first, reader), _differentiated(second, reader), reader.read(value),
                            reader.name(differential), span)  # fmt: skip
