@@ -35,7 +35,13 @@ class Context:
 
     def inner(self, **locals: Array) -> Context:
         """The same place with more local names and no expectation on the shape."""
+        if not locals:
+            return self.unexpecting()
         return replace(self, locals={**self.locals, **locals}, expected=None)
+
+    def unexpecting(self) -> Context:
+        """The same place without an expectation on the shape."""
+        return self if self.expected is None else replace(self, expected=None)
 
     def body(self, locals: Mapping[str, Array]) -> Context:
         """Inside a definition: its arguments and nothing local from outside."""

@@ -7,7 +7,7 @@ state at the time it is paid.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
 import sympy as sp
@@ -150,7 +150,8 @@ def read_objective(statement: ast.Objective, rules: Mapping[str, RuleTime], inte
             raise Fault("HJB055", f"the stopping time `{name}` has no part in the objective", remedy, reader.scope.spans[name])
     parts = _split(total, body, statement)
     parts = _time_itself_is_running(parts, body)
-    payoffs = {kind: _payoff_at(kind, parts.payoff, body, rules) for kind in ("end", "stopping", "exit")}
+    kinds = {*(rule.rule for rule in rules.values()), *(() if end == sp.oo else ("end",))}
+    payoffs = {k: _payoff_at(k, parts.payoff, body, rules) if k in kinds else sp.S.Zero for k in ("end", "stopping", "exit")}
     return _in_current_value(statement, parts.running, payoffs, end, rules, discount, reader)
 
 
@@ -171,14 +172,29 @@ def _running_extreme(statement: ast.Objective, end: sp.Expr, discount: sp.Expr, 
 
 def _split(total: sp.Expr, body: ObjectiveReader, statement: ast.Objective) -> Parts:
     """The body as sum of constant multiples of integrals and a payoff."""
-    running = []
-    for symbol, integrand in body.integrals.items():
-        factor = total.diff(symbol)
-        if factor.free_symbols & set(body.integrals) or factor.free_symbols & _random(body):
+    symbols = set(body.integrals)
+    running, payoff = [], []
+    for term in _terms(total, symbols):
+        held = term.free_symbols & symbols
+        if not held:
+            payoff.append(term)
+            continue
+        symbol = held.pop()
+        factor = term.diff(symbol)
+        if held or factor.free_symbols & (symbols | _random(body)) or term.xreplace({symbol: sp.S.Zero}) != 0:
             remedy = "a cost of an integral's value needs a state that carries it: `dy = f dt` and `y(T)`"
             raise Fault("HJB051", "the integral must be a term of the objective", remedy, statement.body.span)
-        running.append(unmarked(factor) * integrand)
-    return Parts(sp.Add(*running), total.xreplace(dict.fromkeys(body.integrals, sp.S.Zero)))
+        running.append(unmarked(factor) * body.integrals[symbol])
+    return Parts(sp.Add(*running), sp.Add(*payoff))
+
+
+def _terms(total: sp.Expr, integrals: set[sp.Symbol]) -> Iterator[sp.Expr]:
+    """The terms of the body; a product such as k*(integral + g) is multiplied out, nothing else is."""
+    for term in sp.Add.make_args(total):
+        if term.is_Mul and term.free_symbols & integrals and not any(factor in integrals for factor in term.args):
+            yield from sp.Add.make_args(sp.expand_mul(term))
+        else:
+            yield term
 
 
 def _random(body: ObjectiveReader) -> set[sp.Symbol]:

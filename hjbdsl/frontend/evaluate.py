@@ -25,8 +25,8 @@ from hjbdsl.frontend.shapes import Array, scalar, shape_text
 from hjbdsl.model.problem import ModeParameter
 
 T = TypeVar("T")
-WORK_LIMIT = 1_500_000
-VISIT = 3
+WORK_LIMIT = 1_000_000
+VISIT = 4
 
 
 @dataclass(slots=True)

@@ -30,8 +30,8 @@ from hjbdsl.frontend.reversal import read_reversal
 from hjbdsl.frontend.rules import read_boundary, read_constraint, read_exit, read_exploration, read_stopping
 from hjbdsl.frontend.scope import ParameterName, RuleTime, Scope
 from hjbdsl.frontend.unused import report_unused
-from hjbdsl.frontend.variants import check_variant
 from hjbdsl.frontend.variables import declare_groups, groups_of
+from hjbdsl.frontend.variants import check_variant
 from hjbdsl.frontend.wellposed import check_wellposed
 from hjbdsl.model.problem import (
     BoundaryStatement,

@@ -26,6 +26,7 @@ from hjbdsl.frontend.walk import nodes
 from hjbdsl.model.problem import Notation, Objective
 
 LARGEST_FALLBACK = 400
+MANY_SYMBOLS = 40
 Key = tuple[str, ...]
 
 
@@ -141,9 +142,21 @@ def _rewards(statement: ast.Objective, objective: Objective, stated: bool, reade
         if value is None or value == 0:
             continue
         shown = written[place]
-        expression = shown if shown is not None and _says(shown, value, reader) else _from_symbols(value)
+        if shown is None or not (_is_safe(place, statement, discounted, value, scope) or _says(shown, value, reader)):
+            shown = _from_symbols(value)
+        expression = shown
         if expression is not None:
             yield place, expression
+
+
+def _is_safe(place: Key, statement: ast.Objective, discounted: bool, value: sp.Expr, scope: Scope) -> bool:
+    """Whether a large expression means what it says without reading it again: nothing was cut out but one discount factor."""
+    if len(value.free_symbols) <= MANY_SYMBOLS or any(isinstance(entity, RuleTime) for entity in scope.entities.values()):
+        return False
+    if not discounted:
+        return True
+    factors = {call.args for call in nodes(statement.body) if isinstance(call, ast.Call) and _is_time_factor(call, scope)}
+    return place == ("running",) and len(factors) == 1
 
 
 def _says(expression: ast.Expr, value: sp.Expr, reader: Reader) -> bool:

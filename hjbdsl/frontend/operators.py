@@ -6,8 +6,6 @@ once from all its terms.
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import sympy as sp
 
 from hjbdsl.frontend import ast, shapes
@@ -24,17 +22,20 @@ def binary(reader: Evaluator, node: ast.Binary, context: Context) -> Array:
         case "+" | "-":
             return _sum(reader, node, context)
         case "*" | "/":
-            return _product(reader, node, replace(context, expected=None))
+            return _product(reader, node, context.unexpecting())
         case "^":
-            return _power(reader, node, replace(context, expected=None))
+            return _power(reader, node, context.unexpecting())
     raise ValueError(f"no such operator: {node.op}")
 
 
 def _sum(reader: Evaluator, node: ast.Binary, context: Context) -> Array:
     first, chain = spine(node, "+-")
-    inner = replace(context, expected=None)
+    inner = context.unexpecting()
     operands = [first, *(link.right for link in chain)]
-    values = _all_operands(reader, operands, inner)
+    try:
+        values = [reader.value(operand, inner) for operand in operands]
+    except (Fault, Consequence):
+        values = _all_operands(reader, operands, inner)
     signed = [values[0], *(shapes.negate(v) if link.op == "-" else v for link, v in zip(chain, values[1:], strict=True))]
     try:
         total = shapes.add(signed)

@@ -78,6 +78,8 @@ def reshaped(array: Array, shape: Shape) -> Array:
 
 def add(terms: Sequence[Array]) -> Array:
     """The sum, entry by entry. All terms must have the shape of the first."""
+    if all(term.shape == () for term in terms):
+        return Array((), (sp.Add(*(term.entries[0] for term in terms)),))
     shape = next((term.shape for term in terms if not term.is_single), terms[0].shape)
     if any(not fits(term, shape) for term in terms):
         raise ShapeMismatch
@@ -88,6 +90,8 @@ def add(terms: Sequence[Array]) -> Array:
 
 def mapped(array: Array, function: Callable[[sp.Expr], sp.Expr]) -> Array:
     """`function` at every entry; equal entries are worked once."""
+    if len(array.entries) == 1:
+        return Array(array.shape, (function(array.entries[0]),))
     done: dict[sp.Expr, sp.Expr] = {}
     for entry in array.entries:
         if entry not in done:
@@ -129,8 +133,18 @@ def product(left: Array, right: Array) -> Array:
 
 
 def inner_product(left: Sequence[sp.Expr], right: Sequence[sp.Expr]) -> sp.Expr:
-    terms = [a * b for a, b in zip(left, right, strict=True) if a != 0 and b != 0]
-    return sp.Add(*terms) if terms else sp.S.Zero
+    zero = sp.S.Zero
+    terms = [multiplied(a, b) for a, b in zip(left, right, strict=True) if a is not zero and b is not zero]
+    return sp.Add(*terms) if terms else zero
+
+
+def multiplied(left: sp.Expr, right: sp.Expr) -> sp.Expr:
+    """left*right; a number times a symbol, the bulk of every large problem, is put together directly."""
+    if left.is_Symbol and right.is_Rational:
+        left, right = right, left
+    if left.is_Rational and right.is_Symbol and left is not sp.S.One and left is not sp.S.Zero:
+        return sp.Mul._from_args((left, right))
+    return left * right
 
 
 def dot(left: Array, right: Array) -> Array:
