@@ -26,6 +26,7 @@ FAMILIES: tuple[tuple[str, Family], ...] = (
     ("perpetual_stopping", one_dimensional.propose_perpetual_stopping),
     ("free_boundary", one_dimensional.propose_free_boundary),
     ("boundary_value", one_dimensional.propose_boundary_value),
+    ("deterministic_flow", one_dimensional.propose_first_order),
     ("radial", radial.propose),
     ("separable", separable.family(_solve_part)),
 )  # fmt: skip

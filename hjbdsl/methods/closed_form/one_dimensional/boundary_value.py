@@ -117,7 +117,7 @@ def solved(component: Component) -> tuple[SolvedComponent, tuple[str, ...]]:
 def paddings(component: Component) -> tuple[float, ...]:
     if component.coordinate.kind == "identity":
         return (2.0, 4.0, 8.0, 16.0, 32.0, 64.0, 128.0, 256.0)
-    return (6.0, 12.0, 18.0, 25.0, 35.0, 50.0, 70.0, 100.0)
+    return (1.5, 3.0, 6.0, 10.0, 15.0, 20.0, 28.0, 40.0, 60.0, 90.0)
 
 
 def _reference(component: Component) -> float | None:

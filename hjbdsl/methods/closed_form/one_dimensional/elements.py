@@ -85,6 +85,7 @@ class Spectral:
         return clenshaw(zeroth[where], local), clenshaw(first[where], local), clenshaw(second[where], local)
 
     def locate(self, y: Array) -> NDArray[np.int64]:
+        """The element of each point, the outermost ones beyond the ends."""
         inner = np.searchsorted(self.mesh.breaks, y, side="right") - 1
         return np.clip(inner, 0, len(self.mesh.breaks) - 2)
 

@@ -102,6 +102,8 @@ def unsuitable(equation: HJBEquation) -> str | None:
         return "the policy is random (entropy-regularised)"
     if problem.objective.form not in ("expectation", "average"):
         return f"the objective is {problem.objective.form}, not an expectation"
+    if any(set(problem.control_symbols) & rate.free_symbols for chain in problem.modes for rate in chain.rates.values()):
+        return "the controls set the rates between modes"
     if problem.reversal is not None:
         return "the problem is a time reversal"
     pieces = [*problem.drift, problem.objective.running, problem.objective.discount, *equation.covariance.values()]

@@ -13,7 +13,9 @@ from numpy.typing import NDArray
 from hjbdsl.methods.closed_form.family import Derivatives, ExactFunction
 from hjbdsl.methods.closed_form.one_dimensional.component import Component
 from hjbdsl.methods.closed_form.one_dimensional.elements import Spectral
+from hjbdsl.methods.closed_form.one_dimensional.first_order_elements import FirstOrderSpectral
 from hjbdsl.methods.closed_form.one_dimensional.policy import compiled
+from hjbdsl.methods.closed_form.one_dimensional.resting import resting_controls
 from hjbdsl.model.solution import Array, PointValues
 
 
@@ -22,7 +24,7 @@ class SolvedComponent:
     """`accuracy`: estimated absolute error of V on the region."""
 
     component: Component
-    solution: Spectral
+    solution: Spectral | FirstOrderSpectral
     accuracy: float
 
 
@@ -48,6 +50,8 @@ class LineFunction(ExactFunction):
         for k, law in enumerate(self.parts[0].component.laws):
             here = (modes == k) & np.isfinite(value)
             controls[here] = law.optimise(points[here], value[here] - self.shift, slope[here], curvature[here])[0]
+        for part in self.parts:
+            _rest_at_the_constraint(part.component, points, modes, controls)
         return PointValues(value, error, slope[:, None], controls, stop=stopped if line.payoff is not None else None)
 
     def _all(self, points: Array, modes: NDArray[np.int64]) -> tuple[Array, Array, Array, NDArray[np.bool_], Array]:
@@ -84,7 +88,20 @@ class LineFunction(ExactFunction):
             error[here] = 1e-14 * (1 + np.abs(value[here]))
 
 
-def _on_component(component: Component, solution: Spectral, mode: int, y: Array) -> tuple[Array, Array, Array, NDArray[np.bool_]]:
+def _rest_at_the_constraint(component: Component, points: Array, modes: NDArray[np.int64], controls: Array) -> None:
+    """Exactly at a state constraint that binds, the control that rests there: the maximiser agrees up to rounding, which must not
+    point outward."""
+    if component.coordinate.kind != "root":
+        return
+    for k, law in enumerate(component.laws):
+        here = np.flatnonzero((modes == k) & (points == component.coordinate.low))
+        outward = law.coefficients_at(points[here], controls[here])[0] < 0
+        controls[here[outward]] = resting_controls(component, points[here[outward]])[k]
+
+
+def _on_component(
+    component: Component, solution: Spectral | FirstOrderSpectral, mode: int, y: Array
+) -> tuple[Array, Array, Array, NDArray[np.bool_]]:
     element = solution.locate(y)
     stopped = solution.mesh.stopped[mode][element]
     # a break between stopping and continuing belongs to stopping

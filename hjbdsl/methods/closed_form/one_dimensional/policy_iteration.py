@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from hjbdsl.methods.closed_form.one_dimensional.chebyshev import rule
 from hjbdsl.methods.closed_form.one_dimensional.component import Component
 from hjbdsl.methods.closed_form.one_dimensional.elements import Coefficients, Mesh, Spectral, System, solve
+from hjbdsl.methods.closed_form.one_dimensional.first_order_elements import FirstOrderSpectral
 from hjbdsl.model.solution import Array
 
 Guess = Callable[[Array, int], tuple[Array, Array, Array]]
@@ -201,7 +202,7 @@ def carried(component: Component, solution: Spectral, guess: Guess) -> Guess:
     return evaluate
 
 
-def switching_places(component: Component, solution: Spectral) -> tuple[float, ...]:
+def switching_places(component: Component, solution: Spectral | FirstOrderSpectral) -> tuple[float, ...]:
     """Where the maximiser's branch changes, by bisection on the branch taken."""
     if not component.line.controls:
         return ()
@@ -224,7 +225,7 @@ def switching_places(component: Component, solution: Spectral) -> tuple[float, .
     return tuple(sorted(places))
 
 
-def branch_taken(component: Component, solution: Spectral, mode: int, y: Array) -> NDArray[np.int64]:
+def branch_taken(component: Component, solution: Spectral | FirstOrderSpectral, mode: int, y: Array) -> NDArray[np.int64]:
     """Index of the maximiser's candidate at the points y (k,)."""
     value, slope, curvature = solution.at(y, mode)
     first, second = component.coordinate.state_derivatives(y, slope, curvature)
