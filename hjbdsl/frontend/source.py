@@ -12,7 +12,7 @@ import re
 from hjbdsl.errors import Diagnostic, HjbError, Span
 
 MAX_BYTES = 2_000_000
-MAX_LINES = 20_000
+MAX_LINES = 10_000
 
 _LINE_END = re.compile(r"\r\n|\n|\r")
 
