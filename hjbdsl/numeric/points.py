@@ -59,7 +59,8 @@ def default_points(problem: ControlProblem) -> Points:
         if len(ends) <= _ALL_CORNERS_UP_TO
         else [tuple(low for low, _ in ends), tuple(high for _, high in ends)]
     )
-    states = np.array(list(dict.fromkeys([tuple(centre), *corners])), dtype=float).reshape(-1, problem.dimension)
+    rows = list(dict.fromkeys([tuple(centre), *corners]))
+    states = np.array(rows, dtype=float).reshape(len(rows), problem.dimension)
     states = states[inside(problem, states)]
     return _in_every_mode(problem, np.zeros(1), states)
 
@@ -84,9 +85,9 @@ def _in_every_mode(problem: ControlProblem, times: Array, states: Array) -> Poin
 
 def crossed(times: Array, states: Array, modes: Sequence[int]) -> Points:
     """Every time with every state in every mode."""
-    k, dimension = states.shape
+    k = len(states)
     t = np.tile(np.repeat(times, k), len(modes))
-    x = np.tile(states, (len(times) * len(modes), 1)).reshape(-1, dimension)
+    x = np.tile(states, (len(times) * len(modes), 1))
     return Points(t, x, np.repeat(np.array(modes, dtype=np.int64), k * len(times)))
 
 

@@ -43,7 +43,8 @@ def sample_region(
     if len(free) in _SPARSE_POINTS:
         for i in free:
             axes[i] = sets[i] if i in sets else np.linspace(region[i, 0], region[i, 1], _SPARSE_POINTS[len(free)])
-        states = np.array(list(itertools.product(*axes)), dtype=float).reshape(-1, problem.dimension)
+        rows = list(itertools.product(*axes))
+        states = np.array(rows, dtype=float).reshape(len(rows), problem.dimension)
     else:
         states = _random_states(axes, free, sets, region, np.random.default_rng(seed))
     states = states[inside(problem, states)]

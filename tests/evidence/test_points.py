@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -11,6 +12,7 @@ import sympy as sp
 from hjbdsl.errors import UsageError
 from hjbdsl.model.problem import Bounds, Constraint, ModeParameter, StoppingRule
 from hjbdsl.numeric.points import default_points, stated_points
+from hjbdsl.numeric.sampling import sample_region
 from hjbdsl.numeric.state_space import horizon, inside
 
 from .hand_made import SPAN, chain, group, problem
@@ -103,3 +105,10 @@ def test_the_horizon_is_the_earliest_end():
 def test_mode_parameters_do_not_disturb_the_region():
     rate = ModeParameter(sp.Symbol("r_z"), 0, (sp.Integer(1), sp.Integer(2)))
     assert len(default_points(problem(modes=(chain("a", "b"),), mode_parameters=(rate,)))) == 6
+
+
+def test_a_problem_of_modes_alone_has_a_point_a_mode():
+    subject = replace(problem(modes=(chain("up", "down"),)), states=(), region=(), drift=())
+    assert default_points(subject).x.shape == (2, 0)
+    assert stated_points(subject, True, [{"z": "down"}]).mode.tolist() == [1]
+    assert len(sample_region(subject, True, {}, (0, 1), 0)) == 2
