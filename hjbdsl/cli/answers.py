@@ -6,11 +6,11 @@ In: what was asked. Out: the answer as plain data. Only an answer that has to be
 from __future__ import annotations
 
 import os
-import sys
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from hjbdsl.cli.options import standard_input
 from hjbdsl.io import store
 
 if TYPE_CHECKING:
@@ -30,8 +30,7 @@ class Question:
 
     @classmethod
     def ask(cls, path: str, overrides: Mapping[str, str], variant: str | None) -> Question:
-        text = sys.stdin.buffer.read().decode("utf-8", errors="surrogateescape") if path == "-" else None
-        return cls(path, overrides, variant, text)
+        return cls(path, overrides, variant, standard_input() if path == "-" else None)
 
     def key(self, command: str, options: Iterable[object]) -> str:
         """Everything that the answer depends on, save the content of the files, which is compared on reading."""
@@ -44,7 +43,7 @@ class Question:
         from hjbdsl import pipeline  # noqa: PLC0415 (sympy: only where something has to be worked out)
 
         if self.text is not None:
-            return pipeline.loads(self.text, self.overrides, self.variant)
+            return pipeline.loads(self.text, self.overrides, self.variant, "<stdin>")
         return pipeline.load(self.path, self.overrides, self.variant)
 
 

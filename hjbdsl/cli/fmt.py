@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from hjbdsl.cli.options import Files, Quiet, existing, write_text
+from hjbdsl.cli.options import Files, Quiet, existing, standard_input, write_text
 from hjbdsl.frontend.format import format_file
 from hjbdsl.frontend.parse import parse_file, parse_text
 
@@ -24,7 +23,7 @@ def run(
     changed = 0
     for path in files:
         if path == "-":
-            typer.echo(format_file(parse_text(sys.stdin.buffer.read().decode("utf-8", errors="surrogateescape"))), nl=False)
+            typer.echo(format_file(parse_text(standard_input(), "<stdin>")), nl=False)
             continue
         formatted = format_file(parse_file(existing(path)))
         if formatted == Path(path).read_text(encoding="utf-8"):

@@ -105,7 +105,7 @@ def _reported(error: BaseException, as_json: bool) -> int:
     status, message, details = _described(error)
     if as_json and status != EXIT_USAGE:
         typer.echo(json.dumps({"ok": False, "status": status, "error": message, **details}, ensure_ascii=False))
-    else:
+    if not (as_json and status == EXIT_FILE):
         typer.echo(message, err=True)
     if os.environ.get("HJBDSL_DEBUG"):
         raise error

@@ -19,14 +19,14 @@ param   q = 1 "cost of being off", r = 0.1 "cost of control"
 param   sigma = 0.3 "volatility", rho = 0.1 "discount rate"
 
 state   x in R "what moves"
-control a in R "what is chosen"          # bounded: a in [-1, 1]
+control a in R "what is chosen"  # bounded: a in [-1, 1]
 noise   W
 
 dx = (alpha*x + beta*a) dt + sigma dW
 
 minimize E integral(0, inf) exp(-rho*t)*(q*x^2 + r*a^2) dt
 
-region x in [-2, 2]                      # where the answer must be accurate
+region  x in [-2, 2]  # where the answer must be accurate
 """
 
 

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from hjbdsl.errors import UsageError
+from hjbdsl.errors import Diagnostic, HjbError, Span, UsageError
+from hjbdsl.frontend.source import MAX_BYTES
 
 File = Annotated[str, typer.Argument(metavar="FILE", help="A .hjb file, or - for standard input.")]
 Files = Annotated[list[str], typer.Argument(metavar="FILE...", help=".hjb files, or - for standard input.")]
@@ -39,6 +41,25 @@ def existing(path: str) -> str:
     if path != "-" and not Path(path).is_file():
         raise UsageError(f"there is no file `{path}`; `hjb gallery` lists problems to start from")
     return path
+
+
+def standard_input() -> str:
+    """The text on standard input. Raises `HjbError` where it is not UTF-8 or too large, as a file would."""
+    content = sys.stdin.buffer.read(MAX_BYTES + 1)
+    if len(content) > MAX_BYTES:
+        raise _refused("HJB003", f"the input is too large: more than {MAX_BYTES // 1_000_000} MB", "shorten it", 1, 1)
+    try:
+        return content.decode("utf-8")
+    except UnicodeDecodeError as error:
+        before = content[: error.start].decode("utf-8").splitlines(keepends=True)
+        column = len(before[-1]) + 1 if before and not before[-1].endswith(("\r", "\n")) else 1
+        line = len(before) + (column == 1)
+        message = f"the input is not UTF-8: byte 0x{content[error.start]:02x} starts no character"
+        raise _refused("HJB002", message, "encode it as UTF-8", line, column) from None
+
+
+def _refused(code: str, message: str, remedy: str, line: int, column: int) -> HjbError:
+    return HjbError((Diagnostic(code, message, remedy, Span("<stdin>", line, column)),))
 
 
 def write_text(path: str, text: str) -> None:
