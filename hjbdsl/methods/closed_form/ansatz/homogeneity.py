@@ -158,7 +158,7 @@ def _exact(problem: ControlProblem, top: sp.Expr, bottom: sp.Expr, value: float)
     if value == 0:
         return sp.S.Zero
     variables = {*problem.state_symbols, *problem.control_symbols, *problem.adversary_symbols, TIME}
-    ones: dict[sp.Basic, sp.Expr] = {s: sp.S.One for s in variables}
+    ones: dict[sp.Basic, sp.Expr] = dict.fromkeys(variables, sp.S.One)
     try:
         with time_budget(0.3):
             exact = sp.cancel(sp.powsimp(top.xreplace(ones) / bottom.xreplace(ones)))

@@ -10,16 +10,17 @@ import numpy as np
 from hjbdsl.methods.closed_form.ansatz.basis import Ansatz, ansaetze
 from hjbdsl.methods.closed_form.ansatz.constants import NO_LEVEL, Level, without_constants
 from hjbdsl.methods.closed_form.ansatz.evolution import FlowError, evolve
+from hjbdsl.methods.closed_form.ansatz.formula import formula
 from hjbdsl.methods.closed_form.ansatz.function import AnsatzFunction
 from hjbdsl.methods.closed_form.ansatz.hamiltonian import NotApplicable
 from hjbdsl.methods.closed_form.ansatz.infeasible import infinite_value
 from hjbdsl.methods.closed_form.ansatz.matching import Matching
+from hjbdsl.methods.closed_form.ansatz.samples import region_states
 from hjbdsl.methods.closed_form.ansatz.stationary import StationaryRoot, stationary_root
 from hjbdsl.methods.closed_form.family import Proposal
 from hjbdsl.model.equation import HJBEquation
 from hjbdsl.model.solution import Rejected
 from hjbdsl.numeric.compile import UnsupportedExpression
-
 
 _BREAKS = "it holds near the region but not far from it, where a control bound begins to bind"
 
@@ -72,16 +73,14 @@ def _stationary(equation: HJBEquation, matching: Matching, level: Level) -> Prop
     if not matching.holds_far(0.0, root.theta, np.zeros_like(root.theta)):
         return Rejected(_BREAKS)
     accuracy = max(root.residual / root.decay, 1e-13)
-    return Proposal(
-        f"{matching.ansatz.kind} ansatz: {matching.ansatz.name}",
-        AnsatzFunction(equation, matching.ansatz, root.theta, accuracy, level),
-        statements=(
-            f"the equation maps the ansatz into itself (relative defect {root.defect:.0e} at {len(matching.points(0.0).place)} samples)",
-            f"coefficients solve the matched algebraic system to {root.residual:.0e}; the root is the limit of finite-horizon values",
-            f"transversality: exp(-discount*t) E[V(X_t)] decays at rate {root.decay:.4g} under the optimal control (spectrum of the flow)",
-        ),
-        accuracy=accuracy,
+    samples = len(matching.points(0.0).place)
+    statements = (
+        f"the equation maps the ansatz into itself (relative defect {root.defect:.0e} at {samples} samples)",
+        f"coefficients solve the matched algebraic system to {root.residual:.0e}, at the limit of finite-horizon values",
+        f"transversality: discounted, E[V(X_t)] decays at rate {root.decay:.4g} under the optimal control",
     )
+    function = AnsatzFunction(matching.hamiltonian.equation, matching.ansatz, root.theta, accuracy, level)
+    return _proposal(equation, function, f"{matching.ansatz.kind} ansatz: {matching.ansatz.name}", statements)
 
 
 def _evolving(equation: HJBEquation, matching: Matching, level: Level) -> Proposal | Rejected:
@@ -103,9 +102,25 @@ def _evolving(equation: HJBEquation, matching: Matching, level: Level) -> Propos
     ]
     if evolution.start:
         statements.append(f"the coefficients were {evolution.start}")
+    function = AnsatzFunction(matching.hamiltonian.equation, matching.ansatz, evolution.path, accuracy, level)
+    name = f"{matching.ansatz.kind} ansatz: {matching.ansatz.name}, coefficients by an ordinary differential equation"
+    return _proposal(equation, function, name, tuple(statements))
+
+
+def _proposal(equation: HJBEquation, function: AnsatzFunction, name: str, statements: tuple[str, ...]) -> Proposal:
+    """With its formula, and the relative error of the coefficients turned into an absolute one over the region."""
+    problem = equation.problem
+    known = formula(equation, function)
+    states = region_states(problem)
+    with np.errstate(all="ignore"):
+        value = function.derivatives(np.zeros(len(states)), states, np.zeros(len(states))).value
+    size = float(np.nanmax(np.abs(value), initial=0.0)) + 1e-3
     return Proposal(
-        f"{matching.ansatz.kind} ansatz: {matching.ansatz.name}, coefficients by an ordinary differential equation",
-        AnsatzFunction(equation, matching.ansatz, evolution.path, accuracy, level),
-        statements=tuple(statements),
-        accuracy=float(np.maximum(accuracy, 1e-12)),
+        name,
+        function,
+        symbolic=known.symbolic,
+        controls=known.controls,
+        formula=known.formula,
+        statements=(*known.conditions, *statements),
+        accuracy=function.relative_error * size,
     )

@@ -26,6 +26,21 @@ def sample_states(problem: ControlProblem, count: int, spread: float = 1.0) -> A
     return np.stack(columns, axis=1) if columns else np.zeros((count, 0))
 
 
+def region_states(problem: ControlProblem) -> Array:
+    """The centre and the two extreme corners of the region, (3, n); lattice states at the middle and end points."""
+    rows = []
+    for place in (0.0, 0.5, 1.0):
+        row = []
+        for bounds, (low, high) in zip(problem.state_bounds, problem.region, strict=True):
+            if bounds.is_finite_set:
+                points = sorted(_number(problem, p) for p in bounds.points)
+                row.append(points[round(place * (len(points) - 1))])
+            else:
+                row.append(_number(problem, low) * (1 - place) + _number(problem, high) * place)
+        rows.append(row)
+    return np.array(rows).reshape(3, problem.dimension)
+
+
 def far_states(problem: ControlProblem) -> Array:
     """States far outside the region, as far as 1000 times its width, one continuous component at a time and all together."""
     near = sample_states(problem, 1)[0]
