@@ -55,6 +55,15 @@ class Findings:
         except Consequence:
             return
 
+    @contextmanager
+    def unheard(self) -> Iterator[None]:
+        """Run the body and forget what it reports: for trying whether something can be read."""
+        before = list(self.diagnostics)
+        try:
+            yield
+        finally:
+            self.diagnostics[:] = before
+
     @property
     def errors(self) -> tuple[Diagnostic, ...]:
         return tuple(d for d in self.diagnostics if d.severity == "error")

@@ -161,10 +161,11 @@ def _is_safe(place: Key, statement: ast.Objective, discounted: bool, value: sp.E
 
 def _says(expression: ast.Expr, value: sp.Expr, reader: Reader) -> bool:
     """Whether the syntax means the value: what is shown must be what is solved."""
-    try:
-        meant = reader.scalar(expression, Context("a formula", EVERYTHING))
-    except (Fault, Consequence):
-        return False
+    with reader.scope.findings.unheard():
+        try:
+            meant = reader.scalar(expression, Context("a formula", EVERYTHING))
+        except (Fault, Consequence):
+            return False
     return bool(meant == value) or (sp.count_ops(value) <= LARGEST_FALLBACK and sp.expand(meant - value) == 0)
 
 

@@ -41,7 +41,12 @@ def read_exit(statement: ast.Exit, reader: Reader, end: sp.Expr) -> ExitRule:
         always = condition == sp.true
         what, truth = ("happens at once", "true") if always else ("never happens", "false")
         message = f"the exit `{statement.time.id}` {what}: `{plain(statement.condition)}` is {truth} everywhere"
-        raise Fault("HJB102", message, "the condition must depend on the state", statement.condition.span)
+        raise Fault(
+            "HJB102",
+            message,
+            "check the condition and the state's domain: an open bound, as in `x > 0`, is never reached",
+            statement.condition.span,
+        )
     latest = end if statement.interval is None else _latest(statement.interval, reader)
     return ExitRule(statement.time.id, condition, latest, statement.span)
 
