@@ -70,11 +70,22 @@ def _optimum_entries(equation: HJBEquation, writer: Writer) -> list[Entry]:
     if equation.policy is not None:
         entries.append(Entry("policy", "Optimal policy", policy_notation(equation.policy, writer)))
     entries.append(Entry("second_order", "Second order", conditions_notation(writer, optimum.second_order)))
+    entries.append(Entry("where", "Where", _domain(equation, writer)))
     if optimum.isaacs:
         entries.append(Entry("isaacs", "Isaacs condition", (), f"max min = min max: {optimum.isaacs}."))
     if equation.reduced_pde is not None:
         entries.append(Entry("reduced", "Reduced PDE", (equation.reduced_pde,)))
     return entries
+
+
+def _domain(equation: HJBEquation, writer: Writer) -> tuple[Notation, ...]:
+    """What a sole candidate needs of V beyond the second-order conditions."""
+    optimum = equation.optimum
+    if len(optimum.candidates) != 1:
+        return ()
+    known = set(optimum.second_order)
+    needed = [c for c in sp.And.make_args(optimum.candidates[0].where) if c not in known]
+    return conditions_notation(writer, needed)
 
 
 def _end_entries(writer: Writer) -> list[Entry]:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import sympy as sp
 
 from hjbdsl.model.equation import BoundaryCondition, HJBEquation
 from hjbdsl.model.problem import Notation
+from hjbdsl.symbolic.latex import latex_symbol
+from hjbdsl.symbolic.text import text_symbol
 from hjbdsl.symbolic.writing import Writer
 
 
@@ -22,14 +24,41 @@ class BoundaryLine:
 
 def boundary_lines(equation: HJBEquation, writer: Writer) -> tuple[BoundaryLine, ...]:
     lines = []
-    for condition in equation.boundaries:
+    for condition, place in _merged(equation):
+        if place is not None:
+            lines.append(BoundaryLine(condition, place, _statement(condition, writer, place)))
+            continue
         state = equation.problem.state_symbols[condition.state]
-        place, name = writer.write(condition.location), writer.write(state)
-        where = Notation(f"{name.text} = {place.text}", f"{name.latex} = {place.latex}")
+        end, name = writer.write(condition.location), writer.write(state)
+        where = Notation(f"{name.text} = {end.text}", f"{name.latex} = {end.latex}")
         if condition.location in (sp.oo, -sp.oo):
-            where = Notation(f"{name.text} → {place.text}", rf"{name.latex} \to {place.latex}")
+            where = Notation(f"{name.text} → {end.text}", rf"{name.latex} \to {end.latex}")
         lines.append(BoundaryLine(condition, where, _statement(condition, writer, name)))
     return tuple(lines)
+
+
+def _merged(equation: HJBEquation) -> list[tuple[BoundaryCondition, Notation | None]]:
+    """Both infinite ends of a state, and of all components of a vector, as one line: `x → ±∞`, `|x| → ∞`."""
+    infinite = {(c.state, c.side) for c in equation.boundaries if c.kind == "growth"}
+    result: list[tuple[BoundaryCondition, Notation | None]] = []
+    offset = 0
+    for group in equation.problem.states:
+        members = range(offset, offset + len(group.symbols))
+        offset += len(group.symbols)
+        ends = [c for c in equation.boundaries if c.state in members]
+        unbounded = [i for i in members if {(i, "lower"), (i, "upper")} <= infinite]
+        whole = bool(group.shape) and len(unbounded) == len(group.symbols)
+        for condition in ends:
+            if condition.state not in unbounded:
+                result.append((condition, None))
+            elif condition.side == "lower" and (not whole or condition.state == members[0]):
+                state = group.name if whole else group.symbols[condition.state - members[0]].name
+                text, latex = text_symbol(state), latex_symbol(state)
+                where = Notation(f"{text} → ±∞", rf"{latex} \to \pm\infty")
+                if whole:
+                    where = Notation(f"|{text}| → ∞", rf"|{latex}| \to \infty")
+                result.append((replace(condition, why=f"{state} has no end: V grows no faster than its data"), where))
+    return result
 
 
 def _statement(condition: BoundaryCondition, writer: Writer, state: Notation) -> Notation:

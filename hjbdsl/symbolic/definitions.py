@@ -8,7 +8,7 @@ import sympy as sp
 
 from hjbdsl.model.equation import GibbsPolicy
 from hjbdsl.model.problem import ControlProblem, Notation
-from hjbdsl.symbolic.equation_text import hamiltonian_notation, optimiser_word, policy_letter
+from hjbdsl.symbolic.equation_text import entropic, hamiltonian_notation, optimiser_word, policy_letter, soft_word
 from hjbdsl.symbolic.horizon import last_time
 from hjbdsl.symbolic.latex import latex_symbol
 from hjbdsl.symbolic.terms.drift_diffusion import has_second_order
@@ -30,7 +30,7 @@ def value_definition(problem: ControlProblem, writer: Writer) -> Notation:
     word = _best(problem)
     match objective.form:
         case "average":
-            f = writer.written("running", objective.running)
+            f = soft_reward(problem, writer)
             mean = rf"\lim_{{T \to \infty}} \frac1T\, \mathbb{{E}} \int_0^T {bracketed(f.latex)}\, dt"
             return Notation(f"η = {word.text}lim 1/T E ∫₀^T {bracketed(f.text)} dt", rf"\eta = {word.latex}{mean}")
         case "running_min" | "running_max":
@@ -47,7 +47,7 @@ def value_definition(problem: ControlProblem, writer: Writer) -> Notation:
 
 def _best(problem: ControlProblem) -> Notation:
     """max over controls (and the stopping time)."""
-    word = optimiser_word(problem) or Notation("", "")
+    word = soft_word(problem) if problem.exploration else optimiser_word(problem) or Notation("", "")
     if problem.stopping is None:
         return word
     best = "max" if problem.objective.sense == "maximize" else "min"
@@ -74,8 +74,8 @@ def _payoffs(problem: ControlProblem, writer: Writer) -> list[Notation]:
     start = Notation("0", "0") if writer.stationary else Notation("t", "t")
     end = _random_end(problem, writer)
     pieces: list[Notation] = []
-    if objective.running != 0:
-        f = writer.written("running", objective.running)
+    if objective.running != 0 or problem.exploration is not None:
+        f = soft_reward(problem, writer)
         factor = _discount_factor(problem, writer, Notation("s", "s"))
         pieces.append(Notation(f"∫_{start.text}^{end.text} {factor.text}{bracketed(f.text)} ds",
                                rf"\int_{{{start.latex}}}^{{{end.latex}}} {factor.latex}{bracketed(f.latex)}\, ds"))  # fmt: skip
@@ -86,6 +86,12 @@ def _payoffs(problem: ControlProblem, writer: Writer) -> list[Notation]:
             factor = _discount_factor(problem, writer, end)
             pieces.append(Notation(factor.text + bracketed(amount.text), factor.latex + bracketed(amount.latex)))
     return pieces or [Notation("0", "0")]
+
+
+def soft_reward(problem: ControlProblem, writer: Writer) -> Notation:
+    """f; under `explore` its mean over the policy with the entropy's share."""
+    f = writer.written("running", problem.objective.running)
+    return entropic(problem, writer, f) if problem.exploration else f
 
 
 def _random_end(problem: ControlProblem, writer: Writer) -> Notation:

@@ -11,11 +11,11 @@ from dataclasses import replace
 
 import sympy as sp
 
-from hjbdsl.model.equation import HJBEquation
+from hjbdsl.model.equation import Candidate, HJBEquation
 from hjbdsl.model.problem import ControlProblem, Notation
 from hjbdsl.symbolic.boundary import boundaries
 from hjbdsl.symbolic.composition import Composition, compose
-from hjbdsl.symbolic.derivatives import control_set, split_terms
+from hjbdsl.symbolic.derivatives import control_set
 from hjbdsl.symbolic.equation_text import (
     advantage_notation,
     equation_notation,
@@ -24,12 +24,14 @@ from hjbdsl.symbolic.equation_text import (
     optimised,
     q_function_notation,
 )
+from hjbdsl.symbolic.expansion import separated
 from hjbdsl.symbolic.kind import kind_of
 from hjbdsl.symbolic.maximiser_text import case_notation, maximiser_notation
+from hjbdsl.symbolic.optimum_blocks import BlockOptimum, Branch
 from hjbdsl.symbolic.reduction import reduced_hamiltonian
 from hjbdsl.symbolic.steps import tell
 from hjbdsl.symbolic.vectors import summed
-from hjbdsl.symbolic.writing import join
+from hjbdsl.symbolic.writing import Writer, join
 
 _MOST_CASES = 4
 
@@ -86,13 +88,34 @@ def reduced_notation(parts: Composition, payoff: Notation | None) -> Notation | 
 
 
 def reduced_cases(parts: Composition) -> list[Notation]:
-    """The reduced Hamiltonian; with several cases what does not depend on the case, and the cases in braces."""
-    candidates = parts.optimum.candidates
+    """The reduced Hamiltonian; where blocks have several cases, what is free of the controls and then each block by itself."""
     writer = parts.writer
-    if parts.policy is not None or not 1 < len(candidates) <= _MOST_CASES:
+    shares = [block.share for block in parts.blocks]
+    several = any(len(block.branches) > 1 for block in parts.blocks)
+    local = set(parts.hamiltonian.controlled) <= set(parts.hamiltonian.terms)
+    if parts.policy is not None or not several or not local or any(share is None for share in shares):
         return [writer.write(sp.sympify(parts.reduced))]
-    free, bound = split_terms(parts.hamiltonian.expression, control_set(parts.problem))
-    common = [writer.write(sp.Add(*free))] if free else []
-    varying = sp.Add(*bound)
-    cases = [(reduced_hamiltonian(varying, candidate), candidate.where) for candidate in candidates]
-    return [*common, case_notation(writer, cases)]
+    if any(len(block.branches) > _MOST_CASES for block in parts.blocks):
+        return [Notation("H(x, a*, V)", r"H(x, a^*, V)")]
+    controls = control_set(parts.problem)
+    free = [part for term in parts.hamiltonian.terms for part in separated(term, controls)[0]]
+    settled = [_at_branch(block, block.branches[0]) for block in parts.blocks if len(block.branches) == 1]
+    common = sp.Add(*free, *settled)
+    pieces = [writer.write(common)] if common != 0 else []
+    return pieces + [_block_cases(writer, block) for block in parts.blocks if len(block.branches) > 1]
+
+
+def _at_branch(block: BlockOptimum, branch: Branch) -> sp.Expr:
+    """The block's share of H at one of its branches."""
+    if branch.value is not None:
+        return branch.value
+    assert block.share is not None
+    return reduced_hamiltonian(block.share, Candidate(branch.name, branch.controls, branch.where))
+
+
+def _block_cases(writer: Writer, block: BlockOptimum) -> Notation:
+    """One expression where every branch gives the same (`w |y V_x - x V_y|`), else the cases in braces."""
+    values = {branch.value for branch in block.branches}
+    if len(values) == 1 and None not in values:
+        return writer.write(sp.sympify(values.pop()))
+    return case_notation(writer, [(_at_branch(block, branch), branch.where) for branch in block.branches])

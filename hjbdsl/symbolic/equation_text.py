@@ -54,31 +54,42 @@ def optimised(problem: ControlProblem, writer: Writer, inner: Notation) -> Notat
 
 
 def _soft(problem: ControlProblem, writer: Writer, inner: Notation) -> Notation:
-    exploration = problem.exploration
+    word, averaged = soft_word(problem), entropic(problem, writer, inner)
+    return Notation(f"{word.text}{{ {averaged.text} }}", rf"{word.latex}\left\{{ {averaged.latex} \right\}}")
+
+
+def explored_group(problem: ControlProblem) -> VariableGroup:
+    assert problem.exploration is not None
+    explored = set(problem.exploration.controls)
+    return next(g for g in problem.controls if not explored.isdisjoint(g.symbols))
+
+
+def soft_word(problem: ControlProblem) -> Notation:
+    """`max over π of`, the controls that are not explored outside."""
+    best = "max" if problem.objective.sense == "maximize" else "min"
+    group, policy = explored_group(problem), policy_letter(problem)
+    others = tuple(g for g in problem.controls if g is not group)
+    outer = _over(best, others) if others else Notation("", "")
+    return Notation(f"{outer.text}{best} over {policy.text} of ", rf"{outer.latex}\{best}_{{{policy.latex}}} ")
+
+
+def entropic(problem: ControlProblem, writer: Writer, inner: Notation) -> Notation:
+    """The mean of `inner` over the policy with the entropy's share: ∫ [inner - l log π(a)] π(a) da, + under minimize."""
+    exploration, group, policy = problem.exploration, explored_group(problem), policy_letter(problem)
     assert exploration is not None
-    policy = policy_letter(problem)
-    group = next(
-        g for g in problem.controls if set(exploration.controls) <= set(g.symbols) or g.symbols[0] in exploration.controls
-    )
     a, mark = text_symbol(group.name), latex_symbol(group.name)
-    best, sign = ("max", "-") if problem.objective.sense == "maximize" else ("min", "+")
+    sign = "-" if problem.objective.sense == "maximize" else "+"
     rate = writer.write(exploration.temperature)
     ratio = Notation(f"{policy.text}({a})", rf"{policy.latex}({mark})")
     if exploration.prior is not None:
         ratio = Notation(f"({ratio.text}/{policy.text}₀({a}))", rf"\frac{{{ratio.latex}}}{{{policy.latex}_0({mark})}}")
-    finite = group.bounds[0].is_finite_set
     body = Notation(
         f"[{inner.text} {sign} {rate.text} log {ratio.text}] {policy.text}({a})",
         rf"\left[{inner.latex} {sign} {rate.latex} \log {ratio.latex}\right] {policy.latex}({mark})",
     )
-    others = tuple(g for g in problem.controls if g is not group)
-    outer = _over(best, others) if others else Notation("", "")
-    if finite:
-        summed = Notation(f"Σ_{a} {body.text}", rf"\sum_{{{mark}}} {body.latex}")
-    else:
-        summed = Notation(f"∫ {body.text} d{a}", rf"\int {body.latex}\, d{mark}")
-    return Notation(f"{outer.text}{best} over {policy.text} of {{ {summed.text} }}",
-                    rf"{outer.latex}\{best}_{{{policy.latex}}} \left\{{ {summed.latex} \right\}}")  # fmt: skip
+    if group.bounds[0].is_finite_set:
+        return Notation(f"Σ_{a} {body.text}", rf"\sum_{{{mark}}} {body.latex}")
+    return Notation(f"∫ {body.text} d{a}", rf"\int {body.latex}\, d{mark}")
 
 
 def discount_piece(problem: ControlProblem, writer: Writer) -> Notation | None:

@@ -5,6 +5,7 @@ In: an expression and names for the derivative symbols. Out: a string without do
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
 
 import sympy as sp
@@ -19,6 +20,10 @@ _FUNCTIONS: dict[str, str] = {
     "atan2": r"\operatorname{atan2}", "floor": r"\operatorname{floor}", "Mod": r"\operatorname{mod}",
 }  # fmt: skip
 _RELATIONS = {"==": "=", "!=": r"\ne", "<": "<", "<=": r"\le", ">": ">", ">=": r"\ge"}
+
+
+_SINGLE = re.compile(r"([_^])\{(\w)\}")
+"""A script of one letter needs no braces."""
 
 
 class LatexPrinter(Printer):
@@ -103,7 +108,7 @@ class LatexPrinter(Printer):
                 return r" \text{ or } ".join(self.bracketed(a, ADD) for a in ordered_conditions(expression)), 0
             case sp.Not():
                 return rf"\text{{not }} {self.bracketed(expression.args[0], ATOM)}", 0
-        left, right, sign = oriented(expression)
+        left, right, sign = oriented(expression, self.rank)
         return f"{self.print(left)} {_RELATIONS[sign]} {self.print(right)}", ADD
 
 
@@ -122,11 +127,21 @@ def ordered_conditions(expression: sp.Basic) -> list[sp.Basic]:
     return sorted(expression.args, key=sp.default_sort_key)
 
 
-def oriented(expression: sp.Basic) -> tuple[sp.Basic, sp.Basic, str]:
-    """Left, right and sign of a relation, a lone number or bound on the right."""
-    if expression.lhs.is_number and not expression.rhs.is_number:
-        expression = expression.reversed
-    return expression.lhs, expression.rhs, expression.rel_op
+def oriented(expression: sp.Basic, rank: Callable[[sp.Symbol], int]) -> tuple[sp.Basic, sp.Basic, str]:
+    """Left, right and sign of a relation: what varies most on the left, and no minus in front of both sides."""
+    left, right, sign = expression.lhs, expression.rhs, expression.rel_op
+    if _rank(right, rank) > _rank(left, rank):
+        left, right, sign = right, left, _MIRRORED[sign]
+    if left.could_extract_minus_sign() and (right == 0 or right.could_extract_minus_sign()):
+        left, right, sign = sp.factor_terms(-left), -right, _MIRRORED[sign]
+    return left, right, sign
+
+
+_MIRRORED = {"<": ">", ">": "<", "<=": ">=", ">=": "<=", "==": "==", "!=": "!="}
+
+
+def _rank(side: sp.Basic, rank: Callable[[sp.Symbol], int]) -> int:
+    return max((rank(s) for s in side.free_symbols), default=-1)
 
 
 def latex_symbol(name: str) -> str:
@@ -141,4 +156,4 @@ def to_latex(
     rank: Callable[[sp.Symbol], int] = lambda _: 0,
 ) -> str:
     """`expression` in LaTeX; `names` overrides how a symbol is written, `rank` orders factors (see `printing`)."""
-    return LatexPrinter(names or {}, rank).print(expression)
+    return _SINGLE.sub(r"\1\2", LatexPrinter(names or {}, rank).print(expression))

@@ -18,6 +18,7 @@ _PREAMBLE = r"""\documentclass[11pt]{article}
 _ESCAPES = {
     "\\": r"\textbackslash{}", "&": r"\&", "%": r"\%", "$": r"\$", "#": r"\#", "_": r"\_", "{": r"\{", "}": r"\}",
     "~": r"\textasciitilde{}", "^": r"\textasciicircum{}", "<": r"$<$", ">": r"$>$", "≤": r"$\le$", "≥": r"$\ge$",
+    "±": r"$\pm$", "√": r"$\sqrt{\phantom{x}}$",
     "→": r"$\to$", "∞": r"$\infty$", "∇": r"$\nabla$", "½": r"$\tfrac12$", "²": r"$^2$", "·": r"$\cdot$", "ᵀ": r"$^\top$",
     "Δ": r"$\Delta$", "Σ": r"$\Sigma$", "∂": r"$\partial$", "α": r"$\alpha$", "β": r"$\beta$", "γ": r"$\gamma$",
     "δ": r"$\delta$", "ε": r"$\epsilon$", "ζ": r"$\zeta$", "η": r"$\eta$", "θ": r"$\theta$", "ι": r"$\iota$",

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Sequence
+from dataclasses import replace
 
 import sympy as sp
 
@@ -22,6 +23,7 @@ from hjbdsl.symbolic.optimum_constraints import Inequality, ball, inequalities
 from hjbdsl.symbolic.optimum_finite import maximise_on_finite_set
 from hjbdsl.symbolic.optimum_game import optimise_game
 from hjbdsl.symbolic.optimum_gibbs import SoftOptimum, soften
+from hjbdsl.symbolic.optimum_kinks import has_kinks, maximise_with_kinks
 from hjbdsl.symbolic.optimum_line import maximise_on_line
 from hjbdsl.symbolic.optimum_quadratic import maximise_quadratic
 from hjbdsl.symbolic.optimum_system import maximise_smooth
@@ -56,13 +58,14 @@ def block_optima(
     """One answer a block of `symbols`; the other players' components are held as given."""
     terms = expanded_terms(hamiltonian.controlled, frozenset(symbols))
     optima: list[BlockOptimum] = []
-    for block in cut(problem, terms, symbols, 1 if maximised else -1):
+    sense = 1 if maximised else -1
+    for block in cut(problem, terms, symbols, sense):
         reasons = [hamiltonian.nonlocal_controls[a] for a in block.controls if a in hamiltonian.nonlocal_controls]
         if reasons:
-            slopes = {a: (1 if maximised else -1) * sp.diff(block.objective, a) for a in block.controls}
+            slopes = {a: sense * sp.diff(block.objective, a) for a in block.controls}
             optima.append(BlockOptimum((), slopes, (), reasons[0]))
         else:
-            optima.append(_within_budget(problem, block, maximised))
+            optima.append(replace(_within_budget(problem, block, maximised), share=sense * block.objective))
     return optima
 
 
@@ -80,6 +83,8 @@ def maximise_block(problem: ControlProblem, block: Block, maximised: bool) -> Bl
         return maximise_on_finite_set(problem, block, maximised, lambda rest: maximise_block(problem, rest, maximised))
     if len(block.controls) == 1:
         folded = _folded(block)
+        if folded is not None and has_kinks(folded):
+            return maximise_with_kinks(problem, folded, maximised)
         if folded is not None:
             return maximise_on_line(problem, folded, maximised)
     coefficients = quadratic(block)

@@ -22,9 +22,9 @@ def maximise_on_ball(problem: ControlProblem, block: Block, coefficients: Quadra
     sign = sign_of(problem, curvature)
     rim = [_safe_ratio(ball.radius * c, length) for c in slopes]
     if sign in (0, 1):
-        return BlockOptimum(
-            (Branch("face", "on the sphere", dict(zip(block.controls, rim, strict=True)), sp.true),), stationarity
-        )
+        value = ball.radius * length * (1 if maximised else -1) if sign == 0 else None
+        edge = Branch("face", "on the sphere", dict(zip(block.controls, rim, strict=True)), sp.true, value)
+        return BlockOptimum((edge,), stationarity)
     if sign is None:
         return BlockOptimum((), stationarity, (), "the curvature of H on the ball changes sign")
     inside = sp.Le(length, -curvature * ball.radius)

@@ -51,12 +51,16 @@ class Branch:
 
 @dataclass(frozen=True, slots=True)
 class BlockOptimum:
-    """What one block's maximiser is. `reason` is empty where the branches cover every case, else why they could not be found."""
+    """What one block's maximiser is.
+
+    `reason` is empty where the branches cover every case, else why they could not be found; `share` is the block's part of H.
+    """
 
     branches: tuple[Branch, ...]
     stationarity: dict[sp.Symbol, sp.Expr]
     second_order: tuple[sp.Basic, ...] = ()
     reason: str = ""
+    share: sp.Expr | None = None
 
 
 def expanded_terms(expressions: Iterable[sp.Expr], controls: frozenset[sp.Symbol]) -> list[sp.Expr]:

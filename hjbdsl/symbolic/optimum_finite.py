@@ -42,7 +42,7 @@ def maximise_on_finite_set(
         for branch in inner.branches:
             name = f"{label}, {branch.name}" if branch.name else label
             cases.append(Branch("point", name, {**fixed, **branch.controls}, branch.where))
-    return BlockOptimum(tuple(_best(problem, block, cases)), stationarity, tuple(dict.fromkeys(needed)))
+    return BlockOptimum(tuple(best_cases(problem, block, cases)), stationarity, tuple(dict.fromkeys(needed)))
 
 
 def _allowed(problem: ControlProblem, block: Block, fixed: dict[sp.Symbol, sp.Expr]) -> bool:
@@ -60,8 +60,8 @@ def _restricted(block: Block, fixed: dict[sp.Symbol, sp.Expr], continuous: list[
     return Block(controls, terms, tuple(block.bounds[k] for k in continuous), ())
 
 
-def _best(problem: ControlProblem, block: Block, cases: list[Branch]) -> list[Branch]:
-    """Keep each case where its H is at least the others' (first of equals wins)."""
+def best_cases(problem: ControlProblem, block: Block, cases: list[Branch]) -> list[Branch]:
+    """Each case where it is feasible and its H is at least the others' (the first of equals wins)."""
     values = [block.objective.xreplace(case.controls) for case in cases]
     result: list[Branch] = []
     for k, case in enumerate(cases):

@@ -5,7 +5,7 @@ In: a block with one control. Out: `BlockOptimum`. Raises HJB114 where the supre
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import sympy as sp
 
@@ -124,7 +124,10 @@ def _linear(line: _Line, slope: sp.Expr) -> tuple[Branch, ...]:
         reduced = without_certain_factors(line.problem, slope)
         upper = line.face("upper", decide(line.problem, sp.Gt(reduced, 0)))
         lower = line.face("lower", decide(line.problem, sp.Le(reduced, 0)))
-        return tuple(b for b in (upper, lower) if b.where != sp.false)
+        value = None
+        if sp.expand(line.bounds.lower + line.bounds.upper) == 0:
+            value = line.bounds.upper * sp.Abs(slope) * (1 if line.maximised else -1)
+        return tuple(replace(b, value=value) for b in (upper, lower) if b.where != sp.false)
     if line.bounded_below and (sign == -1 or is_weakly(line.problem, slope, -1)):
         return (line.face("lower", sp.true),)
     if line.bounded_above and (sign == 1 or is_weakly(line.problem, slope, 1)):

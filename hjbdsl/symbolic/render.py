@@ -16,7 +16,7 @@ from hjbdsl.symbolic.account import Account, Entry, account
 from hjbdsl.symbolic.latex_document import latex_document
 
 Format = Literal["text", "latex", "html", "json"]
-_LABEL = 16
+_LABEL = 18
 _MOST_BOUNDARIES = 8
 
 
@@ -104,7 +104,7 @@ def as_json(equation: HJBEquation, steps: bool = False) -> str:
     }
     for entry in told.entries:
         formulas = [_pair(f) for f in entry.formulas]
-        single = entry.key not in ("maximiser", "second_order", "policy")
+        single = entry.key not in ("maximiser", "second_order", "policy", "where")
         result[entry.key] = (formulas[0] if single and formulas else formulas) or entry.remark
     result["optimum"] = {
         "status": optimum.status,

@@ -36,12 +36,18 @@ def first_order_step(_equation: HJBEquation, parts: Composition) -> Step | None:
     smooth = [(a, slope) for a, slope in parts.optimum.stationarity.items() if sp.count_ops(slope) < _LONGEST and slope != 0]
     for a, slope in smooth[:_MOST_LINES]:
         name, mark, value = text_symbol(a.name), latex_symbol(a.name), parts.writer.write(slope)
-        lines.append(Notation(f"∂H/∂{name} = {value.text} = 0", rf"\frac{{\partial H}}{{\partial {mark}}} = {value.latex} = 0"))
+        zero = " = 0" if a in slope.free_symbols else ""
+        lines.append(
+            Notation(f"∂H/∂{name} = {value.text}{zero}", rf"\frac{{\partial H}}{{\partial {mark}}} = {value.latex}{zero}")
+        )
     if not lines:
         return None
-    return Step(
-        "First-order condition", "Inside the control set the derivative of the Hamiltonian vanishes at an optimum.", tuple(lines)
-    )
+    words = "Inside the control set the derivative of the Hamiltonian vanishes at an optimum."
+    if all(a not in slope.free_symbols for a, slope in smooth):
+        words = (
+            "The Hamiltonian is linear in the control: the sign of its derivative says which end of the control set is optimal."
+        )
+    return Step("First-order condition", words, tuple(lines))
 
 
 def second_order_step(_equation: HJBEquation, parts: Composition) -> Step | None:

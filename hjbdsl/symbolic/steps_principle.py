@@ -10,9 +10,9 @@ import sympy as sp
 from hjbdsl.model.equation import HJBEquation, Step
 from hjbdsl.model.problem import Notation
 from hjbdsl.symbolic.composition import Composition
-from hjbdsl.symbolic.definitions import value_definition, value_name
+from hjbdsl.symbolic.definitions import soft_reward, value_definition, value_name
 from hjbdsl.symbolic.dynamics_text import correlation_lines, dynamics_lines, rate_lines
-from hjbdsl.symbolic.equation_text import optimiser_word
+from hjbdsl.symbolic.equation_text import optimiser_word, soft_word
 from hjbdsl.symbolic.kind import deterministic
 from hjbdsl.symbolic.terms.notation import generator_pieces, jump_pieces, mode_pieces
 from hjbdsl.symbolic.writing import Writer, bracketed, join
@@ -36,9 +36,9 @@ def problem_step(_equation: HJBEquation, parts: Composition) -> Step:
 
 def _running(parts: Composition) -> Notation:
     objective = parts.problem.objective
-    if objective.form in ("running_min", "running_max") or objective.running == 0:
+    if objective.form in ("running_min", "running_max") or (objective.running == 0 and parts.problem.exploration is None):
         return Notation("", "")
-    f = parts.writer.written("running", objective.running)
+    f = soft_reward(parts.problem, parts.writer)
     return Notation(f"{bracketed(f.text)} h", f"{bracketed(f.latex)}\\, h")
 
 
@@ -70,11 +70,11 @@ def principle_step(_equation: HJBEquation, parts: Composition) -> Step:
 
 def _principle(parts: Composition) -> Notation:
     problem = parts.problem
-    word = optimiser_word(problem) or Notation("", "")
+    word = soft_word(problem) if problem.exploration else optimiser_word(problem) or Notation("", "")
     running, factor, following = _running(parts), _factor(parts), _next_value(parts.writer)
     continued = Notation(factor.text + following.text, factor.latex + following.latex)
     if problem.objective.form == "average":
-        f = parts.writer.written("running", problem.objective.running)
+        f = soft_reward(problem, parts.writer)
         running = Notation(f"({bracketed(f.text)} - η) h", rf"({bracketed(f.latex)} - \eta) h")
     inner = join([p for p in (running, continued) if p.text])
     if problem.objective.form == "risk":
@@ -95,12 +95,14 @@ def _principle(parts: Composition) -> Notation:
 
 def _principle_words(parts: Composition) -> str:
     problem = parts.problem
-    who = "The controller holds the control for a time h" if problem.controls else "Nobody chooses; let a time h pass"
-    words = [f"{who}, collects what comes in, and goes on optimally from where the state then is: the discrete Bellman equation."]
+    words = ["The controller holds the control for a time h, collects what comes in, and goes on optimally from where the state"]
+    words = [f"{words[0]} then is: the discrete Bellman equation."]
     if not problem.controls:
         words = ["Nothing is chosen: let a time h pass and take the expectation over where the state then is."]
     if problem.objective.discount != 0:
         words.append("The discount factor of a step of length h is e^(-rate h).")
+    if problem.exploration is not None:
+        words.append("The control is drawn from a density π, and every unit of time pays for its entropy.")
     if problem.adversaries:
         words.append("The adversary answers inside.")
     match problem.objective.form:

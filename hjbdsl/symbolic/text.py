@@ -81,7 +81,7 @@ class TextPrinter(Printer):
                 return " or ".join(self.bracketed(a, ADD) for a in ordered_conditions(expression)), 0
             case sp.Not():
                 return f"not {self.bracketed(expression.args[0], ATOM)}", 0
-        left, right, sign = oriented(expression)
+        left, right, sign = oriented(expression, self.rank)
         return f"{self.print(left)} {_RELATIONS[sign]} {self.print(right)}", ADD
 
 

@@ -122,7 +122,11 @@ def _initial_surprise(problem: ControlProblem) -> sp.Expr | None:
     density = []
     for weight, mean, covariance in zip(law.weights, law.means, law.covariances, strict=True):
         gap = states - sp.Matrix(mean)
-        inverse = sp.Matrix(covariance).inv()
-        norm = sp.sqrt((2 * sp.pi) ** len(mean) * sp.Matrix(covariance).det())
-        density.append(weight * sp.exp(-(gap.T * inverse * gap)[0, 0] / 2) / norm)
+        spread = sp.Matrix(covariance)
+        inverse = spread.inv()
+        if spread.is_diagonal():
+            exponent = sp.Add(*(g**2 / (2 * spread[i, i]) for i, g in enumerate(gap)))
+        else:
+            exponent = (gap.T * inverse * gap)[0, 0] / 2
+        density.append(weight * sp.exp(-exponent) / sp.sqrt((2 * sp.pi) ** len(mean) * spread.det()))
     return -sp.log(sp.Add(*density))

@@ -18,6 +18,7 @@ from hjbdsl.symbolic.writing import Writer, join
 
 _MOST_OTHER_TERMS = 8
 _STATE, _SLOPE, _CURVATURE = (sp.Dummy(n, real=True) for n in ("x", "p", "M"))
+_HALVES = (sp.Rational(1, 2), sp.Rational(-1, 2))
 _LENGTH = sp.Dummy("|p|", positive=True)
 
 
@@ -31,19 +32,26 @@ class _Vector:
     curvatures: tuple[sp.Symbol | None, ...]
     only: bool
 
-    def template(self, expression: sp.Expr) -> tuple[sp.Expr, frozenset[int]]:
-        """The expression with component i's symbols replaced by placeholders, and which components occurred."""
-        table: dict[sp.Symbol, sp.Symbol] = {}
-        found: set[int] = set()
+    @property
+    def places(self) -> dict[sp.Symbol, tuple[int, sp.Symbol]]:
+        """Component symbol -> its index and the placeholder for it."""
+        table: dict[sp.Symbol, tuple[int, sp.Symbol]] = {}
         for symbols, placeholder in ((self.states, _STATE), (self.slopes, _SLOPE), (self.curvatures, _CURVATURE)):
-            for i, symbol in enumerate(symbols):
-                if symbol is not None and symbol in expression.free_symbols:
-                    table[symbol] = placeholder
-                    found.add(i)
-        return expression.xreplace(table), frozenset(found)
+            table.update({symbol: (i, placeholder) for i, symbol in enumerate(symbols) if symbol is not None})
+        return table
+
+    def template(self, expression: sp.Expr, places: Mapping[sp.Symbol, tuple[int, sp.Symbol]]) -> tuple[sp.Expr, frozenset[int]]:
+        """The expression with its one component's symbols replaced by placeholders, and which components occurred."""
+        held = [s for s in expression.free_symbols if s in places]
+        found = frozenset(places[s][0] for s in held)
+        if len(found) > 1:
+            return expression, found
+        return expression.xreplace({s: places[s][1] for s in held}), found
 
     def with_length(self, expression: sp.Expr) -> sp.Expr:
         """|p| as one symbol, and the case p = 0 left out."""
+        if not expression.has(sp.Pow) or not any(p.exp in _HALVES for p in expression.atoms(sp.Pow)):
+            return expression
         length = sp.sqrt(sp.Add(*(p**2 for p in self.slopes)))
         shorter = expression.xreplace({length: _LENGTH, 1 / length: 1 / _LENGTH})
         table = {
@@ -84,8 +92,9 @@ def repeated(
         if len(vector.states) != len(values):
             continue
         templates = set()
+        places = vector.places
         for i, value in enumerate(values):
-            template, found = vector.template(vector.with_length(value))
+            template, found = vector.template(vector.with_length(value), places)
             templates.add(template if found <= {i} else None)
         if len(templates) == 1 and None not in templates:
             (template,) = templates
@@ -114,10 +123,11 @@ def summed(
     pieces: list[Notation] = []
     for vector in _vectors(writer.problem, gradient, hessian):
         rest = [vector.with_length(term) for term in rest]
+        places = vector.places
         groups: dict[sp.Expr, dict[int, sp.Expr]] = {}
         left: list[sp.Expr] = []
         for term in rest:
-            template, found = vector.template(term)
+            template, found = vector.template(term, places)
             if len(found) == 1:
                 (index,) = found
                 groups.setdefault(template, {})[index] = term

@@ -1,0 +1,46 @@
+"""Wide problems derive in linear work: bounds are generous, the failure they guard against is quadratic or worse."""
+
+from __future__ import annotations
+
+import time
+
+from hjbdsl.frontend.load import loads_problem
+from hjbdsl.symbolic.derive import derive
+
+_WIDE = """problem wide
+param n = 100
+state x in R^n
+control u in R^n
+noise W in R^n
+dx = 2*u dt + sqrt(2) dW
+minimize E [ integral(0, 1) |u|^2 dt + log((1 + |x(1)|^2)/2) ]
+"""
+_DENSE = """problem dense
+param n = 30, r = 0.4
+param A : R^(n,n) = 0.6*ones(n, n)/n - eye(n)
+state x in R^n
+control u in R^n
+noise W in R^n
+dx = (A*x + u) dt + 0.35 dW
+minimize E integral(0, inf) exp(-t/4)*(|x|^2 + r*|u|^2) dt
+"""
+
+
+def _seconds(source):
+    problem = loads_problem(source)
+    started = time.perf_counter()
+    equation = derive(problem)
+    return time.perf_counter() - started, equation
+
+
+def test_hundred_dimensions():
+    seconds, equation = _seconds(_WIDE)
+    assert equation.optimum.status == "symbolic"
+    assert [m.text for m in equation.maximiser] == ["u* = -∇V"]
+    assert seconds < 5
+
+
+def test_dense_linear_drift():
+    seconds, equation = _seconds(_DENSE)
+    assert equation.optimum.candidates[0].controls
+    assert seconds < 8
