@@ -2,33 +2,46 @@
 
 from __future__ import annotations
 
-from hjbdsl.methods.closed_form import ansatz, engine, linear_quadratic, one_dimensional, radial, reversal
+from importlib import import_module
+
+from hjbdsl.methods.closed_form import engine
 from hjbdsl.methods.closed_form.engine import Outcome
-from hjbdsl.methods.closed_form.expectation import feynman_kac, hopf_cole, hopf_lax, separable
-from hjbdsl.methods.closed_form.family import Family
+from hjbdsl.methods.closed_form.family import Family, Proposal
 from hjbdsl.model.equation import HJBEquation
 from hjbdsl.model.solution import Accepted, Rejected
 
 
-def _solve_part(equation: HJBEquation) -> Accepted | Rejected:
-    """The engine on an independent part of a problem."""
-    return engine.explain(equation, FAMILIES).answer
+def _family(module: str, name: str = "propose") -> Family:
+    """`name` of a module of this package, imported when it is first asked: what the families stand on (scipy's integrators and
+    optimisers) loads slower than most answers take."""
+
+    def propose(equation: HJBEquation) -> Proposal | Rejected:
+        answer: Proposal | Rejected = getattr(import_module(f"{__name__}.{module}"), name)(equation)
+        return answer
+
+    return propose
+
+
+def _separable(equation: HJBEquation) -> Proposal | Rejected:
+    """Sums of independent parts, each given to the whole engine again."""
+    answer: Proposal | Rejected = import_module(f"{__name__}.expectation.separable").family(solve)(equation)
+    return answer
 
 
 # One line a family, tried from top to bottom: the cheapest test of applicability and the strongest form first.
 FAMILIES: tuple[tuple[str, Family], ...] = (
-    ("linear_quadratic", linear_quadratic.propose),
-    ("time_reversal", reversal.propose),
-    ("feynman_kac", feynman_kac.propose),
-    ("hopf_cole", hopf_cole.propose),
-    ("hopf_lax", hopf_lax.propose),
-    ("invariant_ansatz", ansatz.propose),
-    ("perpetual_stopping", one_dimensional.propose_perpetual_stopping),
-    ("free_boundary", one_dimensional.propose_free_boundary),
-    ("boundary_value", one_dimensional.propose_boundary_value),
-    ("deterministic_flow", one_dimensional.propose_first_order),
-    ("radial", radial.propose),
-    ("separable", separable.family(_solve_part)),
+    ("linear_quadratic", _family("linear_quadratic")),
+    ("time_reversal", _family("reversal")),
+    ("feynman_kac", _family("expectation.feynman_kac")),
+    ("hopf_cole", _family("expectation.hopf_cole")),
+    ("hopf_lax", _family("expectation.hopf_lax")),
+    ("invariant_ansatz", _family("ansatz")),
+    ("perpetual_stopping", _family("one_dimensional", "propose_perpetual_stopping")),
+    ("free_boundary", _family("one_dimensional", "propose_free_boundary")),
+    ("boundary_value", _family("one_dimensional", "propose_boundary_value")),
+    ("deterministic_flow", _family("one_dimensional", "propose_first_order")),
+    ("radial", _family("radial")),
+    ("separable", _separable),
 )  # fmt: skip
 
 

@@ -73,6 +73,14 @@ def test_maximising_a_convex_reward() -> None:
     assert value == pytest.approx(np.tan(1.0), rel=1e-9)
 
 
+@pytest.mark.parametrize("end", ["integral(0, 5)", "integral(0, inf) exp(-0.1*t)*"])
+def test_an_escape_without_bounds_says_nothing_of_the_bounded_problem(end: str) -> None:
+    answer = linear_quadratic.propose(
+        equation(HEAD.replace("a in R", "a in [-1, 1]") + f"dx = a dt + 0.1 dW\nmaximize E {end} (x^2 - a^2) dt\n")
+    )
+    assert isinstance(answer, Rejected)
+
+
 def test_no_optimum() -> None:
     with pytest.raises(HjbError):
         linear_quadratic.propose(equation(HEAD + "dx = (x + a) dt + 0.1 dW\nminimize E integral(0, 1) (x^2 - a^2) dt\n"))
@@ -81,9 +89,9 @@ def test_no_optimum() -> None:
 NOISY = "dx = a dt + 0.1 dW\n"
 FINITE = "minimize E integral(0, 1) (x^2 + a^2) dt\n"
 REASONS = [
-    (HEAD + "dx = a*x dt + 0.1 dW\n" + FINITE, "quadratic"),
+    (HEAD + "dx = a*x dt + 0.1 dW\n" + FINITE, "linear"),
     (HEAD + NOISY + FINITE.replace("x^2", "x^4"), "quadratic"),
-    (HEAD + "dx = a dt + sqrt(x^2 + 1) dW\n" + FINITE, "quadratic"),
+    (HEAD + "dx = a dt + sqrt(x^2 + 1) dW\n" + FINITE, "linear"),
     (HEAD + NOISY + "minimize E integral(0, inf) exp(-t)*(x^2 + (2 + sin(t))*a^2) dt\n", "stationary"),
     (HEAD + NOISY + "exit tau when |x| >= 1\nminimize E integral(0, tau) (x^2 + a^2) dt\n", "exit"),
     (HEAD.replace("x in R", "x > 0") + NOISY + FINITE + "region x in [0.1, 1]\n", "bound"),

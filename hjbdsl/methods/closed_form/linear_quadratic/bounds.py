@@ -27,6 +27,12 @@ _STEPS = 400
 _LONGEST = 20000
 
 
+def bounded(problem: ControlProblem) -> bool:
+    """Whether anything at all limits states, controls or adversary: then the unconstrained problem decides nothing by itself."""
+    sets = (*problem.state_bounds, *(b for g in (*problem.controls, *problem.adversaries) for b in g.bounds))
+    return bool(problem.constraints) or any(b.lower != -sp.oo or b.upper != sp.oo for b in sets)
+
+
 def bound_reason(problem: ControlProblem, quadratic: LinearQuadratic, function: StationaryQuadratic | TimeQuadratic) -> str:
     """Empty where no bound can bind."""
     try:

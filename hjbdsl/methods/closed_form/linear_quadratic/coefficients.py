@@ -175,6 +175,8 @@ def _mode(problem: ControlProblem, mode: tuple[int, ...], sign: float) -> ModeCo
     temperature: dict[Index, sp.Expr] = {}
     if problem.exploration is not None:
         temperature[()] = free(problem.exploration.temperature, "the temperature")
+        if problem.numeric(temperature[()]).is_positive is False:
+            raise NotLinearQuadratic("the temperature is not positive")
         cost = _with_prior(problem, cost, index, temperature[()])
     terminal = {} if objective.terminal is None else quadratic(here(objective.terminal), index)
     discount: dict[Index, sp.Expr] = {}

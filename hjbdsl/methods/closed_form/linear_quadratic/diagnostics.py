@@ -9,6 +9,7 @@ from dataclasses import replace
 
 import sympy as sp
 
+from hjbdsl.budget import BudgetExceeded, time_budget
 from hjbdsl.errors import HjbError
 from hjbdsl.methods.closed_form.family import ill_posed
 from hjbdsl.methods.closed_form.linear_quadratic.arrays import TimeArray
@@ -18,6 +19,9 @@ from hjbdsl.methods.closed_form.linear_quadratic.riccati_algebraic import Infini
 from hjbdsl.methods.closed_form.linear_quadratic.riccati_ode import Escape
 from hjbdsl.model.problem import ControlProblem
 from hjbdsl.model.solution import Rejected
+
+_REMEDY_SECONDS = 1.5
+"""The threshold of the discount is a courtesy; it may not take longer."""
 
 
 def no_optimum(problem: ControlProblem, player: str) -> Rejected:
@@ -75,12 +79,20 @@ def value_infinite(problem: ControlProblem, quadratic: LinearQuadratic, error: I
     what = f"the value is infinite: {error.what}"
     if discount != 0:
         rate = float(problem.numeric(problem.at_mode(discount, problem.mode_tuples()[0])))
-        least = _least_discount(quadratic, rate)
+        least = _least_within_budget(quadratic, rate)
         what += f"; the discount rate {discount} = {rate:g} is too small" if not problem.modes else "; the discount is too small"
         remedy = f"raise the discount rate above {least:.4g}" if least is not None else "raise the discount rate"
         return ill_posed(problem, "HJB120", name or "objective", what, f"{remedy}, or let a control reach every unstable state")
     remedy = "discount the costs with exp(-rho*t), use `average`, or let a control reach every unstable state"
     return ill_posed(problem, "HJB120", name or "objective", what, remedy)
+
+
+def _least_within_budget(quadratic: LinearQuadratic, rate: float) -> float | None:
+    try:
+        with time_budget(_REMEDY_SECONDS):
+            return _least_discount(quadratic, rate)
+    except BudgetExceeded:
+        return None
 
 
 def _least_discount(quadratic: LinearQuadratic, rate: float) -> float | None:

@@ -16,8 +16,8 @@ Polynomial = dict[tuple[int, ...], sp.Expr]
 class NotPolynomial(ValueError):
     """The expression is not a polynomial of the allowed degree; `part` is the culprit."""
 
-    def __init__(self, part: sp.Basic):
-        super().__init__(f"`{_short(part)}` is not quadratic")
+    def __init__(self, part: sp.Basic, degree: int):
+        super().__init__(f"`{_short(part)}` is not {'linear' if degree == 1 else 'quadratic'} in states and controls")
         self.part = part
 
 
@@ -46,10 +46,8 @@ def coefficients(expression: sp.Expr, index: Mapping[sp.Symbol, int], degree: in
             return result
         case _ if expression.free_symbols.isdisjoint(index):
             return {(): expression}
-        case sp.Pow() | sp.Function():
-            raise NotPolynomial(expression)
         case _:
-            raise NotPolynomial(expression)
+            raise NotPolynomial(expression, degree)
 
 
 def _sum(parts: list[Polynomial]) -> Polynomial:
@@ -66,6 +64,6 @@ def _product(left: Polynomial, right: Polynomial, degree: int, whole: sp.Expr) -
     for first, a in left.items():
         for second, b in right.items():
             if len(first) + len(second) > degree:
-                raise NotPolynomial(whole)
+                raise NotPolynomial(whole, degree)
             gathered[tuple(sorted(first + second))].append(a * b)
     return {monomial: terms[0] if len(terms) == 1 else sp.Add(*terms) for monomial, terms in gathered.items()}

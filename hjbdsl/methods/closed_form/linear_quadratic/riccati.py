@@ -100,7 +100,7 @@ def feedback(system: System, pi: Array) -> tuple[Array, Array]:
             gains.append(inverse @ slope)
         else:
             _require_saddle(curvature, system.controllers)
-            gains.append(np.linalg.solve(curvature, slope))
+            gains.append(np.asarray(np.linalg.solve(curvature, slope), dtype=np.float64))
         curvatures.append(curvature)
     return np.array(gains), np.array(curvatures)
 

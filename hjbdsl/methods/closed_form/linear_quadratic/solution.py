@@ -11,7 +11,7 @@ import math
 import numpy as np
 
 from hjbdsl.methods.closed_form.family import Proposal
-from hjbdsl.methods.closed_form.linear_quadratic.bounds import bound_reason
+from hjbdsl.methods.closed_form.linear_quadratic.bounds import bound_reason, bounded
 from hjbdsl.methods.closed_form.linear_quadratic.coefficients import LinearQuadratic
 from hjbdsl.methods.closed_form.linear_quadratic.diagnostics import escaped, no_optimum, value_infinite
 from hjbdsl.methods.closed_form.linear_quadratic.formula import presented, scalar_formula
@@ -43,6 +43,8 @@ def _finite(equation: HJBEquation, problem: LinearQuadratic, horizon: float) -> 
     try:
         path = integrate(problem, horizon, kinks(equation.problem, horizon))
     except Escape as error:
+        if bounded(equation.problem):
+            return Rejected("without its bounds the problem has no finite value, so they must bind")
         raise escaped(equation.problem, horizon, error) from error
     function = TimeQuadratic(path, problem.sign, problem.states, len(problem.modes), bool(problem.explored))
     reason = bound_reason(equation.problem, problem, function)
@@ -70,6 +72,8 @@ def _stationary(equation: HJBEquation, problem: LinearQuadratic) -> Proposal | R
     try:
         solved = solve_stationary(problem, average)
     except Infinite as error:
+        if bounded(equation.problem):
+            return Rejected("without its bounds the problem has no finite value, so they must bind")
         raise value_infinite(equation.problem, problem, error) from error
     system = system_at(problem, 0.0)
     spread = None
@@ -96,7 +100,8 @@ def _stationary(equation: HJBEquation, problem: LinearQuadratic) -> Proposal | R
 def _size(equation: HJBEquation, function: TimeQuadratic) -> float:
     """Size of V over the region, for turning the relative error of Pi into an absolute one."""
     region = equation.problem.region
-    corner = np.array([[max(abs(float(low)), abs(float(high))) for low, high in region]])
+    ends = np.array([[float(equation.problem.numeric(end)) for end in pair] for pair in region])
+    corner = np.max(np.abs(np.where(np.isfinite(ends), ends, 2.0)), axis=1)[None]
     zeros = np.zeros(1)
     point = function.evaluate(zeros, corner, zeros.astype(np.int64))
     return float(point.error[0] / max(function.trajectory.error, 1e-300))
