@@ -67,9 +67,15 @@ def _closed_form(equation: HJBEquation, _request: Request) -> Reply:
     return Reply(outcome.answer, outcome.declined)
 
 
+def _grid(equation: HJBEquation, request: Request) -> Reply:
+    from hjbdsl.methods import grid  # noqa: PLC0415 (a method is imported when it is asked)
+
+    return Reply(grid.solve(equation, request.options, request.tol))
+
+
 Method = Callable[[HJBEquation, Request], Reply]
 
-METHODS: tuple[tuple[str, Method], ...] = (("closed_form", _closed_form),)
+METHODS: tuple[tuple[str, Method], ...] = (("closed_form", _closed_form), ("grid", _grid))
 """In the order in which `auto` asks them: exact answers before approximate ones."""
 
 

@@ -6,7 +6,8 @@ In: an `HJBEquation`. Out: `Accepted(Solution)` or `Rejected(reason)`. Raises So
 from __future__ import annotations
 
 import math
-from types import ModuleType
+from collections.abc import Mapping
+from types import MappingProxyType, ModuleType
 
 import numpy as np
 import sympy as sp
@@ -105,8 +106,8 @@ def _samples(equation: HJBEquation, box: list[tuple[float, float]], labels: int,
     return t, x, generator.integers(0, labels, count)
 
 
-def solve(equation: HJBEquation) -> Accepted | Rejected:
-    """Solve on three levels, widening the artificial ends until they no longer matter."""
+def solve(equation: HJBEquation, options: Mapping[str, float | str] = MappingProxyType({}), tol: float | None = None) -> Accepted | Rejected:
+    """Solve on three levels, widening the artificial ends until they no longer matter. `options`: nx, nt; `tol` the accuracy wanted."""
     reason = rejection(equation)
     if reason is not None:
         return Rejected(reason)
@@ -117,8 +118,7 @@ def solve(equation: HJBEquation) -> Accepted | Rejected:
     problem = equation.problem
     box = region_box(equation)
     labels = DiscreteStates.of(problem).labels
-    hint = problem.hint.options if problem.hint is not None and problem.hint.method == "grid" else {}
-    finest = int(hint.get("nx", NODES[len(box)]))
+    finest = int(options.get("nx", NODES[len(box)]))
     finest = 4 * max(4, round((finest - 1) / 4)) + 1
     t, x, s = _samples(equation, box, len(labels), runner.times)
 
