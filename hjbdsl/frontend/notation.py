@@ -92,8 +92,8 @@ def _pieces(statements: tuple[ast.Statement, ...], objective: Objective, reader:
         match statement:
             case ast.Dynamics(state, terms):
                 yield from _dynamics(state.id, terms, reader.scope)
-            case ast.Jump(jump, rate):
-                yield ("rate", jump.id), rate
+            case ast.Jump(jump, intensity):
+                yield ("rate", jump.id), intensity
             case ast.Objective():
                 yield from _rewards(statement, objective, discount is not None, reader)
     rate = discount if discount is not None else _from_symbols(objective.discount)
@@ -178,7 +178,7 @@ def _parts(body: ast.Expr) -> tuple[list[ast.Integral], list[ast.Expr]]:
         current = current.left
     terms.append(current)
     integrals = [term for term in terms if isinstance(term, ast.Integral)]
-    payoffs = [term for term in reversed(terms) if not isinstance(term, ast.Integral)]
+    payoffs: list[ast.Expr] = [term for term in reversed(terms) if not isinstance(term, ast.Integral)]
     if any(isinstance(node, ast.Integral) for term in payoffs for node in nodes(term)):
         return [], []
     return integrals, payoffs
