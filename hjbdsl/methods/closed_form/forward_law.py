@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import integrate
 
-from hjbdsl.methods.closed_form.expectation.gaussian_law import LinearDiffusion, gaussian_law
+from hjbdsl.methods.closed_form.expectation.gaussian_law import LinearDiffusion, exponential_moments
 from hjbdsl.model.solution import Array
 
 _TOLERANCE = 2e-13
@@ -45,8 +45,8 @@ class ForwardLaw:
     def at(self, s: float) -> ForwardMoments:
         if self.path is not None:
             return _unpack(self.path(s), len(self.coefficients.terminal[1]), self.coefficients.diagonal)
-        moments = gaussian_law(self.coefficients, s).at(0.0)
-        return ForwardMoments(moments.transition, moments.offset, moments.covariance)
+        moments = exponential_moments(self.coefficients, np.array([s]))
+        return ForwardMoments(moments.transition[0], moments.offset[0], moments.covariance[0])
 
     def slope(self, s: float, now: ForwardMoments) -> ForwardMoments:
         """The derivatives in s of `now` = at(s)."""

@@ -71,12 +71,11 @@ def gaussian_value(control: LinearControl, payoff: sp.Expr, kappa: float, proble
     groups = parts.rest if kappa == 0 else _independent(parts.rest, law)
     region = np.array([[float(problem.numeric(v)) for v in ends] for ends in problem.region])
     low, high = control.chart.forward(region.T)
-    start = law.at(0.0)
-    centre = _full(start.transition) @ np.nan_to_num((low + high) / 2, nan=0.0, posinf=2.0, neginf=-2.0) + start.offset
-    variance = np.diagonal(_full(start.covariance))
-    width = np.abs(_full(start.transition)) @ np.nan_to_num((high - low) / 2, nan=1.0, posinf=2.0) + np.sqrt(
-        np.maximum(variance, 0)
-    )
+    start = law.at(np.zeros(1))
+    transition = _full(start.transition[0])
+    centre = transition @ np.nan_to_num((low + high) / 2, nan=0.0, posinf=2.0, neginf=-2.0) + start.offset[0]
+    variance = np.diagonal(_full(start.covariance[0]))
+    width = np.abs(transition) @ np.nan_to_num((high - low) / 2, nan=1.0, posinf=2.0) + np.sqrt(np.maximum(variance, 0))
     blocks = []
     for term, index in groups:
         order = sorted(index)
@@ -187,9 +186,9 @@ def _independent(
     """Summands merged until the final coordinates of different groups are independent."""
     coupled: list[set[int]] = []
     if not law.coefficients.diagonal:
-        strong = np.zeros(law.at(0.0).covariance.shape, dtype=bool)
-        for t in np.linspace(0.0, law.end, 5)[:-1]:
-            covariance = law.at(float(t)).covariance
+        n = len(law.coefficients.terminal[1])
+        strong = np.zeros((n, n), dtype=bool)
+        for covariance in law.at(np.linspace(0.0, law.end, 5)[:-1]).covariance:
             size = np.sqrt(np.abs(np.diagonal(covariance)))
             strong |= np.abs(covariance) > 1e-13 * np.outer(size, size) + 1e-300
         coupled = [{int(i), int(j)} for i, j in zip(*np.nonzero(np.triu(strong, 1)), strict=True)]
@@ -215,8 +214,8 @@ def _independent(
 
 def _isotropic(law: GaussianLaw, index: list[int]) -> bool:
     """Whether the covariance of these coordinates is a multiple of the identity at every time (tested at several)."""
-    for t in np.linspace(0.0, law.end, 7):
-        block = _full(law.at(float(t)).covariance)[np.ix_(index, index)]
+    for covariance in law.at(np.linspace(0.0, law.end, 7)).covariance:
+        block = _full(covariance)[np.ix_(index, index)]
         if np.max(np.abs(block - block[0, 0] * np.eye(len(index)))) > 1e-11 * abs(block[0, 0]):
             return False
     return True

@@ -27,7 +27,8 @@ _BISECTIONS = 50
 
 @dataclass(frozen=True, slots=True)
 class CubatureCore(Core):
-    """g with `gradient` and `hessian` (row major) in `symbols`; `switches` change sign where g bends or, if `jumps`, jumps."""
+    """g with `gradient` and `hessian` (row major) in `symbols`; `switches` change sign where g bends or, if `jumps`,
+    jumps; `corners` (c, r) are points where two of them vanish together (two variables only)."""
 
     symbols: tuple[sp.Symbol, ...]
     payoff: sp.Expr
@@ -36,6 +37,7 @@ class CubatureCore(Core):
     switches: tuple[sp.Expr, ...]
     jumps: bool
     kappa: float
+    corners: Array
     tolerance: float = 1e-11
 
     def expectation(self, mean: Array, covariance: Array, *, with_hessian: bool) -> Expectation:
@@ -71,19 +73,20 @@ class CubatureCore(Core):
         null = np.eye(r) - inverse @ factor.transpose(0, 2, 1)
         lower, upper = self._box(mean, factor)
         curved = result.hessian is not None
+        degenerate = bool(np.max(np.abs(null)) > 1e-9)
 
         def factors(z: Array, row: NDArray[np.intp]) -> tuple[Array, Array]:
             """At z (k', N, r) for points `row`: weight (k', N) and (k', N, 1 + r + r*r)."""
-            weight, value, first, second = self._weighted(mean[row, None, :] + np.einsum("kij,knj->kni", factor[row], z))
+            weight, value, first, second = self._weighted(mean[row, None, :] + z @ factor[row].transpose(0, 2, 1))
             if self.switches and self.jumps:
-                score = np.einsum("kij,knj->kni", inverse[row], z)
+                score = z @ inverse[row].transpose(0, 2, 1)
                 first = value[..., None] * score
                 if curved:
-                    precision = np.einsum("kij,klj->kil", inverse[row], inverse[row])
+                    precision = inverse[row] @ inverse[row].transpose(0, 2, 1)
                     second = value[..., None, None] * (score[..., :, None] * score[..., None, :] - precision[:, None])
             elif self.switches and curved:
-                score = np.einsum("kij,knj->kni", inverse[row], z)
-                smooth = np.einsum("kij,knjl,kml->knim", null[row], second, null[row])
+                score = z @ inverse[row].transpose(0, 2, 1)
+                smooth = null[row][:, None] @ second @ null[row][:, None] if degenerate else 0.0
                 second = first[..., :, None] * score[..., None, :] + smooth
             density = -np.sum(z**2, axis=-1) / 2 - r * np.log(2 * np.pi) / 2
             parts = [value[..., None], first, *([second.reshape((*second.shape[:-2], -1))] if curved else [])]
@@ -104,7 +107,10 @@ class CubatureCore(Core):
                 scale, moments, _ = layer(given.reshape(-1, given.shape[2]), points)
                 return scale.reshape(shape), moments.reshape((*shape, -1))
 
-            breaks = self._breaks(mean, factor, outer, row) if depth == 1 else np.zeros((len(row), 0))
+            if depth == 1:
+                breaks = self._breaks(mean, factor, outer, row)
+            else:
+                breaks = np.einsum("kj,kcj->kc", inverse[row][:, :, -1], self.corners - mean[row][:, None, :])
             solved = integrate_panels(
                 integrand, lower[row, depth - 1], upper[row, depth - 1], breaks, tolerance=self.tolerance,
                 coarsest=2 if r == 2 else 1, finest=64, scan=65 if depth == 1 else 0,
@@ -119,7 +125,8 @@ class CubatureCore(Core):
             result.hessian[rows] = (hessian + hessian.transpose(0, 2, 1)) / 2
 
     def _box(self, mean: Array, factor: Array) -> tuple[Array, Array]:
-        """Limits (k, r) in z that hold the mass, from a coarse scan of the integrand in all variables."""
+        """Limits (k, r) in z that hold the mass, from a coarse scan of the integrand in all variables; the innermost variable is
+        scanned again along each line, since kinks pass between the points."""
         k, r = mean.shape
         ticks = np.linspace(-_REACH, _REACH, _BOX)
         grid = np.stack(np.meshgrid(*[ticks] * r, indexing="ij"), axis=-1).reshape(-1, r)
@@ -132,8 +139,10 @@ class CubatureCore(Core):
             live = grid[size >= size.max() - _NEGLIGIBLE]
             if len(live) and np.isfinite(size.max()):
                 step = ticks[1] - ticks[0]
-                lower[i] = np.maximum(live.min(axis=0) - step, -_REACH)
-                upper[i] = np.minimum(live.max(axis=0) + step, _REACH)
+                lower[i] = np.maximum(live.min(axis=0) - 2 * step, -_REACH)
+                upper[i] = np.minimum(live.max(axis=0) + 2 * step, _REACH)
+        if self.switches:
+            lower[:, 0], upper[:, 0] = -_REACH, _REACH
         return lower, upper
 
     def _breaks(self, mean: Array, factor: Array, outer: Array, row: NDArray[np.intp]) -> Array:

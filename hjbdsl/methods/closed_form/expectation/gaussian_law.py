@@ -18,28 +18,33 @@ Calculus, section 4.3.B.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
 import numpy as np
-from scipy import integrate, linalg
+from numpy.typing import NDArray
+from scipy import integrate
 from scipy.special import exprel
 
 from hjbdsl.model.solution import Array
 
 _TOLERANCE = 2e-13
 _SMALLEST_STEPS = 48
+_SERIES_TERMS = 20
 
 
 @dataclass(frozen=True, slots=True)
 class Moments:
-    """At one time: Y ~ N(transition z + offset, covariance), weight exp(-(z'quadratic z/2 + linear'z + constant))."""
+    """At k times, first axis: Y ~ N(transition z + offset, covariance), weight exp(-(z'quadratic z/2 + linear'z + constant))."""
 
     transition: Array
     offset: Array
     covariance: Array
     quadratic: Array
     linear: Array
-    constant: float
+    constant: Array
+
+    def take(self, rows: NDArray[np.intp]) -> Moments:
+        return Moments(*(getattr(self, f.name)[rows] for f in fields(self)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,20 +71,21 @@ class GaussianLaw:
 
     coefficients: LinearDiffusion
     end: float
-    path: Callable[[float], Array] | None
+    path: Callable[[Array], Array] | None
 
     @property
     def accuracy(self) -> float:
         """Relative accuracy of the moments."""
         return 1e-14 if self.path is None else 2e-12
 
-    def at(self, t: float) -> Moments:
+    def at(self, t: Array) -> Moments:
+        """At times t (k,)."""
+        remaining = np.maximum(self.end - t, 0.0)
         if self.path is None:
-            return _exponential(self.coefficients, max(self.end - t, 0.0))
-        n = len(self.coefficients.terminal[1])
-        return _unpack(self.path(max(self.end - t, 0.0)), n, self.coefficients.diagonal)
+            return exponential_moments(self.coefficients, remaining)
+        return _unpack(self.path(remaining).T, len(self.coefficients.terminal[1]), self.coefficients.diagonal)
 
-    def slope(self, t: float, now: Moments) -> Moments:
+    def slope(self, t: Array, now: Moments) -> Moments:
         """The derivatives in t of the moments `now` = at(t)."""
         return _backward(self.coefficients, t, now)
 
@@ -91,85 +97,106 @@ def gaussian_law(coefficients: LinearDiffusion, end: float) -> GaussianLaw:
     return GaussianLaw(coefficients, end, _integrate(coefficients, end))
 
 
-def _exponential(law: LinearDiffusion, remaining: float) -> Moments:
-    """Constant coefficients without a tilt. Doubling keeps every digit of the covariance, however long the time."""
+def exponential_moments(law: LinearDiffusion, remaining: Array) -> Moments:
+    """Constant coefficients without a tilt, after the times `remaining` (k,). Power series over a short step, doubled until the
+    time is reached: every digit of the covariance is kept, however long the time."""
     (matrix, offset), noise = law.drift(0.0), law.noise(0.0)
-    n = len(offset)
+    n, k = len(offset), len(remaining)
     rate, _, _ = law.rate(0.0)
     constant = float(rate) * remaining + law.terminal[0]
     if law.diagonal:
-        transition = np.exp(matrix * remaining)
-        mean = offset * remaining * exprel(matrix * remaining)
-        return Moments(transition, mean, noise * remaining * exprel(2 * matrix * remaining), np.zeros(n), np.zeros(n), constant)
-    size = np.linalg.norm(matrix, 1) * remaining
-    halvings = max(0, int(np.ceil(np.log2(size + 1e-300))) + 1)
-    step = remaining / 2**halvings
-    block = np.zeros((2 * n, 2 * n))
-    block[:n, :n], block[:n, n:], block[n:, n:] = -matrix, noise, matrix.T
-    van_loan = linalg.expm(block * step)
-    transition = van_loan[n:, n:].T
-    covariance = transition @ van_loan[:n, n:]
-    augmented = np.zeros((n + 1, n + 1))
-    augmented[:n, :n], augmented[:n, n] = matrix, offset
-    mean = linalg.expm(augmented * step)[:n, n]
+        passed = remaining[:, None]
+        growth = matrix * passed
+        zero = np.zeros((k, n))
+        moments = np.exp(growth), offset * passed * exprel(growth), noise * passed * exprel(2 * growth)
+        return Moments(*moments, zero, zero, constant)
+    halvings = max(0, int(np.ceil(np.log2(np.linalg.norm(matrix, 1) * remaining.max(initial=0.0) + 1e-300))) + 1)
+    step = (remaining / 2**halvings)[:, None, None]
+    transition, mean, covariance = _power_series(matrix, offset, noise, step)
     for _ in range(halvings):
-        covariance = covariance + transition @ covariance @ transition.T
-        mean = mean + transition @ mean
+        covariance = covariance + transition @ covariance @ transition.transpose(0, 2, 1)
+        mean = mean + (transition @ mean[:, :, None])[:, :, 0]
         transition = transition @ transition
-    return Moments(transition, mean, (covariance + covariance.T) / 2, np.zeros((n, n)), np.zeros(n), constant)
+    covariance = (covariance + covariance.transpose(0, 2, 1)) / 2
+    return Moments(transition, mean, covariance, np.zeros((k, n, n)), np.zeros((k, n)), constant)
 
 
-def _times(first: Array, second: Array) -> Array:
-    """A product of matrices, or of a matrix and a vector; of diagonals (n,) too."""
-    return first @ second if first.ndim == 2 else first * second
+def _power_series(matrix: Array, offset: Array, noise: Array, step: Array) -> tuple[Array, Array, Array]:
+    """exp(A h), int_0^h exp(A s) a ds and int_0^h exp(A s) Q exp(A's) ds for the steps h (k, 1, 1), |A| h <= 1/2."""
+    n = len(offset)
+    power, carried, spread = np.eye(n), offset, noise
+    transition = np.broadcast_to(power, (len(step), n, n)).copy()
+    mean, covariance = step[:, :, 0] * offset, step * noise
+    factor = np.ones_like(step)
+    for order in range(1, _SERIES_TERMS):
+        power, carried = matrix @ power, matrix @ carried
+        half = matrix @ spread
+        spread = half + half.T
+        factor = factor * step / order
+        transition += factor * power
+        mean = mean + (factor * step / (order + 1))[:, :, 0] * carried
+        covariance = covariance + factor * step / (order + 1) * spread
+    return transition, mean, covariance
 
 
-def _trace(matrix: Array) -> float:
-    return float(np.trace(matrix)) if matrix.ndim == 2 else float(matrix.sum())
-
-
-def _backward(law: LinearDiffusion, t: float, now: Moments) -> Moments:
+def _backward(law: LinearDiffusion, t: Array, now: Moments) -> Moments:
     """d/dt of (F, m, C, P, p, c)."""
-    (matrix, offset), noise = law.drift(t), law.noise(t)
-    constant, linear, quadratic = law.rate(t)
-    spread = _times(noise, now.quadratic)
+    if law.constant:
+        (matrix, offset), noise = law.drift(0.0), law.noise(0.0)
+        constant, linear, quadratic = law.rate(0.0)
+    else:
+        drifts, rates = [law.drift(float(u)) for u in t], [law.rate(float(u)) for u in t]
+        matrix, offset = np.stack([d[0] for d in drifts]), np.stack([d[1] for d in drifts])
+        noise = np.stack([law.noise(float(u)) for u in t])
+        constant, linear, quadratic = (np.stack([r[i] for r in rates]) for i in range(3))
+    product, apply, transpose, trace = _DIAGONAL if law.diagonal else _FULL
+    spread = product(noise, now.quadratic)
     tilted = matrix - spread
-    shifted = offset - _times(noise, now.linear)
+    shifted = offset - apply(noise, now.linear)
+    still = constant + np.sum(offset * now.linear, axis=1) + trace(spread) / 2
     return Moments(
-        -_times(now.transition, tilted),
-        -_times(now.transition, shifted),
-        -_times(_times(now.transition, noise), now.transition.T),
-        -(quadratic + _times(matrix.T, now.quadratic) + _times(now.quadratic, matrix) - _times(now.quadratic, spread)),
-        -(linear + _times(matrix.T, now.linear) + _times(now.quadratic, shifted)),
-        -(float(constant) + float(offset @ now.linear) + _trace(spread) / 2 - float(now.linear @ _times(noise, now.linear)) / 2),
+        -product(now.transition, tilted),
+        -apply(now.transition, shifted),
+        -product(product(now.transition, noise), transpose(now.transition)),
+        -(quadratic + product(transpose(matrix), now.quadratic) + product(now.quadratic, matrix - spread)),
+        -(linear + apply(transpose(matrix), now.linear) + apply(now.quadratic, shifted)),
+        -(still - np.sum(now.linear * apply(noise, now.linear), axis=1) / 2),
     )
+
+
+_FULL = (
+    lambda a, b: a @ b,
+    lambda a, v: (a @ v[..., None])[..., 0],
+    lambda a: np.swapaxes(a, -1, -2),
+    lambda a: np.trace(a, axis1=-2, axis2=-1),
+)
+"""Product, product with a vector, transpose and trace of matrices with any leading axes."""
+_DIAGONAL = (lambda a, b: a * b, lambda a, v: a * v, lambda a: a, lambda a: a.sum(axis=-1))
+"""The same for diagonals."""
 
 
 def _pack(moments: Moments) -> Array:
-    return np.concatenate([
-        moments.transition.ravel(), moments.offset, moments.covariance.ravel(), moments.quadratic.ravel(), moments.linear,
-        [moments.constant],
-    ])  # fmt: skip
+    """The moments at one time in a row."""
+    return np.concatenate([getattr(moments, f.name).ravel() for f in fields(moments)])
 
 
 def _unpack(flat: Array, n: int, diagonal: bool) -> Moments:
-    shape = (n,) if diagonal else (n, n)
+    """From rows (k, size)."""
+    shape = (len(flat), n) if diagonal else (len(flat), n, n)
     size = n if diagonal else n * n
-    cuts = np.cumsum([size, n, size, size, n])
-    transition, offset, covariance, quadratic, linear, constant = np.split(flat, cuts)
-    return Moments(
-        transition.reshape(shape), offset, covariance.reshape(shape), quadratic.reshape(shape), linear, float(constant[0])
-    )
+    transition, offset, covariance, quadratic, linear, constant = np.split(flat, np.cumsum([size, n, size, size, n]), axis=1)
+    transition, covariance, quadratic = (m.reshape(shape) for m in (transition, covariance, quadratic))
+    return Moments(transition, offset, covariance, quadratic, linear, constant[:, 0])
 
 
-def _integrate(law: LinearDiffusion, end: float) -> Callable[[float], Array]:
+def _integrate(law: LinearDiffusion, end: float) -> Callable[[Array], Array]:
     constant, linear, quadratic = law.terminal
     n = len(linear)
     identity, zero = (np.ones(n), np.zeros(n)) if law.diagonal else (np.eye(n), np.zeros((n, n)))
-    start = _pack(Moments(identity, np.zeros(n), zero, quadratic, linear, constant))
+    start = _pack(Moments(identity, np.zeros(n), zero, quadratic, linear, np.array(constant)))
 
     def right_side(s: float, flat: Array) -> Array:
-        return -_pack(_backward(law, end - s, _unpack(flat, n, law.diagonal)))
+        return -_pack(_backward(law, np.array([end - s]), _unpack(flat[None, :], n, law.diagonal)))
 
     with np.errstate(all="ignore"):
         solved = integrate.solve_ivp(
@@ -178,5 +205,5 @@ def _integrate(law: LinearDiffusion, end: float) -> Callable[[float], Array]:
         )  # fmt: skip
     if not solved.success or not np.all(np.isfinite(solved.y[:, -1])):
         raise EscapeError(f"the Riccati equation escapes {solved.t[-1]:.6g} before the end")
-    path: Callable[[float], Array] = solved.sol
+    path: Callable[[Array], Array] = solved.sol
     return path

@@ -40,9 +40,9 @@ def integrate_panels(
     breaks: Array,
     *,
     tolerance: float = 1e-13,
-    coarsest: int = 3,
+    coarsest: int = 2,
     finest: int = 192,
-    scan: int = 193,
+    scan: int = 97,
 ) -> PanelIntegrals:
     """Integrate over [lower, upper] (k,), which hold all the mass; `breaks` (k, b) are where the factors may jump or bend.
 

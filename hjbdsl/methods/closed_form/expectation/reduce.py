@@ -12,6 +12,7 @@ import sympy as sp
 from numpy.typing import NDArray
 
 from hjbdsl.methods.closed_form.expectation.blocks import Block
+from hjbdsl.methods.closed_form.expectation.corners import common_zeros
 from hjbdsl.methods.closed_form.expectation.cubature import CubatureCore
 from hjbdsl.methods.closed_form.expectation.line_core import line_core
 from hjbdsl.methods.closed_form.expectation.pieces import TooManyBreaks, smooth_pieces, switching_functions
@@ -82,7 +83,7 @@ def _reduce(
         if block is not None:
             return block
     if len(symbols) <= _LARGEST_CUBATURE:
-        return Block(index, None, None, _cubature(payoff, symbols, kappa))
+        return Block(index, None, None, _cubature(payoff, symbols, kappa, probe.points))
     return Rejected(
         f"the terminal payoff depends on {directions.shape[1]} directions together and is not radial under an isotropic law;"
         f" quadrature reaches {_LARGEST_CUBATURE}"
@@ -118,7 +119,7 @@ def _along(
         for z, row in zip(symbols, directions, strict=True)
     }
     reduced = payoff.xreplace(table)
-    core = line_core(smooth_pieces(reduced, letters[0]), kappa) if r == 1 else _cubature(reduced, letters, kappa)
+    core = line_core(smooth_pieces(reduced, letters[0]), kappa) if r == 1 else _cubature(reduced, letters, kappa, projected)
     return Block(index, directions, tilt, core)
 
 
@@ -160,11 +161,14 @@ def _radial(payoff: sp.Expr, symbols: tuple[sp.Symbol, ...], index: NDArray[np.i
     return None if core is None else Block(index, None, None, core)
 
 
-def _cubature(payoff: sp.Expr, symbols: tuple[sp.Symbol, ...], kappa: float) -> CubatureCore:
+def _cubature(payoff: sp.Expr, symbols: tuple[sp.Symbol, ...], kappa: float, points: Array) -> CubatureCore:
+    """`points` (k, r) lie where the payoff is read."""
     gradient = tuple(sp.diff(payoff, s) for s in symbols)
     hessian = tuple(_without_deltas(sp.diff(g, s)) for g in gradient for s in symbols)
     jumps = payoff.has(sp.Piecewise, sp.sign, sp.Heaviside)
-    return CubatureCore(symbols, payoff, gradient, hessian, switching_functions(payoff), jumps, kappa)
+    switches = switching_functions(payoff)
+    corners = common_zeros(switches, symbols, points) if len(symbols) == 2 else np.zeros((0, len(symbols)))
+    return CubatureCore(symbols, payoff, gradient, hessian, switches, jumps, kappa, corners)
 
 
 def _without_deltas(expression: sp.Expr) -> sp.Expr:

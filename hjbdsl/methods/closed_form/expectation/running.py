@@ -1,9 +1,9 @@
 """What accrues on the way: the integral over time of the expectations of the running reward, for constant coefficients.
 
 V(t, x) = terminal part + sum_j int_0^{T - t} a_j(t + s) U_j(s, x) ds, where U_j(s, x) is the (discounted) expectation of
-h_j(z_s) and the running reward is sum_j a_j(t) h_j(z). Gauss-Legendre in w, s = s_max w^2, which smooths the sqrt(s) of a
-kinked reward; the number of nodes is doubled until two agree. V_t = -sum_j a_j(T) U_j(T - t, x) + int a_j' U_j: it does not
-come from the equation.
+h_j(z_s) and the running reward is sum_j a_j(t) h_j(z). Gauss-Legendre in w, s = s_max w^2, on panels halved towards zero,
+where a kinked reward varies on all scales; the number of nodes grows until two agree.
+V_t = -sum_j a_j(T) U_j(T - t, x) + int a_j' U_j: it does not come from the equation.
 """
 
 from __future__ import annotations
@@ -21,8 +21,10 @@ from hjbdsl.methods.closed_form.family import Derivatives, ExactFunction
 from hjbdsl.model.problem import TIME
 from hjbdsl.model.solution import Array, PointValues
 
-_FEWEST, _MOST = 24, 192
-_TOLERANCE = 1e-12
+_ORDERS = (10, 14, 20, 32)
+"""Nodes a panel."""
+_HALVINGS = 6
+_TOLERANCE = 1e-11
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,27 +46,27 @@ class AccruedValue(ExactFunction):
         return self.parts[0][1].control.chart.back(x, self._in_chart(t, x, with_hessian=True)[0])
 
     def _in_chart(self, t: Array, x: Array, *, with_hessian: bool) -> tuple[Derivatives, Array]:
-        coarse = self._accrued(t, x, _FEWEST, with_hessian)
-        count = 2 * _FEWEST
-        while True:
-            fine = self._accrued(t, x, count, with_hessian)
+        coarse = fine = self._accrued(t, x, _ORDERS[0], with_hessian)
+        difference = np.full(len(t), np.inf)
+        for order in _ORDERS[1:]:
+            coarse, fine = fine, self._accrued(t, x, order, with_hessian)
             difference = np.abs(fine[0].value - coarse[0].value)
-            if count >= _MOST or np.all(difference <= _TOLERANCE * (1 + np.abs(fine[0].value))):
+            curving = np.abs(fine[0].hessian - coarse[0].hessian) <= 3 * _TOLERANCE * (1 + np.abs(fine[0].hessian))
+            if np.all(difference <= _TOLERANCE * (1 + np.abs(fine[0].value))) and np.all(curving):
                 break
-            coarse, count = fine, 2 * count
         v, error = fine[0], fine[1] + difference
         if self.terminal is None:
             return v, error
         last, last_error = self.terminal.in_chart(t, x, with_hessian=with_hessian)
         return _sum(last, v), error + last_error
 
-    def _accrued(self, t: Array, x: Array, count: int, with_hessian: bool) -> tuple[Derivatives, Array]:
-        """The time integral with `count` nodes; for an infinite horizon V_t is zero."""
+    def _accrued(self, t: Array, x: Array, order: int, with_hessian: bool) -> tuple[Derivatives, Array]:
+        """The time integral with `order` nodes a panel; for an infinite horizon V_t is zero."""
         finite = np.isfinite(self.end)
         clock = t if finite else np.zeros_like(t)
         length = self.end - clock if finite else np.full(len(t), self.reach)
-        nodes, weights = np.polynomial.legendre.leggauss(count)
-        w, weights = (nodes + 1) / 2, weights / 2
+        w, weights = _graded(order)
+        count = len(w)
         elapsed = length[:, None] * w**2
         measure = 2 * length[:, None] * w * weights
         at = np.repeat(np.arange(len(t)), count)
@@ -89,6 +91,14 @@ class AccruedValue(ExactFunction):
             ))  # fmt: skip
             error += np.sum(np.abs(share) * u_error.reshape(k, count), axis=1)
         return total, error
+
+
+def _graded(order: int) -> tuple[Array, Array]:
+    """Nodes and weights on [0, 1], panels halved towards zero."""
+    nodes, weights = np.polynomial.legendre.leggauss(order)
+    edges = np.concatenate([[0.0], 0.5 ** np.arange(_HALVINGS, -1, -1)])
+    widths = np.diff(edges)[:, None]
+    return (edges[:-1, None] + widths * (nodes + 1) / 2).ravel(), (widths * weights / 2).ravel()
 
 
 def _sum(first: Derivatives, second: Derivatives) -> Derivatives:

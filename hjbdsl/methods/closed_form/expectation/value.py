@@ -61,6 +61,9 @@ class GaussianValue(ExactFunction):
         """The stationary control where V_z is `gradient`."""
         z = self.control.chart.forward(x)
         result = np.empty((len(t), self.control.cost.constant.shape[0]))
+        if self.law.coefficients.constant:
+            response, still, slope = self.control.feedback_terms(0.0)
+            return -(gradient @ response.T + still + z @ slope.T)
         for time in np.unique(t):
             here = t == time
             response, still, slope = self.control.feedback_terms(float(time))
@@ -71,21 +74,17 @@ class GaussianValue(ExactFunction):
         """In the chart's coordinates, and the error of the value."""
         z = self.control.chart.forward(x)
         times, place = np.unique(t, return_inverse=True)
-        now = [self.law.at(float(u)) for u in times]
-        slopes = [self.law.slope(float(u), m) for u, m in zip(times, now, strict=True)]
-        mean = np.empty(z.shape)
-        moved = np.empty(z.shape)
-        for i, (moments, slope) in enumerate(zip(now, slopes, strict=True)):
-            here = place == i
-            mean[here] = _apply(moments.transition, z[here]) + moments.offset
-            moved[here] = _apply(slope.transition, z[here]) + slope.offset
-        covariance = np.stack([m.covariance for m in now])[place]
-        spreading = np.stack([m.covariance for m in slopes])[place]
-        sums = self._sums(mean, covariance, moved, spreading, with_hessian)
-        return self._assemble(z, place, now, slopes, sums)
+        unique = self.law.at(times)
+        now, slope = unique.take(place), self.law.slope(times, unique).take(place)
+        sums = self._sums(
+            _apply(now.transition, z) + now.offset, now, _apply(slope.transition, z) + slope.offset, slope, with_hessian
+        )
+        return self._assemble(z, now, slope, sums)
 
-    def _sums(self, mean: Array, covariance: Array, moved: Array, spreading: Array, with_hessian: bool) -> _Sums:
+    def _sums(self, mean: Array, now: Moments, moved: Array, slope: Moments, with_hessian: bool) -> _Sums:
+        """`mean` of Y (k, n) and its time derivative `moved`."""
         k, n = mean.shape
+        covariance, spreading = now.covariance, slope.covariance
         value, drift, error = np.zeros(k), np.zeros(k), np.zeros(k)
         gradient = np.zeros((k, n))
         hessian = np.zeros((k, n, n)) if with_hessian else None
@@ -113,65 +112,57 @@ class GaussianValue(ExactFunction):
         drift += np.einsum("ki,ki->k", gradient, moved)
         return _Sums(value, gradient, hessian, drift, error)
 
-    def _assemble(
-        self, z: Array, place: NDArray[np.intp], now: list[Moments], slopes: list[Moments], sums: _Sums
-    ) -> tuple[Derivatives, Array]:
-        k, n = z.shape
-        value, time, error = np.empty(k), np.empty(k), np.empty(k)
-        gradient = np.empty((k, n))
-        hessian = np.zeros((k, n, n)) if sums.hessian is not None else np.zeros((k, 0, 0))
-        for i, (moments, slope) in enumerate(zip(now, slopes, strict=True)):
-            rows = place == i
-            at = z[rows]
-            exponent, exponent_slope = _quadratic(moments, at), _quadratic(slope, at)
-            first = _apply(moments.quadratic, at) + moments.linear
-            down = _apply(moments.transition.T, sums.gradient[rows])
-            curve = None if sums.hessian is None else _congruent(moments.transition, sums.hessian[rows])
-            total = sums.value[rows]
-            if self.kappa == 0:
-                weight = np.exp(-exponent)
-                value[rows] = weight * total
-                time[rows] = weight * (sums.drift[rows] - exponent_slope * total)
-                gradient[rows] = weight[:, None] * (down - first * total[:, None])
-                error[rows] = weight * sums.error[rows]
-                if curve is not None:
-                    cross = first[:, :, None] * down[:, None, :]
-                    outer = (first[:, :, None] * first[:, None, :] - _full(moments.quadratic)) * total[:, None, None]
-                    hessian[rows] = weight[:, None, None] * (curve - cross - cross.transpose(0, 2, 1) + outer)
-            else:
-                value[rows] = (exponent - total) / self.kappa
-                time[rows] = (exponent_slope - sums.drift[rows]) / self.kappa
-                gradient[rows] = (first - down) / self.kappa
-                error[rows] = sums.error[rows] / abs(self.kappa)
-                if curve is not None:
-                    hessian[rows] = (_full(moments.quadratic) - curve) / self.kappa
-        error += self.law.accuracy * (np.abs(value) + np.sum(np.abs(gradient) * (1 + np.abs(z)), axis=1))
+    def _assemble(self, z: Array, now: Moments, slope: Moments, sums: _Sums) -> tuple[Derivatives, Array]:
+        exponent, exponent_slope = _quadratic(now, z), _quadratic(slope, z)
+        first = _apply(now.quadratic, z) + now.linear
+        down = _apply(_transposed(now.transition), sums.gradient)
+        curve = None if sums.hessian is None else _congruent(now.transition, sums.hessian)
+        hessian = np.zeros((len(z), 0, 0))
+        if self.kappa == 0:
+            weight, total = np.exp(-exponent), sums.value
+            value, error = weight * total, weight * sums.error
+            time = weight * (sums.drift - exponent_slope * total)
+            gradient = weight[:, None] * (down - first * total[:, None])
+            if curve is not None:
+                cross = first[:, :, None] * down[:, None, :]
+                outer = (first[:, :, None] * first[:, None, :] - _full(now.quadratic)) * total[:, None, None]
+                hessian = weight[:, None, None] * (curve - cross - cross.transpose(0, 2, 1) + outer)
+        else:
+            value, error = (exponent - sums.value) / self.kappa, sums.error / abs(self.kappa)
+            time = (exponent_slope - sums.drift) / self.kappa
+            gradient = (first - down) / self.kappa
+            if curve is not None:
+                hessian = (_full(now.quadratic) - curve) / self.kappa
+        error = error + self.law.accuracy * (np.abs(value) + np.sum(np.abs(gradient) * (1 + np.abs(z)), axis=1))
         return Derivatives(value, time, gradient, hessian), error
 
 
 def _apply(matrix: Array, rows: Array) -> Array:
-    """matrix v for each row v (k, n); a diagonal matrix is a vector."""
-    return rows @ matrix.T if matrix.ndim == 2 else rows * matrix
+    """matrix v at each point; a diagonal matrix is a vector."""
+    return (matrix @ rows[:, :, None])[:, :, 0] if matrix.ndim == 3 else rows * matrix
+
+
+def _transposed(matrix: Array) -> Array:
+    return matrix.transpose(0, 2, 1) if matrix.ndim == 3 else matrix
 
 
 def _full(matrix: Array) -> Array:
-    return matrix if matrix.ndim == 2 else np.diag(matrix)
+    return matrix if matrix.ndim == 3 else matrix[:, :, None] * np.eye(matrix.shape[1])
 
 
 def _congruent(transition: Array, hessian: Array) -> Array:
     """F'H F."""
-    if transition.ndim == 2:
-        return transition.T @ hessian @ transition
-    return hessian * transition[:, None] * transition
+    if transition.ndim == 3:
+        return transition.transpose(0, 2, 1) @ hessian @ transition
+    return hessian * transition[:, :, None] * transition[:, None, :]
 
 
 def _quadratic(moments: Moments, z: Array) -> Array:
-    return np.einsum("ki,ki->k", z, _apply(moments.quadratic, z)) / 2 + z @ moments.linear + moments.constant
+    return np.sum(z * (_apply(moments.quadratic, z) / 2 + moments.linear), axis=1) + moments.constant
 
 
 def _traces(first: Array, second: Array) -> Array:
     """tr(first second)/2 at each point; `second` may hold diagonals (k, n)."""
     if second.ndim == 2:
-        diagonal = np.diagonal(first, axis1=-2, axis2=-1)
-        return np.sum(diagonal * second, axis=1) / 2
-    return np.einsum("...ij,kji->k" if first.ndim == 2 else "kij,kji->k", first, second) / 2
+        return np.sum(np.diagonal(first, axis1=-2, axis2=-1) * second, axis=1) / 2
+    return np.sum(first * second.transpose(0, 2, 1), axis=(1, 2)) / 2
