@@ -16,11 +16,13 @@ from numpy.typing import NDArray
 
 from hjbdsl.methods.closed_form.family import Derivatives, ExactFunction, Proposal
 from hjbdsl.methods.closed_form.one_dimensional.boundary_value import solve_components
+from hjbdsl.methods.closed_form.one_dimensional.compiled import compiled
 from hjbdsl.methods.closed_form.one_dimensional.ends import components
 from hjbdsl.methods.closed_form.one_dimensional.free_boundary import solve_stopping
+from hjbdsl.methods.closed_form.one_dimensional.guard import guarded
 from hjbdsl.methods.closed_form.one_dimensional.line import LineProblem, unsuitable
 from hjbdsl.methods.closed_form.one_dimensional.line_function import LineFunction
-from hjbdsl.methods.closed_form.one_dimensional.policy import best_candidate, compiled, laws
+from hjbdsl.methods.closed_form.one_dimensional.policy import best_candidate, laws
 from hjbdsl.model.equation import VALUE, HJBEquation
 from hjbdsl.model.problem import Bounds
 from hjbdsl.model.solution import Array, PointValues, Rejected
@@ -51,7 +53,7 @@ class SpaceLaw:
         return controls, compiled((*self.arguments, *self.controls), (self.hamiltonian,))(*points, *controls.T)[0]
 
 
-def propose(equation: HJBEquation) -> Proposal | Rejected:
+def propose_radial(equation: HJBEquation) -> Proposal | Rejected:
     """Stationary problems in two or more dimensions with rotational symmetry: exit from a ball or its outside, an
     annulus, all of R^n.
     """
@@ -229,3 +231,6 @@ class RadialFunction(ExactFunction):
         small = radius <= _CENTRE * self.reach
         nudged[small] = _CENTRE * self.reach * np.eye(x.shape[1])[0]
         return nudged, np.where(small, _CENTRE * self.reach, radius)
+
+
+propose = guarded(60.0, propose_radial)

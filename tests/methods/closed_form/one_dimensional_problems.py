@@ -30,7 +30,7 @@ def bounds(low=-sp.oo, high=sp.oo, *, closed=False):
     return Bounds(sp.sympify(low), sp.sympify(high), not closed or low == -sp.oo, not closed or high == sp.oo)
 
 
-def equation(  # noqa: PLR0913 (a whole problem)
+def equation(
     state,
     drift,
     diffusion,

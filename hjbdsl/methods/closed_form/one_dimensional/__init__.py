@@ -7,9 +7,12 @@ discounted, average).
 
 from __future__ import annotations
 
-from hjbdsl.methods.closed_form.one_dimensional.boundary_value import propose_boundary_value
-from hjbdsl.methods.closed_form.one_dimensional.first_order import propose_first_order
-from hjbdsl.methods.closed_form.one_dimensional.free_boundary import propose_free_boundary
-from hjbdsl.methods.closed_form.one_dimensional.perpetual_formula import propose_perpetual_stopping
+from hjbdsl.methods.closed_form.one_dimensional import boundary_value, first_order, free_boundary, perpetual_formula
+from hjbdsl.methods.closed_form.one_dimensional.guard import guarded
+
+propose_perpetual_stopping = guarded(20.0, perpetual_formula.propose_perpetual_stopping)
+propose_free_boundary = guarded(60.0, free_boundary.propose_free_boundary)
+propose_boundary_value = guarded(60.0, boundary_value.propose_boundary_value)
+propose_first_order = guarded(60.0, first_order.propose_first_order)
 
 __all__ = ["propose_boundary_value", "propose_first_order", "propose_free_boundary", "propose_perpetual_stopping"]

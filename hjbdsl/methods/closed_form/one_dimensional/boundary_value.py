@@ -65,7 +65,8 @@ def solve_components(intervals: tuple[Component, ...]) -> Proposal | Rejected:
             statements.extend(notes)
     except NoConvergence as why:
         return Rejected(str(why))
-    average = parts[0].solution.average if intervals[0].average else None
+    first = parts[0].solution
+    average = first.average if intervals[0].average and isinstance(first, Spectral) else None
     return Proposal(
         family=FAMILY,
         function=LineFunction(tuple(parts)),

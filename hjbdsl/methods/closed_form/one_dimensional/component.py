@@ -11,10 +11,11 @@ from typing import Literal
 import numpy as np
 import sympy as sp
 
+from hjbdsl.methods.closed_form.one_dimensional.compiled import compiled
 from hjbdsl.methods.closed_form.one_dimensional.coordinate import Coordinate
 from hjbdsl.methods.closed_form.one_dimensional.elements import Coefficients, EndCondition, Mesh, System
 from hjbdsl.methods.closed_form.one_dimensional.line import LineProblem
-from hjbdsl.methods.closed_form.one_dimensional.policy import Law, compiled
+from hjbdsl.methods.closed_form.one_dimensional.policy import Law
 from hjbdsl.model.solution import Array
 
 

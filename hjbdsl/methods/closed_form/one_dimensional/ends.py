@@ -12,10 +12,11 @@ import numpy as np
 import sympy as sp
 
 from hjbdsl.methods.closed_form.one_dimensional.branches import kinks
+from hjbdsl.methods.closed_form.one_dimensional.compiled import compiled
 from hjbdsl.methods.closed_form.one_dimensional.component import Component, Edge
 from hjbdsl.methods.closed_form.one_dimensional.coordinate import Coordinate
 from hjbdsl.methods.closed_form.one_dimensional.line import LineProblem
-from hjbdsl.methods.closed_form.one_dimensional.policy import Law, compiled
+from hjbdsl.methods.closed_form.one_dimensional.policy import Law
 from hjbdsl.model.solution import Rejected
 
 _FAR = 1e6

@@ -11,10 +11,10 @@ import sympy as sp
 from numpy.typing import NDArray
 
 from hjbdsl.methods.closed_form.family import Derivatives, ExactFunction
+from hjbdsl.methods.closed_form.one_dimensional.compiled import compiled
 from hjbdsl.methods.closed_form.one_dimensional.component import Component
 from hjbdsl.methods.closed_form.one_dimensional.elements import Spectral
 from hjbdsl.methods.closed_form.one_dimensional.first_order_elements import FirstOrderSpectral
-from hjbdsl.methods.closed_form.one_dimensional.policy import compiled
 from hjbdsl.methods.closed_form.one_dimensional.resting import resting_controls
 from hjbdsl.model.solution import Array, PointValues
 

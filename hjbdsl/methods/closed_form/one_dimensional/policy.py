@@ -5,7 +5,6 @@ In: a line problem. Out: by mode, functions from (x, V, V_x, V_xx) to controls, 
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -13,10 +12,11 @@ import numpy as np
 import sympy as sp
 from numpy.typing import NDArray
 
+from hjbdsl.methods.closed_form.one_dimensional.compiled import compiled
 from hjbdsl.methods.closed_form.one_dimensional.line import LineProblem
+from hjbdsl.methods.closed_form.one_dimensional.search import Search, corners
 from hjbdsl.model.equation import VALUE
 from hjbdsl.model.solution import Array
-from hjbdsl.numeric.compile import compile_expressions
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,6 +26,7 @@ class Law:
     arguments    (x, V, V_x, V_xx);  controls: the control symbols
     candidates   for each: the controls' expressions, then the condition (all in `arguments`)
     coefficients b, A, f, r in (x, controls);  sign: +1 where the controller maximises, -1 where he minimises, 0 in a game
+    search       instead of candidates, where no formula gives the maximiser
     """
 
     arguments: tuple[sp.Symbol, ...]
@@ -33,6 +34,7 @@ class Law:
     candidates: tuple[tuple[tuple[sp.Expr, ...], sp.Basic], ...]
     coefficients: tuple[sp.Expr, sp.Expr, sp.Expr, sp.Expr]
     sign: int
+    search: Search | None = None
 
     def coefficients_at(self, x: Array, controls: Array) -> tuple[Array, Array, Array, Array]:
         """b, A, f, r at k points; `controls` (k, m)."""
@@ -40,6 +42,8 @@ class Law:
 
     def optimise(self, x: Array, value: Array, slope: Array, curvature: Array) -> tuple[Array, NDArray[np.int64]]:
         """Controls (k, m) and the index of the candidate taken; NaN and -1 where none is valid."""
+        if self.search is not None:
+            return self.search.optimise((x, value, slope, curvature))
         hamiltonian = _hamiltonian(self.arguments, self.coefficients)
         return best_candidate(
             self.arguments, self.controls, self.candidates, hamiltonian, self.sign, (x, value, slope, curvature)
@@ -87,7 +91,8 @@ def laws(line: LineProblem) -> tuple[Law, ...] | str:
     equation = line.equation
     problem = equation.problem
     controls = line.controls
-    if controls and equation.optimum.status != "symbolic":
+    implicit = bool(controls) and equation.optimum.status != "symbolic"
+    if implicit and (len(controls) > 1 or problem.adversary_symbols or problem.constraints or problem.dimension > 1):
         return f"the maximiser is not explicit ({equation.optimum.reason or equation.optimum.status})"
     slope = equation.gradient[0]
     curvature = equation.hessian.get((0, 0), sp.Dummy("unused", real=True))
@@ -101,17 +106,25 @@ def laws(line: LineProblem) -> tuple[Law, ...] | str:
                 problem.numeric(problem.at_mode(c.where, mode)),
             )
             for c in equation.optimum.candidates
-            if controls
+            if controls and not implicit
         )
         free = set().union(*(e.free_symbols for formulas, where in candidates for e in (*formulas, where)))
         if not free <= set(arguments):
             return f"the maximiser depends on {', '.join(sorted(map(str, free - set(arguments))))}"
         coefficients = (line.drift[k], line.variance[k], line.running[k], line.discount[k])
-        result.append(Law(arguments, controls, candidates, coefficients, sign))
+        search = _search(line, arguments, coefficients, mode) if implicit else None
+        result.append(Law(arguments, controls, candidates, coefficients, sign, search))
     return tuple(result)
 
 
-@lru_cache(maxsize=512)
-def compiled(arguments: tuple[sp.Symbol, ...], expressions: tuple[sp.Basic, ...]) -> Callable[..., tuple[Array, ...]]:
-    """`compile_expressions`, remembered: the same coefficients are evaluated on every mesh."""
-    return compile_expressions(arguments, expressions)
+def _search(
+    line: LineProblem, arguments: tuple[sp.Symbol, ...], coefficients: tuple[sp.Expr, ...], mode: tuple[int, ...]
+) -> Search | None:
+    """The numerical maximiser over the one control's interval."""
+    problem = line.equation.problem
+    bounds = problem.controls[0].bounds[0]
+    lower, upper = (problem.numeric(problem.at_mode(bound, mode)) for bound in (bounds.lower, bounds.upper))
+    hamiltonian = _hamiltonian(arguments, coefficients)
+    control = line.controls[0]
+    places = tuple(sorted({p for part in coefficients for p in corners(part, control)}))
+    return Search(arguments, control, lower, upper, hamiltonian, 1 if line.maximise else -1, places)

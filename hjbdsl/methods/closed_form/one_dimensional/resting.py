@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import sympy as sp
 
+from hjbdsl.methods.closed_form.one_dimensional.compiled import compiled
 from hjbdsl.methods.closed_form.one_dimensional.component import Component
-from hjbdsl.methods.closed_form.one_dimensional.policy import compiled
 from hjbdsl.methods.closed_form.one_dimensional.policy_iteration import NoConvergence
 from hjbdsl.model.solution import Array
 
