@@ -90,6 +90,8 @@ def _state(statement: ast.Dynamics, states: StateLayout, reader: Reader) -> Vari
         raise Consequence
     if entity is not None:
         raise Fault("HJB025", f"`{name}` is {entity.what}, not a state: it has no equation", f"declare `state {name} in R`", span)
+    reader.scope.broken.add(name)
+    reader.scope.spans.setdefault(name, span)
     near = closest(name, states.groups)
     remedy = f"did you mean `d{near}`?" if near and len(name) > 1 else f"declare it: `state {name} in R`"
     raise Fault("HJB025", f"`d{name}` is an equation for `{name}`, which is not declared as a state", remedy, span)

@@ -30,17 +30,16 @@ class Consequence(Exception):
 
 @dataclass(slots=True)
 class Findings:
-    """The diagnostics so far. `files` gives the text of every file read, by lines."""
+    """The diagnostics so far, each once. `files` gives the text of every file read, by lines."""
 
     files: dict[str, tuple[str, ...]]
-    diagnostics: list[Diagnostic] = field(default_factory=list)
+    diagnostics: dict[Diagnostic, None] = field(default_factory=dict)
 
     def report(self, code: str, message: str, help: str, span: Span, severity: Severity = "error") -> None:
         lines = self.files.get(span.file, ())
         line = lines[span.line - 1] if 0 < span.line <= len(lines) else ""
         found = Diagnostic(code, message, help, span, line, severity)
-        if found not in self.diagnostics:
-            self.diagnostics.append(found)
+        self.diagnostics.setdefault(found)
 
     def warn(self, code: str, message: str, help: str, span: Span) -> None:
         self.report(code, message, help, span, "warning")
@@ -58,11 +57,11 @@ class Findings:
     @contextmanager
     def unheard(self) -> Iterator[None]:
         """Run the body and forget what it reports: for trying whether something can be read."""
-        before = list(self.diagnostics)
+        before = dict(self.diagnostics)
         try:
             yield
         finally:
-            self.diagnostics[:] = before
+            self.diagnostics = before
 
     @property
     def errors(self) -> tuple[Diagnostic, ...]:

@@ -37,22 +37,20 @@ def loads_problem(
     text: str, path: str = "<string>", overrides: Mapping[str, str] = {}, variant: str | None = None
 ) -> ControlProblem:
     """As `load_problem`, from a text; includes are relative to `path`."""
+    findings = Findings({})
     try:
         with time_budget(SECONDS):
-            return _loaded(text, path, overrides, variant)
+            return _loaded(text, path, overrides, variant, findings)
     except BudgetExceeded:
-        raise _given_up(path, f"the file takes more than {SECONDS:g} s to read", "simplify its longest expression") from None
+        message, remedy = f"the file takes more than {SECONDS:g} s to read", "simplify its longest expression"
     except RecursionError:
-        raise _given_up(path, "an expression is nested too deeply", "split it with `let`") from None
+        message, remedy = "an expression is nested too deeply", "shorten the chain of brackets or definitions"
+    raise HjbError((*findings.errors, Diagnostic("HJB040", message, remedy, Span(path, 1, 1))))
 
 
-def _given_up(path: str, message: str, help: str) -> HjbError:
-    return HjbError((Diagnostic("HJB040", message, help, Span(path, 1, 1)),))
-
-
-def _loaded(text: str, path: str, overrides: Mapping[str, str], variant: str | None) -> ControlProblem:
+def _loaded(text: str, path: str, overrides: Mapping[str, str], variant: str | None, findings: Findings) -> ControlProblem:
     file, mistakes = parse_recovering(text, path)
-    findings = Findings({path: file.lines})
+    findings.files[path] = file.lines
     includes = Includes(findings, {path: text}, list(mistakes))
     statements = includes.expanded(file, (os.path.realpath(path),))
     statements = _with_overrides(statements, _variant(statements, variant), overrides, bool(includes.syntax))

@@ -29,6 +29,8 @@ from hjbdsl.frontend.walk import children, nodes
 
 _WORD = re.compile(r"[^\W\d]\w*")
 SPECIAL_FORMS = ("if", "indicator")
+References = list[tuple[str, Span]]
+"""The names a definition uses, with their places."""
 
 
 def declare_all(statements: Iterable[ast.Statement], scope: Scope) -> None:
@@ -127,12 +129,16 @@ def forgive(scope: Scope, diagnostics: Iterable[Diagnostic]) -> None:
 def check_definitions(scope: Scope) -> None:
     """Report recursion and unknown names in the bodies of all definitions, used or not."""
     definitions = {n: e.statement for n, e in scope.entities.items() if isinstance(e, Definition)}
-    for name in definitions:
-        with scope.findings.attempt():
-            loop = _way_back(name, definitions)
-            if loop is not None:
-                scope.broken.add(name)
-                raise recursion(name, loop)
+    references = {name: _references(statement) for name, statement in definitions.items()}
+    covered: set[str] = set()
+    for name in _unresolved(references):
+        reached = _reached(name, references) if name not in covered else set()
+        if name in reached:
+            back = next(span for target, span in references[name] if name in {target} | _reached(target, references))
+            fault = recursion(name, back)
+            scope.findings.report(fault.code, fault.message, fault.help, fault.span)
+            covered |= reached
+    scope.broken |= covered & set(definitions)
     for name, statement in definitions.items():
         if name not in scope.broken:
             _check_names(statement.body, {a.id for a in statement.arguments or ()}, scope)
@@ -141,7 +147,7 @@ def check_definitions(scope: Scope) -> None:
             del scope.entities[name]
 
 
-def _references(statement: ast.Let) -> list[tuple[str, Span]]:
+def _references(statement: ast.Let) -> References:
     own = {argument.id for argument in statement.arguments or ()}
     found = []
     for node in nodes(statement.body):
@@ -152,18 +158,32 @@ def _references(statement: ast.Let) -> list[tuple[str, Span]]:
     return found
 
 
-def _way_back(name: str, definitions: Mapping[str, ast.Let]) -> Span | None:
-    """The reference in `name`'s body through which it comes back to itself."""
-    for target, span in _references(definitions[name]):
-        pending, seen = [target], set()
-        while pending:
-            current = pending.pop()
-            if current == name:
-                return span
-            if current in definitions and current not in seen:
-                seen.add(current)
-                pending.extend(reference for reference, _ in _references(definitions[current]))
-    return None
+def _unresolved(references: Mapping[str, References]) -> list[str]:
+    """The definitions that cannot be put in an order of use: those on a loop, or leading to one."""
+    waiting = {name: {target for target, _ in used if target in references} for name, used in references.items()}
+    users: dict[str, list[str]] = {}
+    for name, targets in waiting.items():
+        for target in targets:
+            users.setdefault(target, []).append(name)
+    ready = [name for name, targets in waiting.items() if not targets]
+    while ready:
+        done = ready.pop()
+        del waiting[done]
+        for user in users.get(done, []):
+            waiting[user].discard(done)
+            if not waiting[user]:
+                ready.append(user)
+    return list(waiting)
+
+
+def _reached(name: str, references: Mapping[str, References]) -> set[str]:
+    """All names that the definition of a name leads to."""
+    pending, seen = [name], set[str]()
+    while pending:
+        fresh = {target for target, _ in references.get(pending.pop(), ())} - seen
+        seen |= fresh
+        pending.extend(fresh)
+    return seen
 
 
 def _check_names(expression: ast.Expr, local: set[str], scope: Scope) -> None:

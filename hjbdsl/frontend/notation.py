@@ -102,7 +102,7 @@ def _pieces(statements: tuple[ast.Statement, ...], objective: Objective, reader:
 
 
 def _dynamics(state: str, terms: tuple[ast.DynamicsTerm, ...], scope: Scope) -> Iterable[tuple[Key, ast.Expr]]:
-    sums: dict[str, ast.Expr] = {}
+    sums: dict[str, ast.Expr] = {"dt": ast.Number("0", terms[0].span)} if all(t.differential.id != "dt" for t in terms) else {}
     for term in terms:
         word = term.differential.id
         if word not in sums:
@@ -166,7 +166,13 @@ def _says(expression: ast.Expr, value: sp.Expr, reader: Reader) -> bool:
             meant = reader.scalar(expression, Context("a formula", EVERYTHING))
         except (Fault, Consequence):
             return False
+    meant, value = _canonical(meant), _canonical(value)
     return bool(meant == value) or (sp.count_ops(value) <= LARGEST_FALLBACK and sp.expand(meant - value) == 0)
+
+
+def _canonical(value: sp.Expr) -> sp.Expr:
+    """Every comparison in one direction: x > K and K < x are the same."""
+    return value.xreplace({relation: relation.canonical for relation in value.atoms(sp.core.relational.Relational)})
 
 
 def _parts(body: ast.Expr) -> tuple[list[ast.Integral], list[ast.Expr]]:

@@ -173,6 +173,8 @@ class LatexPrinter:
                 return rf"\mathbf{{1}}_{{{extent}}}"
             case "zeros", _:
                 return "0"
+            case "diag", (ast.ListOf(items),):
+                return rf"\operatorname{{diag}}{_bracketed(', '.join(self.show(item) for item in items))}"
             case "diag", (scalar, _):
                 return f"{self.show(scalar, PRODUCT)} \\, I_{{{shown[1]}}}"
             case "dot", (left, right):

@@ -56,5 +56,5 @@ def _body_latex(statement: ast.Objective, printer: LatexPrinter) -> str:
             return rf"\frac{{1}}{{{theta}}} \log \mathbb{{E}} \exp\left({theta} \left[{body}\right]\right)"
         case "running_min" | "running_max":
             high = printer.show(statement.high) if statement.high is not None else "T"
-            return rf"\{statement.form[-3:]}_{{0 \le t \le {high}}} \left({body}\right)"
+            return rf"\{statement.form[-3:]}_{{0 \le t \le {high}}} {printer.show(statement.body, PRODUCT)}"
     return rf"\mathbb{{E}}\left[{body}\right]" if statement.stochastic else body

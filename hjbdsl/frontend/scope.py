@@ -124,6 +124,7 @@ class Scope:
     broken: set[str] = field(default_factory=set)
     used: set[str] = field(default_factory=set)
     marks: dict[str, str] = field(default_factory=dict)
+    _suggestions_left: int = 100
 
     def declare(self, name: str, entity: Entity, span: Span) -> bool:
         """Enter a name; a name that cannot be entered is reported and False comes back."""
@@ -141,6 +142,9 @@ class Scope:
                 "remove one of the two, or rename it",
                 span,
             )
+            if name in self.entities and self.entities[name].what != entity.what:  # nobody knows which one a use means
+                del self.entities[name]
+                self.broken.add(name)
             return False
         self.entities[name], self.spans[name] = entity, span
         return True
@@ -159,7 +163,8 @@ class Scope:
         if name in self.marks:
             jump = self.marks[name]
             return Fault("HJB027", f"`{name}` is the mark of the jump `{jump}`", f"use it only before `d{jump}`", span)
-        near = closest(name, [*self.entities, *extra, *self.broken])
+        self._suggestions_left -= 1
+        near = closest(name, [*self.entities, *extra, *self.broken]) if self._suggestions_left >= 0 else None
         if near is None:
             return Fault("HJB021", f"unknown name `{name}`", f"declare it, as in `param {name} = ...`", span)
         line = f" (line {self.spans[near].line})" if near in self.spans and self.spans[near].file == span.file else ""
