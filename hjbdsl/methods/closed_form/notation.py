@@ -18,6 +18,21 @@ class _LanguagePrinter(StrPrinter):
     def _print_Pow(self, expr: sp.Pow, rational: bool = False) -> str:
         return super()._print_Pow(expr, rational).replace("**", "^")
 
+    def _call(self, name: str, expr: sp.Basic) -> str:
+        return f"{name}({', '.join(self._print(a) for a in expr.args)})"
+
+    def _print_Abs(self, expr: sp.Abs) -> str:
+        return self._call("abs", expr)
+
+    def _print_Min(self, expr: sp.Min) -> str:
+        return self._call("min", expr)
+
+    def _print_Max(self, expr: sp.Max) -> str:
+        return self._call("max", expr)
+
+    def _print_erfc(self, expr: sp.erfc) -> str:
+        return f"(1 - {self._call('erf', expr)})"
+
     def _print_Piecewise(self, expr: sp.Piecewise) -> str:
         *cases, (last, _) = expr.args
         text = self._print(last)

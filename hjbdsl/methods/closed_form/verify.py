@@ -22,7 +22,7 @@ from hjbdsl.methods.closed_form.verification.optimum import largest_gain
 from hjbdsl.methods.closed_form.verification.points import Samples, control_set, horizon, sample
 from hjbdsl.methods.closed_form.verification.smooth_fit import gradient_jump
 from hjbdsl.methods.closed_form.verification.soft_optimum import NotQuadratic, soft_optimum
-from hjbdsl.methods.closed_form.verification.symbolic_proof import prove
+from hjbdsl.methods.closed_form.verification.symbolic_proof import matches, prove
 from hjbdsl.model.equation import HJBEquation
 from hjbdsl.model.solution import Array, Evidence, PointValues, Rejected
 
@@ -75,6 +75,10 @@ def verify(equation: HJBEquation, proposal: Proposal) -> Evidence | Rejected:
         statements += words
         numbers |= found
     if proposal.symbolic is not None:
+        claimed = (case.point.value, case.point.control)
+        gap = matches(equation, proposal.symbolic, proposal.controls or {}, case.at, claimed)
+        if not gap <= max(1e-9, case.tolerance):
+            return Rejected(f"the formula and the numbers of the proposal differ by {gap:.1e}")
         proof = prove(equation, proposal.symbolic, proposal.controls or {}, proposal.average_symbolic, case.at)
         statements = [proof, *statements] if proof is not None else statements
     return Evidence("symbolic", numbers["residual"], tuple(statements), numbers)

@@ -33,9 +33,8 @@ def problems(draw) -> str:  # noqa: PLR0912 (one branch an axis)
         lines.append(f"dW dB = {draw(st.sampled_from([-0.5, 0.3]))} dt")
     jump = form != "risk" and draw(st.booleans())
     if jump:
-        lines.append(
-            f"jump N rate {draw(positive)} mark J ~ {draw(st.sampled_from(['normal(0.1, 0.2)', 'exponential(3)', '{-0.2: 0.5, 0.3: 0.5}']))}"
-        )
+        law = draw(st.sampled_from(["normal(0.1, 0.2)", "exponential(3)", "{-0.2: 0.5, 0.3: 0.5}"]))
+        lines.append(f"jump N rate {draw(positive)} mark J ~ {law}")
     modes = form in {"finite", "infinite"} and draw(st.booleans())
     if modes:
         lines += [

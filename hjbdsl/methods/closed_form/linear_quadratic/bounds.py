@@ -92,13 +92,8 @@ def _box(problem: ControlProblem) -> tuple[Array, Array]:
 
 
 def _gain(function: StationaryQuadratic | TimeQuadratic, t: float, mode: int) -> Array:
-    """K (m, N) of a = -K z, by evaluating the affine feedback at 0 and at the unit vectors."""
-    if isinstance(function, StationaryQuadratic):
-        return np.asarray(function.gain[mode])
-    n = function.states
-    points = np.vstack([np.zeros(n), np.eye(n)])
-    controls = function.evaluate(np.full(n + 1, t), points, np.full(n + 1, mode, dtype=np.int64)).control
-    return -np.column_stack([controls[0], *(controls[1:] - controls[0])])
+    """K (m, N) of a = -K z."""
+    return np.asarray(function.gain[mode]) if isinstance(function, StationaryQuadratic) else function.gain(t, mode)
 
 
 def _least(row: Array, low: Array, high: Array) -> float:

@@ -87,13 +87,10 @@ def presented(
 
 
 def _in_letters(problem: ControlProblem, scalar: ScalarSolution) -> Formula:
-    controls = {g.name: written(scalar.controls[g.symbols[0]]) for g in _groups(problem) if not g.shape}
-    for group in _groups(problem):
-        if group.shape:
-            parts = [written(scalar.controls[s]) for s in group.symbols]
-            latex = r"\begin{pmatrix}" + r" \\ ".join(p.latex for p in parts) + r"\end{pmatrix}"
-            controls[group.name] = Notation("[" + ", ".join(p.text for p in parts) + "]", latex)
-    return Formula({"V": written(scalar.value)}, controls, _definitions(problem, scalar))
+    symbols = (*problem.control_symbols, *problem.adversary_symbols)
+    controls = _by_group(problem, [scalar.controls[s] for s in symbols], "")
+    conditions = tuple((written(c), float(problem.numeric(scalar.expand(c)))) for c in scalar.conditions)
+    return Formula({"V": written(scalar.value)}, controls, _definitions(problem, scalar), conditions)
 
 
 def _definitions(problem: ControlProblem, scalar: ScalarSolution) -> tuple[tuple[Notation, Notation, float], ...]:
@@ -113,52 +110,68 @@ def _in_numbers(problem: ControlProblem, quadratic: LinearQuadratic, function: S
     """V with rounded numbers, by mode: written out for a few states."""
     if quadratic.states > _WIDEST:
         return None
-    values, controls = {}, {}
+    values: dict[str, Notation] = {}
+    controls: dict[str, Notation] = {}
     symbols = (sp.S.One, *problem.state_symbols)
     for z, mode in enumerate(problem.mode_tuples()):
         suffix = _suffix(problem, mode)
         values[f"V{suffix}"] = written(_polynomial(function.value[z], symbols))
-        for group, rows in _rows(problem):
-            lines = [_linear(-function.gain[z][row], symbols) for row in rows]
-            parts = [written(line) for line in lines]
-            latex = r"\begin{pmatrix}" + r" \\ ".join(p.latex for p in parts) + r"\end{pmatrix}"
-            both = Notation("[" + ", ".join(p.text for p in parts) + "]", latex)
-            controls[f"{group.name}{suffix}"] = both if group.shape else parts[0]
+        controls |= _by_group(problem, [_linear(-row, symbols) for row in function.gain[z]], suffix)
     return Formula(values, controls)
 
 
 def _in_time(problem: ControlProblem, quadratic: LinearQuadratic, function: TimeQuadratic) -> Formula | None:
-    """V = x'P(t)x + 2 p(t)'x + c(t): the entries are solutions of the Riccati differential equation, given at t = 0."""
-    if quadratic.states > _WIDEST or len(quadratic.modes) > 1:
+    """V = x'P(t)x + 2 p(t)'x + c(t): the entries solve the Riccati differential equation; their numbers are those at t = 0."""
+    if quadratic.states > _WIDEST:
         return None
-    matrix, slope, constant = (unused_symbol(problem, *names) for names in (("P", "Pi", "K"), ("p", "q", "s"), ("c", "k", "v")))
-    states = problem.state_symbols
-    n = len(states)
-    pi = function.matrix(0.0, 0)
-    value: sp.Expr = sp.S.Zero
-    where = []
+    names = [unused_symbol(problem, *n).name for n in (("P", "Pi"), ("p", "s"), ("c", "v"), ("K", "L"), ("k", "l"))]
+    values: dict[str, Notation] = {}
+    controls: dict[str, Notation] = {}
+    where: list[tuple[Notation, Notation, float]] = []
+    meaning = Notation("its Riccati equation, here at t = 0", r"\text{its Riccati equation, here at } t = 0")
 
-    def letter(base: sp.Symbol, index: str, number: float) -> sp.Symbol:
-        symbol = sp.Symbol(f"{base.name}[{index}]" if index else base.name, real=True)
-        where.append(
-            (
-                written(symbol),
-                Notation("its Riccati equation, here at t = 0", r"\text{its Riccati equation, here at } t = 0"),
-                number,
-            )
-        )
+    def letter(name: str, label: str, index: tuple[int, ...], number: float) -> sp.Expr:
+        if abs(number) <= 1e-14:
+            return sp.S.Zero
+        place = f"[{', '.join(str(i) for i in index)}]" if index and quadratic.states > 1 else ""
+        symbol = sp.Symbol(f"{name}{label}{place}", real=True)
+        where.append((written(symbol), meaning, number))
         return symbol
 
-    for i in range(n):
-        for j in range(i, n):
-            index = "" if n == 1 else f"{i + 1}, {j + 1}"
-            value += (1 if i == j else 2) * letter(matrix, index, float(pi[i + 1, j + 1])) * states[i] * states[j]
-    for i in range(n):
-        if pi[0, i + 1] != 0:
-            value += 2 * letter(slope, "" if n == 1 else str(i + 1), float(pi[0, i + 1])) * states[i]
-    if pi[0, 0] != 0:
-        value += letter(constant, "", float(pi[0, 0]))
-    return Formula({"V": written(value)}, {}, tuple(where))
+    states = problem.state_symbols
+    rows = range(1, len(states) + 1)
+    for z, mode in enumerate(problem.mode_tuples()):
+        label = "".join(f"_{chain.labels[i]}" for chain, i in zip(problem.modes, mode, strict=True))
+        pi, gain = function.matrix(0.0, z), function.gain(0.0, z)
+        value: sp.Expr = letter(names[2], label, (), float(pi[0, 0]))
+        for i in rows:
+            value += 2 * letter(names[1], label, (i,), float(pi[0, i])) * states[i - 1]
+            for j in range(i, len(states) + 1):
+                weight = 1 if i == j else 2
+                value += weight * letter(names[0], label, (i, j), float(pi[i, j])) * states[i - 1] * states[j - 1]
+        suffix = _suffix(problem, mode)
+        values[f"V{suffix}"] = written(value)
+        several = gain.shape[0] > 1
+        moves = []
+        for k, row in enumerate(gain, start=1):
+            index = (k,) if several else ()
+            move = -letter(f"{names[4]}{k}" if several else names[4], label, (), float(row[0]))
+            for j in rows:
+                move -= letter(names[3], label, (*index, j), float(row[j])) * states[j - 1]
+            moves.append(move)
+        controls |= _by_group(problem, moves, suffix)
+    return Formula(values, controls, tuple(where))
+
+
+def _by_group(problem: ControlProblem, moves: list[sp.Expr], suffix: str) -> dict[str, Notation]:
+    """The expressions of all controls, then adversaries, under the names of their groups."""
+    result = {}
+    for group, rows in _rows(problem):
+        parts = [written(moves[row]) for row in rows]
+        latex = r"\begin{pmatrix}" + r" \\ ".join(p.latex for p in parts) + r"\end{pmatrix}"
+        both = Notation("[" + ", ".join(p.text for p in parts) + "]", latex)
+        result[f"{group.name}{suffix}"] = both if group.shape else parts[0]
+    return result
 
 
 def _suffix(problem: ControlProblem, mode: tuple[int, ...]) -> str:

@@ -75,6 +75,12 @@ class TimeQuadratic(ExactFunction):
         result: Array = self._matrices(self.trajectory.value, piece, local, np.array([mode]))[0]
         return result
 
+    def gain(self, t: float, mode: int) -> Array:
+        """K (m, N) of a = -K z."""
+        piece, local, _ = self._local(np.array([t]))
+        stacks = self._series(self.trajectory.gain, piece, local).reshape(self.modes, -1, self.states + 1)
+        return np.asarray(stacks[mode])
+
     def evaluate(self, t: Array, x: Array, mode: NDArray[np.int64]) -> PointValues:
         path, z = self.trajectory, _coordinates(x)
         piece, local, _ = self._local(t)

@@ -8,7 +8,7 @@ for c).
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import sympy as sp
 
@@ -21,12 +21,14 @@ Table = Mapping[tuple[int, ...], sp.Expr]
 
 @dataclass(frozen=True, slots=True)
 class ScalarSolution:
-    """`value`, `controls`, `average` in letters; `definitions` in an order where each uses only those after it."""
+    """`value`, `controls`, `average` in letters; `definitions` in an order where each uses only those after it; `conditions`
+    are expressions that must be positive for the formula to be the value."""
 
     value: sp.Expr
     controls: Mapping[sp.Symbol, sp.Expr]
     average: sp.Expr | None
     definitions: tuple[tuple[sp.Symbol, sp.Expr], ...]
+    conditions: tuple[sp.Basic, ...] = ()
 
     def expand(self, expression: sp.Expr) -> sp.Expr:
         """`expression` with every letter replaced by its definition."""
@@ -149,7 +151,7 @@ def _stationary(problem: ControlProblem, quadratic: LinearQuadratic, data: _Data
     riccati, letters = _riccati(data), _Letters(problem)
     g = letters.name(riccati.g, "g", "b")
     h = letters.name(riccati.h, "h", "k")
-    root = riccati.q / h if g == 0 else (sp.sqrt(h**2 + 4 * g * riccati.q) - h) / (2 * g)
+    root = _root(g, h, riccati.q)
     p = letters.name(root, "P", "Pi") if root != 0 else sp.S.Zero
     whole = riccati.half * p
     first = data.cross + data.gain.T * whole
@@ -158,8 +160,7 @@ def _stationary(problem: ControlProblem, quadratic: LinearQuadratic, data: _Data
     slope = letters.name(_tidy(push) / _tidy(rate), "p", "s") if _tidy(push) != 0 else sp.S.Zero
     second = data.lean + data.gain.T * slope
     constant = data.cost[0, 0] + 2 * data.shift * slope + data.gg * whole + 2 * data.theta * data.gg * slope**2
-    constant += -_scalar(second.T * riccati.inverse * second) - _entropy(data, quadratic)
-    constant = _tidy(constant)
+    constant = _tidy(constant - _scalar(second.T * riccati.inverse * second)) - _entropy(data, quadratic)
     average = None
     sign = sp.Integer(int(quadratic.sign))
     level: sp.Expr = sp.S.Zero
@@ -167,7 +168,16 @@ def _stationary(problem: ControlProblem, quadratic: LinearQuadratic, data: _Data
         average = sign * constant
     elif constant != 0:
         level = letters.name(constant / data.discount, "c", "v", "m") if data.discount != 0 else sp.S.Zero
-    return _assembled(problem, data, riccati, letters, (whole, slope, level), average, sign)
+    solved = _assembled(problem, data, riccati, letters, (whole, slope, level), average, sign)
+    positive = h if g == 0 else h**2 + 4 * g * riccati.q
+    return replace(solved, conditions=(positive,) if riccati.q != 0 else ())
+
+
+def _root(g: sp.Expr, h: sp.Expr, q: sp.Expr) -> sp.Expr:
+    """The limit of finite-horizon values from 0."""
+    if q == 0:
+        return sp.S.Zero
+    return q / h if g == 0 else (sp.sqrt(h**2 + 4 * g * q) - h) / (2 * g)
 
 
 def _entropy(data: _Data, quadratic: LinearQuadratic) -> sp.Expr:
@@ -175,7 +185,7 @@ def _entropy(data: _Data, quadratic: LinearQuadratic) -> sp.Expr:
         return sp.S.Zero
     block = data.effort.extract(list(quadratic.explored), list(quadratic.explored))
     lam, count = data.temperature, len(quadratic.explored)
-    return lam * sp.log((sp.pi * lam) ** count / block.det()) / 2
+    return lam * sp.log(sp.cancel((sp.pi * lam) ** count / block.det())) / 2
 
 
 def _finite(problem: ControlProblem, quadratic: LinearQuadratic, data: _Data) -> ScalarSolution | None:
@@ -200,8 +210,10 @@ def _finite(problem: ControlProblem, quadratic: LinearQuadratic, data: _Data) ->
     p = letters.name((end * d + (2 * riccati.q - h * end) * th) / (d + (h + 2 * g * end) * th), "P", "Pi")
     level: sp.Expr = sp.S.Zero
     if data.gg != 0:
-        # the integral of P over time-to-go is log(y)/g of the linear equation y'' + h y' - g Q y = 0
-        growth = sp.log(sp.cosh(d * remaining / 2) + (h + 2 * g * end) / d * sp.sinh(d * remaining / 2)) - h * remaining / 2
+        # the integral of P over time-to-go s is log(y)/g for the linear equation y'' + h y' - g Q y = 0, whose solution is
+        # y = exp(-h s/2) (cosh(D s/2) + k sinh(D s/2)), k = (h + 2 g P_T)/D; written so that nothing overflows
+        ratio, decay = (h + 2 * g * end) / d, sp.exp(-d * remaining)
+        growth = (d - h) * remaining / 2 + sp.log((1 + ratio + (1 - ratio) * decay) / 2)
         level = riccati.half * data.gg * growth / g
     level = level + steady * remaining + data.terminal[0, 0]
     level = letters.name(level, "c", "v", "m") if level != 0 else level

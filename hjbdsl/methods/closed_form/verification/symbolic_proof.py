@@ -16,12 +16,13 @@ from hjbdsl.budget import BudgetExceeded, time_budget
 from hjbdsl.methods.closed_form.verification.points import Samples
 from hjbdsl.model.equation import HJBEquation
 from hjbdsl.model.problem import TIME, ControlProblem
-from hjbdsl.numeric.compile import UnsupportedExpression, compile_precise
+from hjbdsl.model.solution import Array
+from hjbdsl.numeric.compile import UnsupportedExpression, compile_expressions, compile_precise
 from hjbdsl.symbolic.residual import residual
 from hjbdsl.symbolic.terms.jump import NoClosedExpectation
 
 Mode = tuple[int, ...]
-PARAMETRIC_SECONDS, NUMERIC_SECONDS, PRECISE_SECONDS = 0.5, 0.4, 1.0
+PARAMETRIC_SECONDS, NUMERIC_SECONDS, PRECISE_SECONDS = 0.4, 0.4, 1.0
 _PRECISE_POINTS = 6
 
 
@@ -46,6 +47,32 @@ def prove(
     if _vanish(numeric, NUMERIC_SECONDS):
         return "residual 0 (symbolic, with the parameters' exact numbers)"
     return _vanish_precisely(problem, numeric, at)
+
+
+def matches(
+    equation: HJBEquation,
+    values: Mapping[Mode, sp.Expr],
+    controls: Mapping[Mode, Mapping[sp.Symbol, sp.Expr]],
+    at: Samples,
+    claimed: tuple[Array, Array],
+) -> float:
+    """Largest relative difference between the formula and the `claimed` V (k,) and controls (k, m) at the samples; 0 where the
+    formula holds a function without a numerical counterpart."""
+    problem = equation.problem
+    symbols = (*problem.control_symbols, *problem.adversary_symbols)
+    worst = 0.0
+    for index, mode in enumerate(problem.mode_tuples()):
+        here = at.mode == index
+        table = controls.get(mode, {})
+        named = [k for k, s in enumerate(symbols) if s in table]
+        expressions = [problem.numeric(sp.sympify(e)) for e in (values[mode], *(table[symbols[k]] for k in named))]
+        try:
+            found = compile_expressions((TIME, *problem.state_symbols), expressions)(at.t[here], *at.x[here].T)
+        except UnsupportedExpression:
+            continue
+        for got, said in zip(found, (claimed[0][here], *(claimed[1][here, k] for k in named)), strict=True):
+            worst = max(worst, float(np.max(np.abs(got - said) / (1 + np.abs(said)), initial=0.0)))
+    return worst
 
 
 def _vanish(residuals: list[sp.Expr], seconds: float) -> bool:
