@@ -14,6 +14,7 @@ from hjbdsl.model.equation import BoundaryCondition
 from hjbdsl.model.problem import BoundaryStatement, Bounds, ControlProblem
 from hjbdsl.symbolic.derivatives import control_set, depends
 from hjbdsl.symbolic.signs import is_weakly
+from hjbdsl.symbolic.text import to_text
 
 Side = Literal["lower", "upper"]
 
@@ -49,13 +50,15 @@ def _condition(
         face = exits[index, side]
         value = problem.objective.exit_value
         amount = (value if value is not None else sp.Integer(0)).subs(state, face)
-        return BoundaryCondition(index, side, face, "absorbing", amount, False, f"the process ends where {state} = {face}")
+        return BoundaryCondition(
+            index, side, face, "absorbing", amount, False, f"the process ends where {state} = {to_text(face)}"
+        )
     if location in (sp.oo, -sp.oo):
         why = f"{state} has no end on this side: V grows no faster than its data"
         return BoundaryCondition(index, side, location, "growth", None, False, why)
     if bounds.lower_open if side == "lower" else bounds.upper_open:
         sign = ">" if side == "lower" else "<"
-        why = f"declared {state} {sign} {location}: the end is never reached, so no condition is needed"
+        why = f"declared {state} {sign} {to_text(location)}: the end is never reached, so no condition is needed"
         return BoundaryCondition(index, side, location, "natural", None, False, why)
     return _closed(problem, covariance, index, side, location)
 
@@ -69,15 +72,16 @@ def _closed(
     inward = problem.drift[index].subs(state, location) * (1 if side == "lower" else -1)
     jumps = any(index in jump.displacement for jump in problem.jumps)
     if noise == 0 and not jumps and is_weakly(problem, sp.expand(inward), 1):
-        why = f"at {state} = {location} the noise vanishes and the drift does not point outward"
+        why = f"at {state} = {to_text(location)} the noise vanishes and the drift does not point outward"
         return BoundaryCondition(index, side, location, "natural", None, False, why)
     controlled = depends(inward, control_set(problem)) or depends(noise, control_set(problem))
     if controlled and noise == 0:
-        why = f"{state} must stay on its side of {location}: only controls whose drift does not point outward are allowed there"
+        side_of = f"{state} must stay on its side of {to_text(location)}"
+        why = f"{side_of}: only controls whose drift does not point outward are allowed there"
     elif controlled:
-        why = f"{state} is declared closed at {location}: only controls that keep it inside are allowed there"
+        why = f"{state} is declared closed at {to_text(location)}: only controls that keep it inside are allowed there"
     else:
-        why = f"{state} is declared closed at {location}, but nothing in its equation keeps it inside: it is held there"
+        why = f"{state} is declared closed at {to_text(location)}, but nothing in its equation keeps it inside: it is held there"
     return BoundaryCondition(index, side, location, "constrain", None, False, why)
 
 

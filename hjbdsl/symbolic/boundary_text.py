@@ -56,7 +56,7 @@ def _merged(equation: HJBEquation) -> list[tuple[BoundaryCondition, Notation | N
                 text, latex = text_symbol(state), latex_symbol(state)
                 where = Notation(f"{text} → ±∞", rf"{latex} \to \pm\infty")
                 if whole:
-                    where = Notation(f"|{text}| → ∞", rf"|{latex}| \to \infty")
+                    where = Notation(f"|{text}| → ∞", rf"\lVert {latex} \rVert \to \infty")
                 result.append((replace(condition, why=f"{state} has no end: V grows no faster than its data"), where))
     return result
 

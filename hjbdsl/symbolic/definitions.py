@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 
 import sympy as sp
 
@@ -14,6 +15,8 @@ from hjbdsl.symbolic.latex import latex_symbol
 from hjbdsl.symbolic.terms.drift_diffusion import has_second_order
 from hjbdsl.symbolic.text import text_symbol
 from hjbdsl.symbolic.writing import Writer, bracketed, equal, join
+
+_LONGEST_PAYOFF = 40
 
 
 def value_name(problem: ControlProblem, writer: Writer) -> Notation:
@@ -79,13 +82,28 @@ def _payoffs(problem: ControlProblem, writer: Writer) -> list[Notation]:
         factor = _discount_factor(problem, writer, Notation("s", "s"))
         pieces.append(Notation(f"∫_{start.text}^{end.text} {factor.text}{bracketed(f.text)} ds",
                                rf"\int_{{{start.latex}}}^{{{end.latex}}} {factor.latex}{bracketed(f.latex)}\, ds"))  # fmt: skip
-    paid = [("stop", objective.stop_value), ("exit", objective.exit_value), ("terminal", objective.terminal)]
-    for key, value in paid:
+    for value in (objective.stop_value, objective.exit_value, objective.terminal):
         if value is not None and value != 0:
-            amount = writer.written(key, value)
+            amount = _at_the_end(problem, writer, value, end)
             factor = _discount_factor(problem, writer, end)
             pieces.append(Notation(factor.text + bracketed(amount.text), factor.latex + bracketed(amount.latex)))
     return pieces or [Notation("0", "0")]
+
+
+def _at_the_end(problem: ControlProblem, writer: Writer, value: sp.Expr, end: Notation) -> Notation:
+    """What is paid, with the states at that time: log(x(T)); g(x(T)) for vectors and long expressions."""
+    names = [g.name for g in problem.states]
+    if writer.vector or sp.count_ops(value) > _LONGEST_PAYOFF:
+        text = ", ".join(f"{text_symbol(n)}({end.text})" for n in names)
+        latex = ", ".join(f"{latex_symbol(n)}({end.latex})" for n in names)
+        return Notation(f"g({text})", f"g({latex})")
+    states = problem.state_symbols
+    then = replace(
+        writer,
+        text_names={**writer.text_names, **{s: f"{text_symbol(s.name)}({end.text})" for s in states}},
+        latex_names={**writer.latex_names, **{s: f"{latex_symbol(s.name)}({end.latex})" for s in states}},
+    )
+    return then.write(value)
 
 
 def soft_reward(problem: ControlProblem, writer: Writer) -> Notation:

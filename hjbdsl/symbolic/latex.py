@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping
 import sympy as sp
 
 from hjbdsl.model.names import latex_name
-from hjbdsl.symbolic.printing import ADD, ATOM, MULTIPLY, POWER, Piece, Printer
+from hjbdsl.symbolic.printing import ADD, ATOM, DERIVATIVE_RANK, MULTIPLY, POWER, Piece, Printer
 
 _FUNCTIONS: dict[str, str] = {
     "log": r"\log", "sin": r"\sin", "cos": r"\cos", "tan": r"\tan", "tanh": r"\tanh", "sinh": r"\sinh", "cosh": r"\cosh",
@@ -132,7 +132,15 @@ def oriented(expression: sp.Basic, rank: Callable[[sp.Symbol], int]) -> tuple[sp
     left, right, sign = expression.lhs, expression.rhs, expression.rel_op
     if _rank(right, rank) > _rank(left, rank):
         left, right, sign = right, left, _MIRRORED[sign]
-    if left.could_extract_minus_sign() and (right == 0 or right.could_extract_minus_sign()):
+    numerator, denominator = left.as_numer_denom() if isinstance(left, sp.Expr) else (left, sp.S.One)
+    if denominator.is_positive and right.is_finite is not False:
+        left, right = numerator, right * denominator
+    if right == 0 and left.is_Add:
+        moved = [t for t in left.args if _rank(t, rank) < DERIVATIVE_RANK]
+        if 0 < len(moved) < len(left.args):
+            right = -sp.Add(*moved)
+            left = left + right
+    if left.could_extract_minus_sign() and (right == 0 or right.could_extract_minus_sign() or not left.is_Add):
         left, right, sign = sp.factor_terms(-left), -right, _MIRRORED[sign]
     return left, right, sign
 

@@ -62,8 +62,7 @@ def block_optima(
     for block in cut(problem, terms, symbols, sense):
         reasons = [hamiltonian.nonlocal_controls[a] for a in block.controls if a in hamiltonian.nonlocal_controls]
         if reasons:
-            slopes = {a: sense * sp.diff(block.objective, a) for a in block.controls}
-            optima.append(BlockOptimum((), slopes, (), reasons[0]))
+            optima.append(BlockOptimum((), {}, (), reasons[0]))
         else:
             optima.append(replace(_within_budget(problem, block, maximised), share=sense * block.objective))
     return optima

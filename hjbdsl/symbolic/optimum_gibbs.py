@@ -69,7 +69,7 @@ def soften(
         if nonlocal_ones or len(inside) < len(block.controls):
             names = ", ".join(a.name for a in block.controls)
             reason = nonlocal_ones[0] if nonlocal_ones else f"only some of {names} are explored, and the Hamiltonian couples them"
-            soft = _density(block, sense, reason)
+            soft = _density(block, sense, reason, local=not nonlocal_ones)
         else:
             soft = _soft_block(problem, block, exploration, maximised)
         optima.append(soft.optimum)
@@ -106,8 +106,8 @@ def _soft_block(problem: ControlProblem, block: Block, exploration: Exploration,
     return _normal(problem, block, exploration, maximised)
 
 
-def _density(block: Block, sense: int, reason: str) -> _Soft:
-    slopes = {a: sense * sp.diff(block.objective, a) for a in block.controls}
+def _density(block: Block, sense: int, reason: str, local: bool = True) -> _Soft:
+    slopes = {a: sense * sp.diff(block.objective, a) for a in block.controls} if local else {}
     return _Soft(GibbsPolicy("density", {}, {}, ()), BlockOptimum((), slopes, (), reason), sp.Integer(0))
 
 

@@ -47,7 +47,7 @@ def maximise_on_line(problem: ControlProblem, block: Block, maximised: bool) -> 
     (control,), (bounds,) = block.controls, block.bounds
     line = _Line(problem, control, bounds, block.objective, maximised)
     coefficients = quadratic(block)
-    stationarity = {control: (1 if maximised else -1) * sp.diff(block.objective, control)}
+    stationarity = {control: (1 if maximised else -1) * sp.powsimp(sp.diff(block.objective, control))}
     if coefficients is not None:
         return _quadratic(line, coefficients, stationarity)
     return _general(line, stationarity)

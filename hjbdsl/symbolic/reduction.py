@@ -48,7 +48,7 @@ def reduced_by_blocks(
 
 def _tidied(expression: sp.Expr, where: sp.Basic) -> sp.Expr:
     signed = _signed_symbols(where)
-    inner = sp.expand_power_base(expression.xreplace(signed))
+    inner = sp.expand_log(sp.expand_power_base(expression.xreplace(signed)))
     unknown = {s for s in inner.free_symbols if is_derivative(s)}
     terms = [_gathered_powers(t) for t in multiplied_out(_powers_of_products(inner), unknown)]
     back = {dummy: symbol for symbol, dummy in signed.items()}

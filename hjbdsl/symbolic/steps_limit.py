@@ -21,7 +21,7 @@ def transformed_step(_equation: HJBEquation, parts: Composition) -> Step | None:
     if weight is None:
         return None
     theta = parts.writer.write(weight)
-    second = "½ θ |Σᵀ∇V|²", r"\tfrac12 \theta |\Sigma^\top \nabla V|^2"
+    second = "½ θ |Σᵀ∇V|²", r"\tfrac12 \theta \lVert \Sigma^\top \nabla V \rVert^2"
     pieces = risk_pieces(parts.problem, parts.writer, parts.covariance) or [Notation(*second)]
     sum_ = join(pieces)
     formula = Notation(

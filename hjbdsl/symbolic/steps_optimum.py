@@ -13,8 +13,9 @@ from hjbdsl.symbolic.composition import Composition
 from hjbdsl.symbolic.definitions import hamiltonian_definition, policy_notation
 from hjbdsl.symbolic.latex import latex_symbol
 from hjbdsl.symbolic.maximiser_text import conditions_notation
+from hjbdsl.symbolic.terms.notation import moved_arguments
 from hjbdsl.symbolic.text import text_symbol
-from hjbdsl.symbolic.writing import bracketed
+from hjbdsl.symbolic.writing import bracketed, join, times
 
 _MOST_LINES = 6
 _LONGEST = 120
@@ -32,29 +33,61 @@ def hamiltonian_step(_equation: HJBEquation, parts: Composition) -> Step | None:
 
 
 def first_order_step(_equation: HJBEquation, parts: Composition) -> Step | None:
-    lines = []
     smooth = [(a, slope) for a, slope in parts.optimum.stationarity.items() if sp.count_ops(slope) < _LONGEST and slope != 0]
-    for a, slope in smooth[:_MOST_LINES]:
-        name, mark, value = text_symbol(a.name), latex_symbol(a.name), parts.writer.write(slope)
-        zero = " = 0" if a in slope.free_symbols else ""
-        lines.append(
-            Notation(f"∂H/∂{name} = {value.text}{zero}", rf"\frac{{\partial H}}{{\partial {mark}}} = {value.latex}{zero}")
-        )
-    if not lines:
+    lines = [_derivative(a, parts.writer.write(slope), a in slope.free_symbols) for a, slope in smooth[:_MOST_LINES]]
+    moving = [_moving_line(parts, a) for a in parts.hamiltonian.nonlocal_controls if _moves(parts, a)]
+    if not lines and not moving:
         return None
     words = "Inside the control set the derivative of the Hamiltonian vanishes at an optimum."
-    if all(a not in slope.free_symbols for a, slope in smooth):
+    if not moving and all(a not in slope.free_symbols for a, slope in smooth):
         words = (
             "The Hamiltonian is linear in the control: the sign of its derivative says which end of the control set is optimal."
         )
-    return Step("First-order condition", words, tuple(lines))
+    if moving:
+        words += " A control that moves the state at a jump brings the slope of V at the place it is carried to."
+    return Step("First-order condition", words, (*lines, *moving))
+
+
+def _derivative(a: sp.Symbol, value: Notation, vanishes: bool) -> Notation:
+    name, mark, zero = text_symbol(a.name), latex_symbol(a.name), " = 0" if vanishes else ""
+    return Notation(f"∂H/∂{name} = {value.text}{zero}", rf"\frac{{\partial H}}{{\partial {mark}}} = {value.latex}{zero}")
+
+
+def _moves(parts: Composition, a: sp.Symbol) -> bool:
+    return any(a in d.free_symbols for jump in parts.problem.jumps for d in jump.displacement.values())
+
+
+def _moving_line(parts: Composition, a: sp.Symbol) -> Notation:
+    """dH/da with the jumps: local slope + rate E[d(displacement)/da . grad V(x + displacement)] + d(rate)/da E[V(x + d) - V]."""
+    writer, problem = parts.writer, parts.problem
+    local = sp.Add(*(sp.diff(term, a) for term in parts.hamiltonian.terms if a in term.free_symbols))
+    pieces = [writer.write(sp.factor_terms(local))] if local != 0 else []
+    for jump in problem.jumps:
+        text, latex = moved_arguments(problem, writer, jump, {})
+        mean = ("E[", "]", r"\mathbb{E}\left[", r"\right]") if jump.mark is not None else ("", "", "", "")
+        for i, displacement in jump.displacement.items():
+            pull = sp.diff(displacement, a)
+            if pull != 0:
+                symbol = parts.gradient[i]
+                slope = Notation(f"{writer.text_names[symbol]}({text})", f"{writer.latex_names[symbol]}({latex})")
+                inner = slope if pull == 1 else times(writer.write(pull), slope)
+                inside = Notation(mean[0] + inner.text + mean[1], mean[2] + inner.latex + mean[3])
+                pieces.append(times(writer.write(jump.rate), inside))
+        change = sp.diff(jump.rate, a)
+        if change != 0:
+            gap = Notation(f"{mean[0]}V({text}) - V{mean[1]}", f"{mean[2]}V({latex}) - V{mean[3]}")
+            gap = gap if jump.mark is not None else Notation(f"({gap.text})", f"({gap.latex})")
+            pieces.append(times(writer.write(change), gap))
+    return _derivative(a, join(pieces), True)
 
 
 def second_order_step(_equation: HJBEquation, parts: Composition) -> Step | None:
     stationarity = parts.optimum.stationarity
+    if parts.optimum.status != "symbolic":
+        return None
     lines = []
     for a, slope in list(stationarity.items())[:_MOST_LINES]:
-        curvature = sp.factor_terms(sp.diff(slope, a))
+        curvature = sp.powsimp(sp.factor_terms(sp.diff(slope, a)))
         if sp.count_ops(curvature) < _LONGEST and curvature != 0:
             name, mark, value = text_symbol(a.name), latex_symbol(a.name), parts.writer.write(curvature)
             lines.append(Notation(f"∂²H/∂{name}² = {value.text}",

@@ -66,7 +66,7 @@ def verification_step(_equation: HJBEquation, _parts: Composition) -> Step:
     )
     formulas = (
         Notation("u* = -Σᵀ∇V = Σᵀ∇log p_(T-t)", r"u^* = -\Sigma^\top \nabla V = \Sigma^\top \nabla \log p_{T-t}"),
-        Notation("J(u) = V + ½ E ∫ |u - u*|² dt", r"J(u) = V + \tfrac12\, \mathbb{E} \int_0^T |u - u^*|^2\, dt"),
+        Notation("J(u) = V + ½ E ∫ |u - u*|² dt", r"J(u) = V + \tfrac12\, \mathbb{E} \int_0^T \lVert u - u^* \rVert^2\, dt"),
     )
     return Step("Verification", words, formulas)
 
@@ -79,7 +79,7 @@ def matching_step(equation: HJBEquation, _parts: Composition) -> Step:
     )
     formula = Notation(
         f"loss = ½ E ∫ |Σᵀ ( s(t, {y.text}(t)) - ∇log p_t({y.text}(t) | {y.text}(0)) )|² dt",
-        rf"\ell(s) = \tfrac12\, \mathbb{{E}} \int_0^T \left| \Sigma^\top \left( s(t, {y.latex}(t)) - \nabla \log"
-        rf" p_t({y.latex}(t) \mid {y.latex}(0)) \right) \right|^2 dt",
+        rf"\ell(s) = \tfrac12\, \mathbb{{E}} \int_0^T \left\lVert \Sigma^\top \left( s(t, {y.latex}(t)) - \nabla \log"
+        rf" p_t({y.latex}(t) \mid {y.latex}(0)) \right) \right\rVert^2 dt",
     )
     return Step("Score matching", words, (formula,))

@@ -63,7 +63,7 @@ class _Vector:
         sub = ("", "") if self.only else (f"_{text_symbol(self.name)}", rf"_{{{latex_symbol(self.name)}}}")
         slope = f"∇{sub[0]}V" if self.only else f"∇{sub[0]} V"
         text = {_STATE: text_symbol(self.name), _SLOPE: slope, _LENGTH: f"|{slope}|"}
-        latex = {_STATE: latex_symbol(self.name), _SLOPE: rf"\nabla{sub[1]} V", _LENGTH: rf"|\nabla{sub[1]} V|"}
+        latex = {_STATE: latex_symbol(self.name), _SLOPE: rf"\nabla{sub[1]} V", _LENGTH: rf"\lVert \nabla{sub[1]} V \rVert"}
         return text, latex
 
 
@@ -155,8 +155,8 @@ def _summed_piece(writer: Writer, vector: _Vector, template: sp.Expr) -> Notatio
     x, dx = text[_STATE], latex[_STATE]
     v, dv = text[_SLOPE], latex[_SLOPE]
     forms: dict[sp.Expr, tuple[str, str]] = {
-        _SLOPE**2: (f"|{v}|²", rf"|{dv}|^2"),
-        _STATE**2: (f"|{x}|²", rf"|{dx}|^2"),
+        _SLOPE**2: (f"|{v}|²", rf"\lVert {dv} \rVert^2"),
+        _STATE**2: (f"|{x}|²", rf"\lVert {dx} \rVert^2"),
         _STATE * _SLOPE: (f"{x}·{v}", rf"{dx} \cdot {dv}"),
         _CURVATURE: ("ΔV", r"\Delta V") if vector.only else (f"Δ_{x} V", rf"\Delta_{{{dx}}} V"),
     }

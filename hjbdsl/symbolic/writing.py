@@ -82,6 +82,11 @@ def writer_for(
         gap, latex_gap = ("", " " if "\\" in latex_symbol(first) else "") if plain else (",", " ")
         text_names[symbol] = "V''" if primes else f"V_{text_symbol(first)}{gap}{text_symbol(second)}"
         latex_names[symbol] = "V''" if primes else f"V_{{{latex_symbol(first)}{latex_gap}{latex_symbol(second)}}}"
+    for parameter in problem.mode_parameters:
+        name, letter = parameter.symbol.name, problem.modes[parameter.chain].name
+        if name.isidentifier():
+            text_names[parameter.symbol] = f"{text_symbol(name)}({text_symbol(letter)})"
+            latex_names[parameter.symbol] = f"{latex_symbol(name)}({latex_symbol(letter)})"
     for jump, symbol in zip(problem.jumps, differences, strict=True):
         text_names[symbol] = f"Δ_{jump.name} V"
         latex_names[symbol] = rf"\Delta_{{{latex_symbol(jump.name)}}} V"
@@ -120,7 +125,9 @@ def _join(pieces: list[str]) -> str:
 
 
 def times(left: Notation, right: Notation) -> Notation:
-    """left times right, brackets round a sum on the left."""
+    """left times right, brackets round a sum on the left; a minus on the right goes in front."""
+    if right.text.startswith("-") and right.latex.startswith("-"):
+        return minus(times(left, Notation(right.text[1:].lstrip(), right.latex[1:].lstrip())))
     return Notation(bracketed(left.text) + " " + right.text, bracketed(left.latex) + r" " + right.latex)
 
 

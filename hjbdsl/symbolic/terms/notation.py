@@ -66,7 +66,7 @@ def _second_order(writer: Writer, covariance: Mapping[tuple[int, int], sp.Expr])
         symbol = sp.Symbol(f"d2V[{i + 1},{j + 1}]", real=True)
         derivative = Notation(writer.text_names[symbol], writer.latex_names[symbol])
         number, rest = sp.factor_terms(entry).as_coeff_Mul()
-        if i == j and (number == 1 or (rest == 1 and number.q != 1)):
+        if i == j and number == 1:
             half, coefficient = Notation("½ ", r"\tfrac12 "), _with_number(number, rest)
         else:
             half, coefficient = Notation("", ""), _with_number(number / (2 if i == j else 1), rest)
@@ -118,7 +118,7 @@ def jump_pieces(problem: ControlProblem, writer: Writer, controls: Mapping[sp.Sy
             if own is not None and chosen.keys().isdisjoint(jump.rate.free_symbols)
             else writer.write(jump.rate.xreplace(chosen))
         )
-        text_moves, latex_moves = _moves(problem, writer, jump, chosen)
+        text_moves, latex_moves = moved_arguments(problem, writer, jump, chosen)
         text = f"V({text_moves}) - V"
         latex = rf"V({latex_moves}) - V"
         weight = risk_weight(problem)
@@ -147,11 +147,12 @@ def risk_pieces(problem: ControlProblem, writer: Writer, covariance: Mapping[tup
     if len(diagonal) == 1 and all(i == j for i, j in covariance):
         (variance,) = diagonal
         body = writer.write(weight * variance)
-        return [Notation(f"½ {body.text} |∇V|²", rf"\tfrac12 {body.latex} |\nabla V|^2")]
-    return [Notation(f"½ {theta.text} |Σᵀ∇V|²", rf"\tfrac12 {theta.latex} |\Sigma^\top \nabla V|^2")]
+        return [Notation(f"½ {body.text} |∇V|²", rf"\tfrac12 {body.latex} \lVert \nabla V \rVert^2")]
+    return [Notation(f"½ {theta.text} |Σᵀ∇V|²", rf"\tfrac12 {theta.latex} \lVert \Sigma^\top \nabla V \rVert^2")]
 
 
-def _moves(problem: ControlProblem, writer: Writer, jump: Jump, chosen: Mapping[sp.Symbol, sp.Expr]) -> tuple[str, str]:
+def moved_arguments(problem: ControlProblem, writer: Writer, jump: Jump, chosen: Mapping[sp.Symbol, sp.Expr]) -> tuple[str, str]:
+    """The state after a jump, as arguments of V, in text and LaTeX."""
     texts, latexes = [], []
     for index, state in enumerate(problem.state_symbols):
         moved = state + jump.displacement[index].xreplace(dict(chosen)) if index in jump.displacement else state

@@ -1,5 +1,5 @@
 // Reads a JSON list of {where, latex} from standard input and reports every formula that KaTeX cannot parse. Exit status 1 if any.
-// katex is looked up in the directory named by the first argument (it holds node_modules).
+// katex is looked up in the directory named by the first argument (it holds node_modules), else beside this file.
 import { createRequire } from "node:module";
 import { readFileSync } from "node:fs";
 import { join, resolve } from "node:path";
