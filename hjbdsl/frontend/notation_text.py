@@ -69,7 +69,7 @@ class TextPrinter:
             case ast.Name(word):
                 return self.name(word)
             case ast.Negate(operand):
-                return f"-{self.show(operand, PRODUCT)}"
+                return f"-{self.show(operand, PRODUCT if self.blackboard else POWER)}"
             case ast.Binary():
                 return self._binary(expression)
             case ast.Compare(operands, ops):

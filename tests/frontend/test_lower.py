@@ -190,7 +190,10 @@ def test_constraints_boundaries_and_exploration() -> None:
 @pytest.mark.parametrize(
     "lines",
     [
-        ("let f(y) = sum(sum(y*i*j for i in 1..9000) for j in 1..9000)", *with_control("check V = f(x)")),
+        pytest.param(
+            ("let f(y) = sum(sum(y*i*j for i in 1..9000) for j in 1..9000)", *with_control("check V = f(x)")),
+            marks=pytest.mark.slow,
+        ),
         ("param n = 10^9", "param v : R^n = ones(n)", *with_control()),
         tuple(f"let f{i}(y) = " + (f"f{i - 1}(y)*f{i - 1}(y + 1)" if i else "y^2 + 1") for i in range(40))
         + with_control("check V = f39(x)"),
