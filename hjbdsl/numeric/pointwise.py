@@ -70,7 +70,7 @@ class Optimum:
 
 
 class ControlRegion:
-    """The control set of a problem, compiled: `of` it once, then `at` points. Joint constraints must be affine in the controls."""
+    """The control set of a problem, compiled once, then asked `at` points. Joint constraints must be affine in the controls."""
 
     def __init__(self, problem: ControlProblem):
         groups = (*problem.controls, *problem.adversaries)
@@ -83,10 +83,6 @@ class ControlRegion:
         self._count = len(rows)
         self._arguments = sorted(set().union(*(e.free_symbols for e in flat)), key=str) if flat else []
         self._function = compile_expressions(self._arguments, flat)
-
-    @classmethod
-    def of(cls, problem: ControlProblem) -> ControlRegion:
-        return cls(problem)
 
     def at(self, environment: Mapping[sp.Symbol, Array], count: int) -> ControlSet:
         """The control set at `count` points of an environment symbol -> array."""
@@ -119,12 +115,12 @@ def _affine_rows(condition: sp.Basic, controls: tuple[sp.Symbol, ...]) -> list[t
         slopes = [sp.diff(e, a) for a in controls]
         if any(set(controls) & s.free_symbols for s in slopes):
             raise ValueError(f"the joint constraint {condition} is not affine in the controls")
-        rows.append((*slopes, -e.xreplace({a: sp.S.Zero for a in controls})))
+        rows.append((*slopes, -e.xreplace(dict.fromkeys(controls, sp.S.Zero))))
     return rows
 
 
 def optimise(objective: Objective, region: ControlSet, sense: float = 1.0, start: Array | None = None) -> Optimum:
-    """The maximiser (`sense` 1) or minimiser (-1) of `objective` over `region` at every point, from `start` (P, m) where given."""
+    """The maximiser (`sense` 1) or minimiser (-1) of `objective` over `region` at every point; `start` (P, m) is tried first."""
     count, m = region.lower.shape
     best = Optimum(np.full((count, m), np.nan), np.full(count, -np.inf), np.zeros(count, dtype=bool))
     finite = [k for k, points in enumerate(region.finite) if points is not None]
@@ -272,8 +268,7 @@ def _barrier(objective: Objective, region: ControlSet, sense: float, start: Arra
     free = ~(region.lower == region.upper)
     real = np.isfinite(offsets)
     real[:, : 2 * free.shape[1]] &= np.concatenate([free, free], axis=1)
-    count, m = start.shape
-    rows = np.arange(count)
+    rows = np.arange(len(start))
     if not real.any():
         return start
     control = start.copy()
@@ -303,7 +298,6 @@ def _barrier(objective: Objective, region: ControlSet, sense: float, start: Arra
 
 def _ascent(gradient: Array, hessian: Array, free: NDArray[np.bool_]) -> Array:
     """The Newton step of a maximisation, curvatures made negative, zero in the components that are fixed."""
-    count, m = gradient.shape
     gradient = np.where(free & np.isfinite(gradient), gradient, 0.0)
     hessian = np.where(np.isfinite(hessian), hessian, 0.0) * (free[:, :, None] & free[:, None, :])
     values, vectors = np.linalg.eigh(hessian)
@@ -366,7 +360,7 @@ def _on_face(
     count, m = control.shape
     face = normals[:, pattern]
     gap = offsets[:, pattern] - np.einsum("pcm,pm->pc", face, control)
-    inverse = np.linalg.pinv(face) if face.shape[1] else np.zeros((count, m, 0))
+    inverse: Array = np.linalg.pinv(face) if face.shape[1] else np.zeros((count, m, 0))
     control = control + np.einsum("pmc,pc->pm", inverse, gap)
     tangent = np.eye(m) - inverse @ face if face.shape[1] else np.broadcast_to(np.eye(m), (count, m, m))
     at = objective(control, rows)

@@ -22,8 +22,8 @@ LARGEST = 20_000
 
 @dataclass(frozen=True, slots=True)
 class DiscreteIndex:
-    """`lattice` (D, n_l) values of the lattice states; `mode_parameters` (D, n_p) values of the mode parameters; `mode` (D,) joint
-    mode; `axes` the sorted points of each lattice state."""
+    """`lattice` (D, n_l) values of the lattice states; `mode_parameters` (D, n_p) values of the mode parameters; `mode` (D,) the
+    joint mode; `axes` the sorted points of each lattice state."""
 
     modes: tuple[tuple[int, ...], ...]
     mode: NDArray[np.int64]

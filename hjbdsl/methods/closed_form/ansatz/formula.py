@@ -1,6 +1,6 @@
 """The answer as a reader wants it: letters where the matched system was solved by hand, else numbers by mode.
 
-In: an equation, its ansatz and the value function with coefficients found. Out: `Formula`, and symbolic V and controls where there are any.
+In: an equation and the value function with coefficients found. Out: `Formula`, and symbolic V and controls where there are any.
 Letters are trusted only where they give the numbers that were found independently.
 """
 
@@ -22,6 +22,7 @@ from hjbdsl.model.equation import HJBEquation
 from hjbdsl.model.problem import TIME, ControlProblem, Notation
 from hjbdsl.model.solution import Formula
 from hjbdsl.numeric.compile import compile_expressions
+from hjbdsl.symbolic.latex import to_latex
 
 SECONDS = 1.5
 _LONGEST = 220
@@ -116,7 +117,7 @@ def _words(problem: ControlProblem, solved: Letters) -> tuple[str, ...]:
 def _control_notation(problem: ControlProblem, controls: Mapping[sp.Symbol, sp.Expr], suffix: str = "") -> dict[str, Notation]:
     result = {}
     for group in (*problem.controls, *problem.adversaries):
-        parts = [written(controls[a]) for a in group.symbols]
+        parts = [_in_decimals(controls[a]) for a in group.symbols]
         if group.shape:
             column = r"\begin{pmatrix}" + r" \\ ".join(p.latex for p in parts) + r"\end{pmatrix}"
             result[group.name + suffix] = Notation("[" + ", ".join(p.text for p in parts) + "]", column)
@@ -133,25 +134,22 @@ def _in_numbers(problem: ControlProblem, function: AnsatzFunction) -> Formula | 
     ansatz = function.ansatz
     if problem.lattice_states or len(problem.mode_tuples()) > _MODES or len(ansatz.unknowns) > _COEFFICIENTS:
         return None
-    moving = isinstance(function.coefficients, CoefficientPath)
-    theta = (
-        function.coefficients.at(np.zeros(1))[0][0]
-        if isinstance(function.coefficients, CoefficientPath)
-        else function.coefficients
-    )
+    held = function.coefficients
+    theta = held.at(np.zeros(1))[0][0] if isinstance(held, CoefficientPath) else held
     values: dict[str, Notation] = {}
     controls: dict[str, Notation] = {}
     where = []
     for place, mode in enumerate(problem.mode_tuples()):
         suffix = _suffix(problem, mode)
-        if moving:
-            names = {u: sp.Symbol(f"{u.name}{suffix}", real=True) for u in ansatz.unknowns}
+        letters_suffix = "".join(f"_{c.labels[i]}" for c, i in zip(problem.modes, mode, strict=True))
+        if isinstance(held, CoefficientPath):
+            names = {u: sp.Symbol(f"{u.name}{letters_suffix}", real=True) for u in ansatz.unknowns}
             values[f"V{suffix}"] = written(ansatz.expression.xreplace(names))
             for u, number in zip(ansatz.unknowns, theta[place], strict=True):
                 where.append((written(names[u]), _OF_TIME, float(number)))
         else:
-            numbers = {u: sp.Float(f"{v:.10g}") for u, v in zip(ansatz.unknowns, theta[place], strict=True)}
-            values[f"V{suffix}"] = written(problem.numeric(ansatz.expression).xreplace(numbers))
+            numbers = {u: sp.Float(f"{v:.8g}", 8) for u, v in zip(ansatz.unknowns, theta[place], strict=True)}
+            values[f"V{suffix}"] = _in_decimals(problem.numeric(ansatz.expression).xreplace(numbers))
             controls |= _scaled_controls(problem, function, place, suffix)
     return Formula(values, controls, tuple(where))
 
@@ -160,6 +158,15 @@ _OF_TIME = Notation(
     "a function of t: its ordinary differential equation integrated backwards, here at t = 0",
     r"\text{solution of its ordinary differential equation, here at } t = 0",
 )
+
+
+def _in_decimals(expression: sp.Expr) -> Notation:
+    """As `written`, for expressions with rounded numbers: these are set in LaTeX as the finite decimals they are."""
+    floats = expression.atoms(sp.Float)
+    if not floats:
+        return written(expression)
+    exact = expression.xreplace({f: sp.Rational(f"{float(f):.8g}") for f in floats})
+    return Notation(sp.sstr(expression, full_prec=False).replace("**", "^"), to_latex(exact))
 
 
 def _suffix(problem: ControlProblem, mode: Mode) -> str:
@@ -175,5 +182,5 @@ def _scaled_controls(problem: ControlProblem, function: AnsatzFunction, place: i
     wealth = problem.state_symbols[scaling.state]
     point = function.evaluate(np.zeros(1), np.ones((1, problem.dimension)), np.array([place]))
     symbols = (*problem.control_symbols, *problem.adversary_symbols)
-    amounts = {a: sp.Float(f"{v:.10g}") for a, v in zip(symbols, point.control[0], strict=True)}
+    amounts = {a: sp.Float(f"{v:.8g}", 8) for a, v in zip(symbols, point.control[0], strict=True)}
     return _control_notation(problem, {a: v * wealth ** scaling.weights.get(a, 0) for a, v in amounts.items()}, suffix)

@@ -63,7 +63,7 @@ class AnsatzFunction(ExactFunction):
         time = np.where(points.place < 0, np.nan, time + slope_of_level)
         return replace(result, value=result.value + level, time=time)
 
-    def _scaled_start(self, points: Points, theta: Array) -> Array | None:
+    def _scaled(self, points: Points, theta: Array) -> Array | None:
         """Where a wealth-like state scales, one optimisation serves all points that differ in it alone."""
         scaling = self.ansatz.scaling
         if scaling is None or not self.hamiltonian.implicit or len(points.place) < 2:
@@ -76,15 +76,19 @@ class AnsatzFunction(ExactFunction):
         solved, _ = self.hamiltonian.optimised(few, theta if len(theta) == 1 else theta[first])
         weights = np.array([scaling.weights.get(a, 0) for a in self.hamiltonian.controls])
         group = group.ravel()
-        start = solved.control[group] * (wealth / wealth[first][group])[:, None] ** weights
-        return start if np.isfinite(start).all() else None
+        return solved.control[group] * (wealth / wealth[first][group])[:, None] ** weights
 
     def evaluate(self, t: Array, x: Array, mode: NDArray[np.int64]) -> PointValues:
         points = self._points(t, x, mode)
         theta, _ = self._theta(points.time)
-        optimised, environment = self.hamiltonian.optimised(points, theta, self._scaled_start(points, theta))
+        control = self._scaled(points, theta)
+        if control is None:
+            optimised, environment = self.hamiltonian.optimised(points, theta)
+            control = optimised.control
+        else:
+            environment = self.hamiltonian.environment(points, theta)
         derivatives = self.hamiltonian.derivatives(environment, len(x))
         outside = points.place < 0
         value = np.where(outside, np.nan, derivatives.value + self.level.at(points.time)[0])
         error = self.relative_error * (np.abs(value) + 1e-3) + 4e-16 * np.abs(value)
-        return PointValues(value, error, derivatives.gradient, optimised.control)
+        return PointValues(value, error, derivatives.gradient, control)

@@ -104,7 +104,7 @@ class Hamiltonian:
             if problem.adversary_symbols:
                 raise NotApplicable("the saddle point of the game has no formula")
             self._objective = _Objective(self)
-            self._region = ControlRegion.of(problem)
+            self._region = ControlRegion(problem)
 
     @property
     def implicit(self) -> bool:

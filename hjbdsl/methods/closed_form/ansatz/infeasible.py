@@ -23,8 +23,9 @@ def infinite_value(equation: HJBEquation, ansatz: Ansatz, rate: float) -> HjbErr
     subject = f" with {', '.join(f'`{c}` = {_value(equation, c)}' for c in curvature)}" if curvature else ""
     if len(names) == 1 and discount.is_Symbol:
         threshold = float(problem.numeric(discount)) + rate
+        here = float(problem.numeric(discount))
         message = (
-            f"the value is infinite: discounting at `{names[0]}` = {float(problem.numeric(discount)):g}{subject} is slower than the "
+            f"the value is infinite: discounting at `{names[0]}` = {here:g}{subject} is slower than the "
             f"growth of the reward; the finite-horizon value grows like exp({rate:.4g}*T)"
         )
         change = f", or change {' or '.join(f'`{c}`' for c in curvature)}" if curvature else ""

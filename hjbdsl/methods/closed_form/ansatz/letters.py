@@ -29,8 +29,8 @@ _QUICK = 60
 
 @dataclass(frozen=True, slots=True)
 class Letters:
-    """`value`, `controls`: expressions in states, time, parameters and defined letters; `definitions`: (letter, meaning) in the order in
-    which they may be put in, last first; `conditions`: expressions that must be positive."""
+    """`value`, `controls`: in states, time, parameters and defined letters; `definitions`: (letter, meaning), a meaning
+    built of those before it; `conditions`: must be positive."""
 
     value: sp.Expr
     controls: Mapping[sp.Symbol, sp.Expr]
@@ -114,7 +114,7 @@ def _annuity(
     problem = equation.problem
     alpha, beta, exponent = coefficients
     nu, annuity = unused_symbol(problem, "nu", "omega"), unused_symbol(problem, "G", "H")
-    bequest = _amplitude_of(problem, problem.objective.terminal, wealth, p)
+    bequest = _amplitude_of(problem.objective.terminal, wealth)
     to_go = problem.objective.end - TIME
     source = sp.cancel(-exponent * beta)
     decay = sp.exp(-nu * to_go)
@@ -139,7 +139,7 @@ def _bequeathed(
     problem = equation.problem
     if equation.stationary:
         return None
-    bequest = _amplitude_of(problem, problem.objective.terminal, wealth, p)
+    bequest = _amplitude_of(problem.objective.terminal, wealth)
     if any(amplitude.name == s.name for e in restored.values() for s in e.free_symbols):
         return None
     value = bequest * sp.exp(alpha * (problem.objective.end - TIME)) * wealth**p / p
@@ -147,7 +147,7 @@ def _bequeathed(
 
 
 def _logarithm(equation: HJBEquation, ansatz: Ansatz, candidate: Candidate) -> Letters | None:
-    """V = a log(w) + b. Stationary: r a = slope of the utility, r b = the rest at w = 1. With an end, only r = 0 or no running reward."""
+    """V = a log(w) + b. Stationary: r a = slope of the utility, r b = the rest at w = 1. With an end: no running reward."""
     problem, scaling = equation.problem, ansatz.scaling
     if scaling is None:
         return None
@@ -247,8 +247,8 @@ def _matched(
     amplitude: sp.Symbol | None,
     unit: sp.Expr,
 ) -> _Matched | None:
-    """The terms of f + b V_w + a V_ww/2 (- r V, except for `power`) divided by V, each tidied by itself so that differences such as
-    mu - r stay together. `unit` is the degree p for `power` (V = A/p at w = 1), V itself for `exponential`, 1 for `logarithm`."""
+    """The terms of f + b V_w + a V_ww/2 (- r V, except for `power`) divided by V, each tidied by itself so that
+    differences such as mu - r stay together. `unit` is the degree p for `power` (V = A/p at w = 1), V for `exponential`, 1 for `logarithm`."""
     problem = equation.problem
     table = {**at, equation.gradient[problem.continuous_states[0]]: derivatives[0]}
     table |= dict.fromkeys(equation.hessian.values(), derivatives[1])
@@ -303,7 +303,7 @@ def _put(expression: sp.Expr, amplitude: sp.Symbol, exponent: sp.Expr, power: sp
     return _tidy(expression.xreplace({amplitude: stand_in ** (1 / exponent)})).xreplace({stand_in: power})
 
 
-def _amplitude_of(problem: ControlProblem, reward: sp.Expr | None, wealth: sp.Symbol, p: sp.Expr) -> sp.Expr:
+def _amplitude_of(reward: sp.Expr | None, wealth: sp.Symbol) -> sp.Expr:
     """A of a reward A*w^p/p."""
     if reward is None or reward == 0:
         return sp.S.Zero

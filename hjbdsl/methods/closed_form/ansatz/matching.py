@@ -78,8 +78,8 @@ class Matching:
         return float((left / (yardstick + 1e-12 * (1 + yardstick.max()))).max())
 
     def holds_far(self, time: float, theta: Array, flow: Array) -> bool:
-        """Whether R = sum_k F_k dV/dtheta_k far outside the region too, wherever V is representable: a control bound that binds only
-        there would make the ansatz wrong everywhere."""
+        """Whether R = sum_k F_k dV/dtheta_k far outside the region too, wherever V is representable: a control bound that binds
+        only there would make the ansatz wrong everywhere."""
         problem = self.hamiltonian.equation.problem
         if not problem.continuous_states:
             return True

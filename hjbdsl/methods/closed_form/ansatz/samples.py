@@ -16,8 +16,8 @@ _SEED = 20_240_607
 
 
 def sample_states(problem: ControlProblem, count: int, spread: float = 1.0) -> Array:
-    """(count, n) states: positive ones over factors of exp(spread), real ones over some widths of the region, bounded ones inside;
-    lattice states are drawn from their points."""
+    """(count, n) states: positive ones over factors of exp(spread), real ones over some widths of the region, bounded ones
+    inside; lattice states are drawn from their points."""
     generator = np.random.default_rng(_SEED)
     columns = []
     for bounds, (low, high) in zip(problem.state_bounds, problem.region, strict=True):

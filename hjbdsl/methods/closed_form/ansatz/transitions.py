@@ -127,7 +127,7 @@ def _switches(
             for (i, j), rate in chain.rates.items():
                 if mode[c] == i and rate != 0:
                     exits[source].append((position[(*mode[:c], j, *mode[c + 1 :])], problem.numeric(rate)))
-    result = []
+    result: list[Transition] = []
     for rank in range(max((len(e) for e in exits.values()), default=0)):
         ranked = {source: e[rank] for source, e in exits.items() if len(e) > rank}
         constant = {source: e for source, e in ranked.items() if e[1].is_number}
