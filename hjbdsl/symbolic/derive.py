@@ -26,7 +26,7 @@ from hjbdsl.symbolic.equation_text import (
 )
 from hjbdsl.symbolic.expansion import separated
 from hjbdsl.symbolic.kind import kind_of
-from hjbdsl.symbolic.maximiser_text import case_notation, maximiser_notation
+from hjbdsl.symbolic.maximiser_text import assumed, case_notation, maximiser_notation
 from hjbdsl.symbolic.optimum_blocks import BlockOptimum, Branch
 from hjbdsl.symbolic.reduction import reduced_hamiltonian
 from hjbdsl.symbolic.steps import tell
@@ -74,29 +74,38 @@ def derive(problem: ControlProblem) -> HJBEquation:
 
 
 def reduced_notation(parts: Composition, payoff: Notation | None) -> Notation | None:
-    """The PDE with the maximiser put in; vector sums as vectors; None where the optimum is implicit or nothing was chosen."""
+    """The PDE with the maximiser put in, vector sums as vectors.
+
+    None where the optimum is implicit, nothing was chosen, or the cases are too many to write side by side.
+    """
     if parts.reduced is None or parts.optimum.status == "none":
         return None
     writer = parts.writer
+    local: list[Notation] | None
     if writer.vector:
+        if len(parts.optimum.candidates) > 1:
+            return None
         inner = summed(writer, parts.reduced, parts.gradient, parts.hessian)
         local = [inner or Notation("H(x, u*, ∇V, ∇²V)", r"H(x, u^*, \nabla V, \nabla^2 V)")]
     else:
         local = reduced_cases(parts)
+    if local is None:
+        return None
     controls = parts.optimum.candidates[0].controls if parts.optimum.candidates else {}
     return equation_notation(parts.problem, writer, join(local + nonlocal_pieces(parts.problem, writer, controls)), payoff)
 
 
-def reduced_cases(parts: Composition) -> list[Notation]:
-    """The reduced Hamiltonian; where blocks have several cases, what is free of the controls and then each block by itself."""
+def reduced_cases(parts: Composition) -> list[Notation] | None:
+    """The reduced Hamiltonian; with several cases, what is free of the controls and then each block by itself."""
     writer = parts.writer
     shares = [block.share for block in parts.blocks]
-    several = any(len(block.branches) > 1 for block in parts.blocks)
-    local = set(parts.hamiltonian.controlled) <= set(parts.hamiltonian.terms)
-    if parts.policy is not None or not several or not local or any(share is None for share in shares):
+    if len(parts.optimum.candidates) == 1:
         return [writer.write(sp.sympify(parts.reduced))]
+    local = set(parts.hamiltonian.controlled) <= set(parts.hamiltonian.terms)
+    if parts.policy is not None or not local or any(share is None for share in shares):
+        return None
     if any(len(block.branches) > _MOST_CASES for block in parts.blocks):
-        return [Notation("H(x, a*, V)", r"H(x, a^*, V)")]
+        return None
     controls = control_set(parts.problem)
     free = [part for term in parts.hamiltonian.terms for part in separated(term, controls)[0]]
     settled = [_at_branch(block, block.branches[0]) for block in parts.blocks if len(block.branches) == 1]
@@ -118,4 +127,4 @@ def _block_cases(writer: Writer, block: BlockOptimum) -> Notation:
     values = {branch.value for branch in block.branches}
     if len(values) == 1 and None not in values:
         return writer.write(sp.sympify(values.pop()))
-    return case_notation(writer, [(_at_branch(block, branch), branch.where) for branch in block.branches])
+    return case_notation(writer, [(_at_branch(block, b), assumed(b.where, block.second_order)) for b in block.branches])

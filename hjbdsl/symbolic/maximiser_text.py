@@ -13,7 +13,7 @@ from hjbdsl.model.problem import ControlProblem, Notation, VariableGroup
 from hjbdsl.symbolic.latex import latex_symbol
 from hjbdsl.symbolic.optimum_blocks import BlockOptimum
 from hjbdsl.symbolic.text import text_symbol
-from hjbdsl.symbolic.vectors import repeated
+from hjbdsl.symbolic.vectors import repeated, vector_condition
 from hjbdsl.symbolic.writing import Writer
 
 _MOST_COMPONENTS = 6
@@ -49,6 +49,17 @@ def _group_lines(
         vector = repeated(writer, values, gradient, hessian)
         if vector is not None:
             return [_equation(group.name, vector)]
+    whole = block_of[group.symbols[0]]
+    if group.shape and all(block_of[a] is whole for a in group.symbols):
+        cases = [
+            (
+                repeated(writer, [b.controls[a] for a in group.symbols], gradient, hessian),
+                vector_condition(writer, b.where, gradient, hessian),
+            )
+            for b in whole.branches
+        ]
+        if all(value is not None for value, _ in cases):
+            return [_equation(group.name, written_cases([(v, c) for v, c in cases if v is not None]))]
     lines = [_equation(a.name, _cases(writer, a, block_of[a])) for a in group.symbols[:_MOST_COMPONENTS]]
     if len(group.symbols) > _MOST_COMPONENTS:
         rest = f"{len(group.symbols) - _MOST_COMPONENTS} more components of {group.name}, alike"
@@ -73,9 +84,9 @@ def _cases(writer: Writer, control: sp.Symbol, block: BlockOptimum) -> Notation:
     for branch in block.branches:
         value = branch.controls[control]
         if merged and merged[-1][0] == value:
-            merged[-1] = (value, sp.Or(merged[-1][1], branch.where))
+            merged[-1] = (value, sp.Or(merged[-1][1], assumed(branch.where, block.second_order)))
         else:
-            merged.append((value, branch.where))
+            merged.append((value, assumed(branch.where, block.second_order)))
     return case_notation(writer, merged)
 
 
@@ -83,19 +94,21 @@ def case_notation(writer: Writer, cases: Sequence[tuple[sp.Expr, sp.Basic]]) -> 
     """`{ a if p, b otherwise }`, the case with the longest condition last."""
     if len(cases) == 1:
         return writer.write(cases[0][0])
-    texts, rows = [], []
-    ordered = _simplest_last(list(cases))
-    for place, (value, condition) in enumerate(ordered):
-        v = writer.write(value)
-        if place == len(ordered) - 1:
-            texts.append(f"{v.text} otherwise")
-            rows.append(rf"{v.latex} & \text{{otherwise}}")
-        else:
-            c = writer.write(condition)
-            texts.append(f"{v.text} if {c.text}")
-            rows.append(rf"{v.latex} & \text{{if }} {c.latex}")
+    ordered = _simplest_last([case for case in cases if case[1] != sp.false])
+    return written_cases([(writer.write(value), writer.write(condition)) for value, condition in ordered])
+
+
+def written_cases(cases: Sequence[tuple[Notation, Notation]]) -> Notation:
+    """The cases in braces, the last one `otherwise`."""
+    texts = [f"{v.text} if {c.text}" for v, c in cases[:-1]] + [f"{cases[-1][0].text} otherwise"]
+    rows = [rf"{v.latex} & \text{{if }} {c.latex}" for v, c in cases[:-1]] + [rf"{cases[-1][0].latex} & \text{{otherwise}}"]
     joined = r" \\ ".join(rows)
     return Notation("{ " + ", ".join(texts) + " }", rf"\begin{{cases}} {joined} \end{{cases}}")
+
+
+def assumed(condition: sp.Basic, known: Sequence[sp.Basic]) -> sp.Basic:
+    """A condition where the second-order conditions `known` hold: they are stated once, not in every case."""
+    return condition.xreplace(dict.fromkeys(known, sp.true) | {sp.Not(k): sp.false for k in known}) if known else condition
 
 
 def _simplest_last(cases: list[tuple[sp.Expr, sp.Basic]]) -> list[tuple[sp.Expr, sp.Basic]]:

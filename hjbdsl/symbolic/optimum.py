@@ -18,7 +18,16 @@ from hjbdsl.model.problem import Bounds, ControlProblem
 from hjbdsl.symbolic.derivatives import control_set
 from hjbdsl.symbolic.hamiltonian import Hamiltonian
 from hjbdsl.symbolic.optimum_ball import maximise_on_ball
-from hjbdsl.symbolic.optimum_blocks import Block, BlockOptimum, Branch, cut, expanded_terms, quadratic
+from hjbdsl.symbolic.optimum_blocks import (
+    Block,
+    BlockOptimum,
+    Branch,
+    common_indicator,
+    cut,
+    expanded_terms,
+    quadratic,
+    without_factor,
+)
 from hjbdsl.symbolic.optimum_constraints import Inequality, ball, inequalities
 from hjbdsl.symbolic.optimum_finite import maximise_on_finite_set
 from hjbdsl.symbolic.optimum_game import optimise_game
@@ -77,7 +86,13 @@ def _within_budget(problem: ControlProblem, block: Block, maximised: bool) -> Bl
 
 
 def maximise_block(problem: ControlProblem, block: Block, maximised: bool) -> BlockOptimum:
-    """Dispatch on the shape of the block."""
+    """Dispatch on the shape of the block, a factor such as `indicator(q > 0)` in front of all of it left out."""
+    factor = common_indicator(problem, block)
+    if factor is not None:
+        inner = maximise_block(problem, without_factor(block, factor), maximised)
+        branches = tuple(replace(b, value=factor * b.value if b.value is not None else None) for b in inner.branches)
+        slopes = {a: factor * slope for a, slope in inner.stationarity.items()}
+        return BlockOptimum(branches, slopes, inner.second_order, inner.reason)
     if any(b.is_finite_set for b in block.bounds):
         return maximise_on_finite_set(problem, block, maximised, lambda rest: maximise_block(problem, rest, maximised))
     if len(block.controls) == 1:

@@ -13,6 +13,7 @@ import sympy as sp
 
 from hjbdsl.model.problem import Bounds, Constraint, ControlProblem
 from hjbdsl.symbolic.expansion import separated
+from hjbdsl.symbolic.signs import is_weakly
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,3 +159,19 @@ def _sums(table: dict) -> dict:
 def collect(expression: sp.Expr) -> sp.Expr:
     """A small sum with its common factors taken out, a long one as it is."""
     return sp.factor_terms(expression) if expression.is_Add and len(expression.args) <= 6 else expression
+
+
+def common_indicator(problem: ControlProblem, block: Block) -> sp.Expr | None:
+    """A case split free of the controls, never negative, that multiplies every term: where it is zero any control will do."""
+    shared = [set(sp.Mul.make_args(term)) for term in block.terms]
+    if not shared:
+        return None
+    for factor in sorted(set.intersection(*shared), key=sp.default_sort_key):
+        if isinstance(factor, sp.Piecewise) and factor.free_symbols.isdisjoint(block.controls) and is_weakly(problem, factor, 1):
+            return factor
+    return None
+
+
+def without_factor(block: Block, factor: sp.Expr) -> Block:
+    terms = tuple(sp.Mul(*(f for f in sp.Mul.make_args(term) if f != factor)) for term in block.terms)
+    return Block(block.controls, terms, block.bounds, block.constraints)

@@ -11,6 +11,7 @@ import itertools
 import sympy as sp
 
 from hjbdsl.model.problem import Bounds, ControlProblem
+from hjbdsl.symbolic.signs import sign_of
 
 _GRADIENTS = (sp.Rational(-13, 7), sp.Rational(-1, 3), sp.Rational(2, 5), sp.Rational(17, 9))
 
@@ -57,6 +58,23 @@ def _grows(sample: sp.Expr, control: sp.Symbol, sign: int) -> bool:
         return False
     first, second, third = (v for v in values if v is not None)
     return third > 10 * abs(second) and second > 10 * abs(first) and third > 1e5
+
+
+def _bases(expression: sp.Expr, control: sp.Symbol) -> set[sp.Expr]:
+    """Sums in the control under a logarithm or a power that is not a whole positive number: they must be positive."""
+    powers = {p.base for p in expression.atoms(sp.Pow) if not (p.exp.is_Integer and p.exp > 0)}
+    logs = {p.args[0] for p in expression.atoms(sp.log)}
+    return {base for base in powers | logs if base.is_Add and control in base.free_symbols}
+
+
+def inside_domain(expression: sp.Expr, control: sp.Symbol) -> sp.Expr:
+    """The expression with such bases as positive symbols: what is known about its sign wherever H is defined."""
+    return expression.xreplace({base: sp.Dummy("y", positive=True) for base in _bases(expression, control)})
+
+
+def undefined_at(problem: ControlProblem, expression: sp.Expr, control: sp.Symbol, location: sp.Expr) -> bool:
+    """Whether one of the bases is negative there (consumption below habit): H is not defined at that face."""
+    return any(sign_of(problem, base.xreplace({control: location})) in (-1, 0) for base in _bases(expression, control))
 
 
 def starts_infinitely_steep(slope: sp.Expr, control: sp.Symbol, location: sp.Expr) -> bool:

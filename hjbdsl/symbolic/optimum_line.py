@@ -13,7 +13,7 @@ from hjbdsl.model.problem import Bounds, ControlProblem
 from hjbdsl.symbolic.expansion import split_powers
 from hjbdsl.symbolic.optimum_blocks import Block, BlockOptimum, Branch, Quadratic, quadratic
 from hjbdsl.symbolic.optimum_errors import no_maximum
-from hjbdsl.symbolic.optimum_growth import grows_without_bound, starts_infinitely_steep
+from hjbdsl.symbolic.optimum_growth import grows_without_bound, inside_domain, starts_infinitely_steep, undefined_at
 from hjbdsl.symbolic.optimum_stationary import Root, stationary_points
 from hjbdsl.symbolic.signs import decide, is_weakly, sign_of, without_certain_factors
 
@@ -62,7 +62,7 @@ def _quadratic(line: _Line, coefficients: Quadratic, stationarity: dict[sp.Symbo
     if sign == 1:
         return BlockOptimum(_convex(line), stationarity)
     interior = -slope / curvature
-    concave = sp.true if sign == -1 else sp.Lt(without_certain_factors(line.problem, curvature), 0)
+    concave = sp.true if sign == -1 else _as_condition(line, curvature)
     inside, branches = _conditions(line, interior)
     value = -(slope**2) / (2 * curvature) * (1 if line.maximised else -1)
     result = [Branch("interior", "interior", {line.control: interior}, sp.And(concave, *inside), value)]
@@ -71,16 +71,30 @@ def _quadratic(line: _Line, coefficients: Quadratic, stationarity: dict[sp.Symbo
     elif sign == -1:
         result += [line.face(side, where) for side, where in branches]
     else:
-        upper_better = _difference(line)
-        outside = sp.Not(result[0].where)
-        result += [
-            line.face("lower", sp.And(outside, decide(line.problem, sp.Lt(upper_better, 0)))),
-            line.face("upper", sp.And(outside, decide(line.problem, sp.Ge(upper_better, 0)))),
-        ]
+        result = _either_curvature(line, interior, value, slope, curvature)
     kept = tuple(b for b in result if b.where != sp.false)
     inside_counts = sign is None and any(b.kind == "interior" for b in kept)
     needed = (_as_condition(line, curvature),) if inside_counts else ()
     return BlockOptimum(kept, stationarity, needed)
+
+
+def _either_curvature(line: _Line, interior: sp.Expr, value: sp.Expr, slope: sp.Expr, curvature: sp.Expr) -> list[Branch]:
+    """Both bounds finite, the curvature's sign up to V: concave, the slope at the faces decides; convex, the better face."""
+    concave, gap = _as_condition(line, curvature), _difference(line)
+
+    def sided(relation: type, location: sp.Expr) -> sp.Basic:
+        inward = without_certain_factors(line.problem, sp.expand(slope + curvature * location))
+        return decide(line.problem, relation(inward, 0))
+
+    low, high = line.bounds.lower, line.bounds.upper
+    beyond_low, beyond_high = sided(sp.Le, low), sided(sp.Ge, high)
+    inside = sp.And(concave, sided(sp.Gt, low), sided(sp.Lt, high))
+    worse, better = decide(line.problem, sp.Lt(gap, 0)), decide(line.problem, sp.Ge(gap, 0))
+    return [
+        Branch("interior", "interior", {line.control: interior}, inside, value),
+        line.face("lower", sp.Or(sp.And(concave, beyond_low), sp.And(sp.Not(concave), worse))),
+        line.face("upper", sp.Or(sp.And(concave, beyond_high), sp.And(sp.Not(concave), better))),
+    ]
 
 
 def _as_condition(line: _Line, curvature: sp.Expr) -> sp.Basic:
@@ -156,6 +170,7 @@ def _general(line: _Line, stationarity: dict[sp.Symbol, sp.Expr]) -> BlockOptimu
         raise no_maximum(
             line.problem, line.control, f"it grows without bound as `{line.control}` goes to {unbounded}", line.maximised
         )
+    slope = sp.powsimp(slope)
     roots = stationary_points(slope, dummy)
     if roots is None:
         return BlockOptimum((), stationarity, (), f"dH/d{line.control} = 0 is transcendental in {line.control}")
@@ -180,7 +195,7 @@ def _single_root(
     line: _Line, root: Root, slope: sp.Expr, curvature: sp.Expr, dummy: sp.Symbol, stationarity: dict[sp.Symbol, sp.Expr]
 ) -> BlockOptimum:
     """One stationary point that is a maximum makes H unimodal, so the slope at a face tells whether the face is optimal."""
-    sign = sign_of(line.problem, curvature)
+    sign = sign_of(line.problem, inside_domain(curvature, dummy))
     at_root = curvature.xreplace({dummy: root.value})
     if sign is None:
         sign = sign_of(line.problem, at_root)
@@ -195,7 +210,7 @@ def _single_root(
         ("lower", line.bounded_below, not line.bounds.lower_open, line.bounds.lower),
         ("upper", line.bounded_above, not line.bounds.upper_open, line.bounds.upper),
     ):
-        if not bounded or starts_infinitely_steep(slope, dummy, location):
+        if not bounded or starts_infinitely_steep(slope, dummy, location) or undefined_at(line.problem, slope, dummy, location):
             continue
         inward = sp.powsimp(slope.xreplace({dummy: location})) * (1 if side == "lower" else -1)
         conditions.append(decide(line.problem, sp.Gt(inward, 0)))
@@ -217,6 +232,7 @@ def _several_roots(
     line: _Line, roots: tuple[Root, ...], curvature: sp.Expr, dummy: sp.Symbol, stationarity: dict[sp.Symbol, sp.Expr]
 ) -> BlockOptimum:
     """Compare H at every stationary point that can be a maximum and at the closed faces."""
+    control = line.control
     points: list[tuple[str, sp.Expr, sp.Basic]] = []
     for root in roots:
         if sign_of(line.problem, curvature.xreplace({dummy: root.value})) == 1:
@@ -227,7 +243,7 @@ def _several_roots(
         ("lower", line.bounded_below, line.bounds.lower_open, line.bounds.lower),
         ("upper", line.bounded_above, line.bounds.upper_open, line.bounds.upper),
     ):
-        if bounded and not opened:
+        if bounded and not opened and not undefined_at(line.problem, line.at(control), control, location):
             points.append((side, location, sp.true))
     points = [p for p in points if p[2] != sp.false]
     if not points:

@@ -7,8 +7,10 @@ from __future__ import annotations
 
 import sympy as sp
 
-from hjbdsl.model.problem import ControlProblem
+from hjbdsl.model.problem import TIME, ControlProblem
 
+_ELAPSED = sp.Dummy("t", nonnegative=True)
+_SHORT = 60
 _MODES_EXAMINED = 64
 
 
@@ -18,8 +20,20 @@ def sign_of(problem: ControlProblem, expression: sp.Expr) -> int | None:
     modes = problem.mode_tuples() if has_modes else problem.mode_tuples()[:1]
     if len(modes) > _MODES_EXAMINED:
         return None
-    signs = {_numeric_sign(problem.numeric(problem.at_mode(expression, mode))) for mode in modes}
+    signs = {_numeric_sign(_clocked(problem, problem.numeric(problem.at_mode(expression, mode)))) for mode in modes}
     return signs.pop() if len(signs) == 1 else None
+
+
+def _clocked(problem: ControlProblem, expression: sp.Expr) -> sp.Expr:
+    """t as a time: not negative, and T - t not negative where the horizon T is finite."""
+    if TIME not in expression.free_symbols:
+        return expression
+    end = problem.numeric(problem.objective.end)
+    if end.is_finite is not True:
+        return expression.xreplace({TIME: _ELAPSED})
+    inside = sp.Dummy("elapsed", nonnegative=True)
+    remaining = expression.xreplace({TIME: end * inside / (1 + inside)})
+    return sp.factor(sp.together(remaining)) if sp.count_ops(expression) < _SHORT else expression.xreplace({TIME: _ELAPSED})
 
 
 def _numeric_sign(expression: sp.Expr) -> int | None:

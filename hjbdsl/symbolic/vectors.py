@@ -106,6 +106,20 @@ def repeated(
     return None
 
 
+def vector_condition(
+    writer: Writer, condition: sp.Basic, gradient: Sequence[sp.Symbol], hessian: Mapping[tuple[int, int], sp.Symbol]
+) -> Notation:
+    """A condition with the length of the gradient as |nabla V|."""
+    text: dict[sp.Symbol, str] = {}
+    latex: dict[sp.Symbol, str] = {}
+    for vector in _vectors(writer.problem, gradient, hessian):
+        length = sp.sqrt(sp.Add(*(p**2 for p in vector.slopes)))
+        if condition.has(length):
+            condition = condition.xreplace({length: _LENGTH})
+            text, latex = vector.names()
+    return _written(writer, condition, text, latex)
+
+
 def _linear(template: sp.Expr) -> bool:
     """Whether the template is a sum of scalars times the state or the gradient, so that it reads as a vector."""
     return all(
@@ -173,7 +187,7 @@ def _summed_piece(writer: Writer, vector: _Vector, template: sp.Expr) -> Notatio
 
 def _written(
     writer: Writer,
-    expression: sp.Expr,
+    expression: sp.Basic,
     text: Mapping[sp.Symbol, str],
     latex: Mapping[sp.Symbol, str],
     last: set[sp.Symbol] | None = None,
