@@ -177,7 +177,10 @@ class Reader:
         return context.hooks.final_state(entity.group, call.args[0])
 
     def _mode_indicator(self, chain: ChainName, name: str, label: int) -> sp.Expr:
-        symbol = sp.Symbol(f"{name}_{chain.labels[label]}", real=True, nonnegative=True)
+        word = f"{name}_{chain.labels[label]}"
+        while word in self.scope.entities:
+            word += "_"
+        symbol = sp.Symbol(word, real=True, nonnegative=True)
         values = tuple(sp.S.One if i == label else sp.S.Zero for i in range(len(chain.labels)))
         self.mode_parameters.setdefault(str(symbol), ModeParameter(symbol, chain.index, values))
         return self.mode_parameters[str(symbol)].symbol

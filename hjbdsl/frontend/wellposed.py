@@ -1,6 +1,6 @@
 """Well-posedness, as far as the symbols decide it: the discount, the exit, the correlations, real coefficients.
 
-In: the lowered problem. Out: findings HJB101-HJB107. Everything reported is certain; what needs the equation (an
+In: the lowered problem. Out: findings HJB101-HJB108. Everything reported is certain; what needs the equation (an
 unbounded Hamiltonian, a value that is infinite) is found later.
 """
 
@@ -33,6 +33,7 @@ def check_wellposed(problem: ControlProblem, statements: tuple[ast.Statement, ..
     _discount(problem, statements, findings)
     _lattice(problem, findings)
     _expectation(problem, findings)
+    _choices(problem, findings)
     report_unreal(problem, operations, findings)
 
 
@@ -155,6 +156,18 @@ def _lattice(problem: ControlProblem, findings: Findings) -> None:
                 remedy = f"let its rate vanish there, as in `rate lam*indicator({symbols[left]} != {place[left]})`"
                 findings.report("HJB106", message, remedy, jump.span)
                 break
+
+
+def _choices(problem: ControlProblem, findings: Findings) -> None:
+    """`evaluate` chooses nothing; `maximize` and `minimize` choose something."""
+    span = problem.origins.get("objective", problem.objective.span)
+    groups = (*problem.controls, *problem.adversaries)
+    if problem.objective.sense == "evaluate" and (groups or problem.stopping):
+        name = groups[0].name if groups else problem.stopping.name if problem.stopping else ""
+        message = f"`evaluate` has nothing to choose, but `{name}` is declared"
+        findings.report("HJB050", message, "write `maximize` or `minimize`, or fix the choice with `let`", span)
+    if problem.objective.sense != "evaluate" and not groups and problem.stopping is None and problem.reversal is None:
+        findings.warn("HJB108", "there is nothing to choose: no control and no stopping time", "write `evaluate`", span)
 
 
 def _expectation(problem: ControlProblem, findings: Findings) -> None:

@@ -23,7 +23,7 @@ def mistakes(*lines: str) -> tuple[Diagnostic, ...]:
 
 
 def only_mistake(*lines: str) -> Diagnostic:
-    found = mistakes(*lines)
+    found = [d for d in mistakes(*lines) if d.severity == "error"]
     assert len(found) == 1, "\n".join(d.render() for d in found)
     return found[0]
 

@@ -165,3 +165,10 @@ def test_numbers_that_are_none_end_in_a_diagnostic(text: str) -> None:
 def test_a_tower_hidden_in_a_parameter_is_not_worked(k: str) -> None:
     found = only_mistake(f"param k = {k}", "state x in R", "dx = 9^k*x dt", "evaluate x(1)")
     assert place(found) == (3, 6)
+
+
+def test_what_is_chosen_and_what_is_only_evaluated() -> None:
+    found = only_mistake("state x in R", "control a in R", "dx = a dt", "evaluate x(1)")
+    assert "`a`" in found.message
+    problem = lowered("state x in R", "noise W", "dx = 0.1 dW", "exit tau when |x| >= 1", "minimize tau")
+    assert {w.code for w in problem.warnings} == {"HJB107", "HJB108"}
