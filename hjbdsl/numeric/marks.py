@@ -69,7 +69,9 @@ def mark_quadrature(law: MarkLaw, values: Mapping[sp.Symbol, sp.Expr], order: in
             raise ValueError(f"unknown mark law `{law.kind}`")
 
 
-def doubling_error(expectation: Callable[[MarkQuadrature], float], law: MarkLaw, values: Mapping[sp.Symbol, sp.Expr], order: int) -> float:
+def doubling_error(
+    expectation: Callable[[MarkQuadrature], float], law: MarkLaw, values: Mapping[sp.Symbol, sp.Expr], order: int
+) -> float:
     """How far an expectation moves when the order is doubled: an estimate of its error at `order`, 0 for a finite sum."""
     coarse = mark_quadrature(law, values, order)
     if coarse.exact:

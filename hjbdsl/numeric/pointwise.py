@@ -340,7 +340,7 @@ def _finish(objective: Objective, region: ControlSet, sense: float, near: Array)
     control, value = near.copy(), np.full(len(near), -np.inf)
     converged = np.zeros(len(near), dtype=bool)
     remaining = np.ones(len(near), dtype=bool)
-    for _ in range(normals.shape[1] + 2):
+    for _ in range(3 * normals.shape[1]):
         for pattern in np.unique(active[remaining], axis=0):
             rows = np.flatnonzero(remaining & (active == pattern).all(axis=1))
             control[rows], value[rows], converged[rows], active[rows] = _on_face(
@@ -363,6 +363,7 @@ def _on_face(
     inverse: Array = np.linalg.pinv(face) if face.shape[1] else np.zeros((count, m, 0))
     control = control + np.einsum("pmc,pc->pm", inverse, gap)
     tangent = np.eye(m) - inverse @ face if face.shape[1] else np.broadcast_to(np.eye(m), (count, m, m))
+    tangent = np.where(np.abs(tangent) < 1e-12, 0.0, tangent)  # a face that is a point has no tangent, not one of rounding
     at = objective(control, rows)
     residual = np.full(count, np.inf)
     for _ in range(40):
@@ -421,7 +422,7 @@ def _karush_kuhn_tucker(
     active = np.broadcast_to(pattern, (count, len(pattern))).copy()
     slack = offsets - np.einsum("pcm,pm->pc", normals, control)
     tolerance = 1e-9 * (1 + np.abs(np.where(np.isfinite(offsets), offsets, 0.0)))
-    violated = (slack < -tolerance) & ~active
+    violated = slack < -tolerance
     multiplier = np.einsum("pmc,pm->pc", inverse, sense * _number(at.gradient))
     size = 1e-9 * (1e-300 + np.abs(at.gradient).max(axis=1, keepdims=True))
     fixed = np.isfinite(offsets[:, pattern])
@@ -432,10 +433,11 @@ def _karush_kuhn_tucker(
     worst = np.where(wrong, multiplier, np.inf)
     places = np.flatnonzero(pattern)
     for row in np.flatnonzero(~converged):
-        if violated[row].any():
-            active[row] |= violated[row]
-        elif len(places) and wrong[row].any():
+        beyond = np.where(violated[row] & ~active[row], slack[row], np.inf)
+        if len(places) and wrong[row].any():
             active[row, places[int(worst[row].argmin())]] = False
+        elif np.isfinite(beyond).any():
+            active[row, int(beyond.argmin())] = True
     unchanged = (active == pattern).all(axis=1) & ~converged
     value = np.where(unchanged, np.nan, np.where(np.isfinite(at.value), sense * at.value, np.nan))
     return control, value, converged, active

@@ -247,8 +247,11 @@ def _matched(
     amplitude: sp.Symbol | None,
     unit: sp.Expr,
 ) -> _Matched | None:
-    """The terms of f + b V_w + a V_ww/2 (- r V, except for `power`) divided by V, each tidied by itself so that
-    differences such as mu - r stay together. `unit` is the degree p for `power` (V = A/p at w = 1), V for `exponential`, 1 for `logarithm`."""
+    """The terms of f + b V_w + a V_ww/2 (- r V, except for `power`) divided by V.
+
+    Each is tidied by itself, so that differences such as mu - r stay together. `unit` is the degree p for `power` (V = A/p at
+    w = 1), V itself for `exponential`, 1 for `logarithm`.
+    """
     problem = equation.problem
     table = {**at, equation.gradient[problem.continuous_states[0]]: derivatives[0]}
     table |= dict.fromkeys(equation.hessian.values(), derivatives[1])
