@@ -49,14 +49,15 @@ class _Case:
     def value(self, t: Array, x: Array, mode: NDArray[np.int64]) -> Array:
         return self.proposal.function.evaluate(t, x, mode).value
 
-    def hamiltonian(self, rows: NDArray[np.int64], control: Array) -> tuple[Array, Array]:
-        """f + L^a V - r V at the sample `rows`, and the size of its terms."""
+    def hamiltonian(self, rows: NDArray[np.int64], control: Array, whole: bool = True) -> tuple[Array, Array]:
+        """f + L^a V - r V at the sample `rows` (unless `whole`, without jumps and switches that no control moves), and the size
+        of its terms."""
         at = self.at.take(rows)
         total, size = np.empty(at.count), np.empty(at.count)
         for index, operator in enumerate(self.operators):
             here = np.flatnonzero(at.mode == index)
             if len(here):
-                terms = operator.terms(at.take(here), control[here], _rows(self.exact, rows[here]), self.value)
+                terms = operator.terms(at.take(here), control[here], _rows(self.exact, rows[here]), self.value, whole)
                 total[here], size[here] = np.sum(terms, axis=0), np.sum(np.abs(terms), axis=0)
         return total, size
 
@@ -215,7 +216,7 @@ def _optimum(case: _Case) -> _Outcome:
             continue
 
         def hamiltonian(rows: NDArray[np.int64], control: Array, here: NDArray[np.int64] = here) -> tuple[Array, Array]:
-            return case.hamiltonian(here[rows], control)
+            return case.hamiltonian(here[rows], control, whole=False)
 
         admissible = control_set(problem, mode)
         worst = max(worst, largest_gain(hamiltonian, admissible, at.take(here), case.point.control[here], case.equation.maximise))
@@ -229,7 +230,7 @@ def _conditions(case: _Case) -> _Outcome:
     words = []
     size = float(np.median(np.abs(case.exact.value))) + 1.0
     allowed = max(1e-10, 100 * case.proposal.accuracy / size)
-    for condition in check_conditions(case.equation.problem, case.proposal.function, case.at):
+    for condition in check_conditions(case.equation.problem, case.proposal.function, case.operators, case.at):
         if not condition.error <= max(allowed, 1e-7 if condition.name == "exit value" else 0.0):
             return Rejected(f"the {condition.name} fails by {condition.error:.1e}")
         words.append(f"{condition.name} holds")

@@ -61,8 +61,9 @@ def test_formula_as_a_check(name: str) -> None:
 
 
 def test_matrices_and_modes_are_written_with_numbers() -> None:
-    text = ("mode z in {g, b}\nrate g -> b = 1, b -> g = 2\nparam k(z) = {g: 0.2, b: -0.3}\nstate x in R, y in R\ncontrol a in R\n"
-            "noise W\ndx = (k(z)*x + y) dt + 0.2 dW\ndy = a dt\nminimize E integral(0, inf) exp(-t)*(x^2 + y^2 + a^2) dt\n")  # fmt: skip
+    modes = "mode z in {g, b}\nrate g -> b = 1, b -> g = 2\nparam k(z) = {g: 0.2, b: -0.3}\n"
+    motion = "state x in R, y in R\ncontrol a in R\nnoise W\ndx = (k(z)*x + y) dt + 0.2 dW\ndy = a dt\n"
+    text = modes + motion + "minimize E integral(0, inf) exp(-t)*(x^2 + y^2 + a^2) dt\n"
     formula = solved(text).formula
     assert formula is not None
     assert set(formula.value) == {"V[g]", "V[b]"}

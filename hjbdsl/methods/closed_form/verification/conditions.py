@@ -5,12 +5,14 @@ In: problem and proposed function. Out: for each condition, the largest error at
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import sympy as sp
 
 from hjbdsl.methods.closed_form.family import ExactFunction
+from hjbdsl.methods.closed_form.verification.operator import ModeOperator
 from hjbdsl.methods.closed_form.verification.points import Samples, condition_test, horizon
 from hjbdsl.model.problem import TIME, ControlProblem
 from hjbdsl.model.solution import Array
@@ -54,15 +56,19 @@ def terminal_payoff(problem: ControlProblem) -> sp.Expr | None:
     return sp.S.Zero
 
 
-def check_conditions(problem: ControlProblem, function: ExactFunction, at: Samples) -> list[Condition]:
+def check_conditions(
+    problem: ControlProblem, function: ExactFunction, operators: Sequence[ModeOperator], at: Samples
+) -> list[Condition]:
     """Every condition that could be sampled."""
     result = []
     payoff = terminal_payoff(problem)
     if payoff is not None:
         end = Samples(np.full(at.count, horizon(problem)), at.x, at.mode)
         result.append(Condition("terminal condition", _gap(function, end, evaluator(problem, payoff, end))))
-    if problem.exit is not None and problem.objective.exit_value is not None and problem.diffusion:
+    if problem.exit is not None and problem.objective.exit_value is not None:
         edge = _exit_points(problem, at)
+        if not problem.diffusion:
+            edge = _leaving(problem, function, operators, edge)
         if edge.count:
             result.append(Condition("exit value", _gap(function, edge, evaluator(problem, problem.objective.exit_value, edge))))
     for statement in problem.boundaries:
@@ -87,6 +93,22 @@ def check_conditions(problem: ControlProblem, function: ExactFunction, at: Sampl
 def _gap(function: ExactFunction, at: Samples, prescribed: Array) -> float:
     value = function.evaluate(at.t, at.x, at.mode).value
     return float(np.max(np.abs(value - prescribed) / (1 + np.abs(prescribed))))
+
+
+def _leaving(problem: ControlProblem, function: ExactFunction, operators: Sequence[ModeOperator], edge: Samples) -> Samples:
+    """Without noise only the points where the proposed path goes out take the exit value."""
+    if problem.exit is None or not edge.count:
+        return edge
+    ended = condition_test(problem, [problem.exit.condition])
+    control = function.evaluate(edge.t, edge.x, edge.mode).control
+    leaves = np.zeros(edge.count, dtype=bool)
+    for index, operator in enumerate(operators):
+        here = np.flatnonzero(edge.mode == index)
+        if len(here):
+            velocity = np.stack(operator.drift(edge.t[here], *edge.x[here].T, *control[here].T), axis=1)
+            speed = np.linalg.norm(velocity, axis=1, keepdims=True) + 1e-300
+            leaves[here] = ended(edge.t[here], edge.x[here] + 1e-6 * velocity / speed)
+    return edge.take(np.flatnonzero(leaves))
 
 
 def _exit_points(problem: ControlProblem, at: Samples) -> Samples:

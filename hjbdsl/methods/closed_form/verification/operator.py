@@ -27,12 +27,23 @@ ValueAt = Callable[[Array, Array, NDArray[np.int64]], Array]
 
 @dataclass(frozen=True, slots=True)
 class JumpTerm:
-    """Displacements `shift(t, x, a, mark)` -> (n arrays); `nodes` and `weights` integrate over the mark's law."""
+    """Displacements `shift(t, x, a, mark)` -> (n arrays); `nodes` and `weights` integrate over the mark's law. `controlled`
+    says whether rate or displacement depends on a control."""
 
     rate: Callable[..., tuple[Array, ...]]
     shift: Callable[..., tuple[Array, ...]]
     nodes: Array
     weights: Array
+    controlled: bool
+
+
+@dataclass(frozen=True, slots=True)
+class SwitchTerm:
+    """A switch to the joint mode with index `target`."""
+
+    target: int
+    rate: Callable[..., tuple[Array, ...]]
+    controlled: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,23 +59,25 @@ class ModeOperator:
     correlation_index: tuple[tuple[int, int], ...]
     noises: int
     jumps: tuple[JumpTerm, ...]
-    mode_rates: tuple[tuple[int, Callable[..., tuple[Array, ...]]], ...]
+    mode_rates: tuple[SwitchTerm, ...]
     risk: float | None
     has_discount: bool
     ended: Callable[[Array, Array], NDArray[np.bool_]] | None
     exit_value: Callable[..., tuple[Array, ...]] | None
 
-    def terms(self, at: Samples, a: Array, v: Derivatives, value: ValueAt) -> list[Array]:
-        """The terms (each (k,)) of f + b.p + 1/2 tr(A M) + jumps + modes - r V (risk: + theta/2 p'A p, exponential jumps)."""
+    def terms(self, at: Samples, a: Array, v: Derivatives, value: ValueAt, whole: bool = True) -> list[Array]:
+        """The terms (each (k,)) of f + b.p + 1/2 tr(A M) + jumps + modes - r V (risk: + theta/2 p'A p, exponential jumps).
+        Unless `whole`, jumps and mode switches that no control moves are left out: enough to compare controls."""
         arguments = (at.t, *at.x.T, *a.T)
         running, discount = self.running(*arguments)
         result = [running]
         result += [b * v.gradient[:, i] for i, b in enumerate(self.drift(*arguments))]
         result += self._second_order(arguments, at.count, v)
-        result += [jump for term in self.jumps for jump in self._jump(term, at, a, v, value)]
-        for target, rate in self.mode_rates:
-            other = value(at.t, at.x, np.full(at.count, target))
-            result.append(rate(*arguments)[0] * self._increment(other - v.value))
+        result += [jump for term in self.jumps if whole or term.controlled for jump in self._jump(term, at, a, v, value)]
+        for switch in self.mode_rates:
+            if whole or switch.controlled:
+                other = value(at.t, at.x, np.full(at.count, switch.target))
+                result.append(switch.rate(*arguments)[0] * self._increment(other - v.value))
         if self.has_discount:
             result.append(-discount * v.value)
         return result
@@ -172,20 +185,28 @@ def _jump_term(
     mark = jump.mark if jump.mark is not None else sp.Dummy("mark", real=True)
     shifts = [exact(jump.displacement.get(i, sp.S.Zero)) for i in range(problem.dimension)]
     nodes, weights = quadrature(jump.law, exact)
+    moved = sp.Tuple(jump.rate, *jump.displacement.values()).free_symbols
+    controlled = not moved.isdisjoint((*problem.control_symbols, *problem.adversary_symbols))
     return JumpTerm(
-        compile_expressions(arguments, [exact(jump.rate)]), compile_expressions((*arguments, mark), shifts), nodes, weights
+        compile_expressions(arguments, [exact(jump.rate)]),
+        compile_expressions((*arguments, mark), shifts),
+        nodes,
+        weights,
+        controlled,
     )
 
 
 def _mode_rates(
     problem: ControlProblem, mode: tuple[int, ...], compiled: Callable[[Sequence[sp.Basic]], Callable[..., tuple[Array, ...]]]
-) -> tuple[tuple[int, Callable[..., tuple[Array, ...]]], ...]:
-    """(index of the target joint mode, rate) for every switch out of `mode`."""
+) -> tuple[SwitchTerm, ...]:
+    """Every switch out of `mode`."""
     index = {m: i for i, m in enumerate(problem.mode_tuples())}
+    controls = (*problem.control_symbols, *problem.adversary_symbols)
     result = []
     for number, chain in enumerate(problem.modes):
         for (source, target), rate in chain.rates.items():
             if source == mode[number]:
                 other = (*mode[:number], target, *mode[number + 1 :])
-                result.append((index[other], compiled([rate])))
+                controlled = not sp.sympify(rate).free_symbols.isdisjoint(controls)
+                result.append(SwitchTerm(index[other], compiled([rate]), controlled))
     return tuple(result)
