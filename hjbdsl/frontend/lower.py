@@ -7,25 +7,23 @@ own, so that all mistakes of a file are found in one run.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass, field
-from typing import TypeVar
 
 import sympy as sp
 
 from hjbdsl.errors import Diagnostic, Span
 from hjbdsl.frontend import ast
+from hjbdsl.frontend.assemble import assembled
 from hjbdsl.frontend.checks import read_check, read_hint
 from hjbdsl.frontend.context import EVERYTHING, Context
 from hjbdsl.frontend.current_value import read_objective
-from hjbdsl.frontend.discounting import unmarked
-from hjbdsl.frontend.dynamics import Motion, layout, read_dynamics
+from hjbdsl.frontend.dynamics import layout, read_dynamics
 from hjbdsl.frontend.evaluate import Reader
 from hjbdsl.frontend.findings import Findings
+from hjbdsl.frontend.lowering import Lowering
 from hjbdsl.frontend.naming import check_definitions, declare_all, forgive
-from hjbdsl.frontend.notation import notations
 from hjbdsl.frontend.parameters import ParameterTable
-from hjbdsl.frontend.randomness import Noises, mark_symbol, read_chains, read_correlation, read_mark_law, read_noises, read_rate
-from hjbdsl.frontend.region import Range, default_range, read_region_item
+from hjbdsl.frontend.randomness import mark_symbol, read_chains, read_correlation, read_mark_law, read_noises, read_rate
+from hjbdsl.frontend.region import read_region_item
 from hjbdsl.frontend.reversal import read_reversal
 from hjbdsl.frontend.rules import read_boundary, read_constraint, read_exit, read_exploration, read_stopping
 from hjbdsl.frontend.scope import ParameterName, RuleTime, Scope
@@ -34,65 +32,11 @@ from hjbdsl.frontend.variables import declare_groups, groups_of
 from hjbdsl.frontend.variants import check_variant
 from hjbdsl.frontend.wellposed import check_wellposed
 from hjbdsl.model.problem import (
-    BoundaryStatement,
-    CheckStatement,
-    Constraint,
     ControlProblem,
     ExitRule,
-    Exploration,
-    Jump,
-    MarkLaw,
-    ModeChain,
     Objective,
-    Reversal,
-    SolveHint,
     Source,
-    StoppingRule,
 )
-
-S = TypeVar("S")
-
-
-@dataclass(slots=True)
-class Lowering:
-    """The problem in the making."""
-
-    statements: tuple[ast.Statement, ...]
-    findings: Findings
-    scope: Scope
-    reader: Reader
-    syntax_errors: bool
-    path: str
-    noises: Noises = field(default_factory=Noises)
-    motion: Motion = field(default_factory=Motion)
-    laws: dict[str, MarkLaw] = field(default_factory=dict)
-    marks: dict[str, sp.Symbol | None] = field(default_factory=dict)
-    rates: dict[str, sp.Expr] = field(default_factory=dict)
-    chains: tuple[ModeChain, ...] = ()
-    correlation: dict[tuple[int, int], sp.Expr] = field(default_factory=dict)
-    constraints: list[Constraint] = field(default_factory=list)
-    stopping: StoppingRule | None = None
-    exit: ExitRule | None = None
-    objective: Objective | None = None
-    exploration: Exploration | None = None
-    reversal: Reversal | None = None
-    boundaries: list[BoundaryStatement] = field(default_factory=list)
-    region: dict[str, tuple[Range, ...]] = field(default_factory=dict)
-    checks: list[CheckStatement] = field(default_factory=list)
-    hint: SolveHint | None = None
-    origins: dict[str, Span] = field(default_factory=dict)
-
-    def all(self, kind: type[S]) -> list[S]:
-        return [statement for statement in self.statements if isinstance(statement, kind)]
-
-    def sole(self, kind: type[S], what: str) -> S | None:
-        """The one statement of a kind; a second one is reported."""
-        found = self.all(kind)
-        for extra in found[1:]:
-            line = found[0].span.line  # type: ignore[attr-defined]
-            message = f"a second {what}: the first is in line {line}"
-            self.findings.report("HJB020", message, "keep one", extra.span)  # type: ignore[attr-defined]
-        return found[0] if found else None
 
 
 def lower(statements: tuple[ast.Statement, ...], findings: Findings, source: Source,
@@ -115,7 +59,7 @@ def lower(statements: tuple[ast.Statement, ...], findings: Findings, source: Sou
     if findings.errors or bad or work.objective is None:
         return None
     report_unused(scope, findings)
-    problem = _assembled(work, source)
+    problem = assembled(work, source)
     check_wellposed(problem, statements, reader.partial_operations, findings)
     return problem
 
@@ -269,53 +213,3 @@ def _read_the_rest(work: Lowering) -> None:
 def _file_span(work: Lowering) -> Span:
     header = next(iter(work.all(ast.ProblemHeader)), None)
     return header.span if header is not None else Span(work.path, 1, 1)
-
-
-def _assembled(work: Lowering, source: Source) -> ControlProblem:
-    header = work.sole(ast.ProblemHeader, "problem header")
-    states = groups_of(work.reader, "state")
-    declarations = {n: e.declaration for n, e in work.scope.entities.items() if isinstance(e, ParameterName)}
-    values = work.reader.parameters.values
-    region = tuple(
-        range_
-        for group in states
-        for range_ in work.region.get(group.name, tuple(default_range(b, values) for b in group.bounds))
-    )
-    jumps = tuple(
-        Jump(jump.name.id, work.rates[jump.name.id], work.marks[jump.name.id], work.laws[jump.name.id],
-             work.motion.displacement_of(jump.name.id), jump.name.span)
-        for jump in work.all(ast.Jump)
-    )  # fmt: skip
-    objective = work.objective
-    assert objective is not None
-    name = header.name if header is not None else "problem"
-    return ControlProblem(
-        name=name,
-        title=header.title if header is not None else None,
-        source=source,
-        parameters=work.reader.parameters.exported(declarations),
-        values=dict(values),
-        states=states,
-        controls=groups_of(work.reader, "control"),
-        adversaries=groups_of(work.reader, "adversary"),
-        constraints=tuple(work.constraints),
-        noises=tuple(work.noises.components),
-        correlation=work.correlation,
-        jumps=jumps,
-        modes=work.chains,
-        mode_parameters=tuple(work.reader.mode_parameters.values()),
-        drift=tuple(unmarked(entry) for entry in work.motion.drift_entries(sum(len(g.symbols) for g in states))),
-        diffusion=work.motion.diffusion_entries(),
-        objective=objective,
-        stopping=work.stopping,
-        exit=work.exit,
-        exploration=work.exploration,
-        reversal=work.reversal,
-        boundaries=tuple(work.boundaries),
-        region=region,
-        region_written=frozenset(work.region),
-        checks=tuple(work.checks),
-        hint=work.hint,
-        notation=notations(work.statements, objective, work.reader),
-        origins={**work.scope.spans, **work.origins},
-    )

@@ -8,7 +8,6 @@ can be cut out, else from the symbols.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import replace
 
 import sympy as sp
 
@@ -19,6 +18,7 @@ from hjbdsl.frontend.findings import Consequence, Fault
 from hjbdsl.frontend.functions import BUILTINS
 from hjbdsl.frontend.notation_latex import LatexPrinter
 from hjbdsl.frontend.notation_objective import objective_notation
+from hjbdsl.frontend.notation_payoff import at_present, is_time_factor, parts, summed, without_discount
 from hjbdsl.frontend.notation_sympy import syntax_of
 from hjbdsl.frontend.notation_text import blackboard
 from hjbdsl.frontend.scope import Definition, JumpName, ParameterName, RuleTime, Scope, VariableName
@@ -123,17 +123,17 @@ def _rewards(statement: ast.Objective, objective: Objective, stated: bool, reade
         yield ("running",), statement.body
         return
     scope = reader.scope
-    integrals, payoffs = _parts(statement.body)
+    integrals, payoffs = parts(statement.body)
     discounted = objective.discount != 0 and not stated
     running = None
     if len(integrals) == 1:
         running = without_discount(integrals[0].integrand, scope) if discounted else integrals[0].integrand
     written: dict[Key, ast.Expr | None] = {("running",): running}
-    payoff = _summed(payoffs)
+    payoff = summed(payoffs)
     if payoff is not None and discounted:
         payoff = without_discount(payoff, scope)
     if payoff is not None:
-        payoff = _at_present(payoff, scope)
+        payoff = at_present(payoff, scope)
     for key in ("terminal", "stop", "exit"):
         written[(key,)] = payoff
     values = {("running",): objective.running, ("terminal",): objective.terminal, ("stop",): objective.stop_value,
@@ -155,7 +155,7 @@ def _is_safe(place: Key, statement: ast.Objective, discounted: bool, value: sp.E
         return False
     if not discounted:
         return True
-    factors = {call.args for call in nodes(statement.body) if isinstance(call, ast.Call) and _is_time_factor(call, scope)}
+    factors = {call.args for call in nodes(statement.body) if isinstance(call, ast.Call) and is_time_factor(call, scope)}
     return place == ("running",) and len(factors) == 1
 
 
@@ -173,112 +173,6 @@ def _says(expression: ast.Expr, value: sp.Expr, reader: Reader) -> bool:
 def _canonical(value: sp.Expr) -> sp.Expr:
     """Every comparison in one direction: x > K and K < x are the same."""
     return value.xreplace({relation: relation.canonical for relation in value.atoms(sp.core.relational.Relational)})
-
-
-def _parts(body: ast.Expr) -> tuple[list[ast.Integral], list[ast.Expr]]:
-    """The integrals that stand alone with sign +, and the other terms; no integrals where one is multiplied."""
-    current: ast.Expr = body
-    terms: list[ast.Expr] = []
-    while isinstance(current, ast.Binary) and current.op in "+-":
-        terms.append(ast.Negate(current.right, current.right.span) if current.op == "-" else current.right)
-        current = current.left
-    terms.append(current)
-    integrals = [term for term in terms if isinstance(term, ast.Integral)]
-    payoffs: list[ast.Expr] = [term for term in reversed(terms) if not isinstance(term, ast.Integral)]
-    if any(isinstance(node, ast.Integral) for term in payoffs for node in nodes(term)):
-        return [], []
-    return integrals, payoffs
-
-
-def _summed(terms: list[ast.Expr]) -> ast.Expr | None:
-    if not terms:
-        return None
-    total = terms[0]
-    for term in terms[1:]:
-        op, operand = ("-", term.operand) if isinstance(term, ast.Negate) else ("+", term)
-        total = ast.Binary(op, total, operand, term.span)  # type: ignore[arg-type]
-    return total
-
-
-def without_discount(expression: ast.Expr, scope: Scope) -> ast.Expr | None:
-    """The expression without its one factor exp(...) of time alone; None where it is not a factor of the whole."""
-    match expression:
-        case ast.Negate(operand):
-            inner = without_discount(operand, scope)
-            return None if inner is None else replace(expression, operand=inner)
-        case ast.Binary("*", left, right):
-            if _is_time_factor(left, scope):
-                return right
-            if _is_time_factor(right, scope):
-                return left
-            inner = without_discount(left, scope)
-            if inner is not None:
-                return replace(expression, left=inner)
-            inner = without_discount(right, scope)
-            return None if inner is None else replace(expression, right=inner)
-        case ast.Binary("/", left, _):
-            inner = without_discount(left, scope)
-            return None if inner is None else replace(expression, left=inner)
-        case ast.Binary("+" | "-", left, right):
-            sides = without_discount(left, scope), without_discount(right, scope)
-            return None if sides[0] is None or sides[1] is None else replace(expression, left=sides[0], right=sides[1])
-    return ast.Number("1", expression.span) if _is_time_factor(expression, scope) else None
-
-
-def _is_time_factor(expression: ast.Expr, scope: Scope) -> bool:
-    if not isinstance(expression, ast.Call) or expression.name != "exp" or "exp" in scope.entities:
-        return False
-    names = [node for node in nodes(expression.args[0]) if isinstance(node, ast.Name | ast.Call)]
-    return bool(names) and all(_is_time_or_parameter(node, scope) for node in names)
-
-
-def _is_time_or_parameter(node: ast.Name | ast.Call, scope: Scope) -> bool:
-    word = node.id if isinstance(node, ast.Name) else node.name
-    return word == "t" or isinstance(scope.entities.get(word), ParameterName | RuleTime)
-
-
-def _at_present(expression: ast.Expr, scope: Scope) -> ast.Expr | None:
-    """x(T) as x; None where the payoff depends on the random time itself or hides final states in a definition."""
-    for node in nodes(expression):
-        word = node.id if isinstance(node, ast.Name) else node.name if isinstance(node, ast.Call) else None
-        entity = scope.entities.get(word) if word is not None else None
-        if isinstance(entity, Definition) and any(
-            isinstance(inner, ast.Call) and isinstance(scope.entities.get(inner.name), VariableName)
-            for inner in nodes(entity.statement.body)
-        ):
-            return None
-        inside_condition = isinstance(node, ast.Compare) and any(
-            isinstance(inner, ast.Name) and isinstance(scope.entities.get(inner.id), RuleTime)
-            for operand in node.operands
-            for inner in ((operand,) if isinstance(operand, ast.Name) else ())
-        )
-        if inside_condition:
-            return None
-    return _without_times(expression, scope)
-
-
-def _without_times(expression: ast.Expr, scope: Scope) -> ast.Expr:
-    def inner(part: ast.Expr) -> ast.Expr:
-        return _without_times(part, scope)
-
-    match expression:
-        case ast.Call(word) if isinstance(scope.entities.get(word), VariableName):
-            return ast.Name(word, expression.name_span)
-        case ast.Call(args=args):
-            return replace(expression, args=tuple(inner(a) for a in args))
-        case ast.Negate(operand) | ast.Not(operand) | ast.Transpose(operand) | ast.Norm(operand):
-            return replace(expression, operand=inner(operand))
-        case ast.Binary(_, left, right):
-            return replace(expression, left=inner(left), right=inner(right))
-        case ast.Compare(operands) | ast.Boolean(_, operands):
-            return replace(expression, operands=tuple(inner(o) for o in operands))
-        case ast.Index(base):
-            return replace(expression, base=inner(base))
-        case ast.ListOf(items):
-            return replace(expression, items=tuple(inner(i) for i in items))
-        case ast.Comprehension(body=body):
-            return replace(expression, body=inner(body))
-    return expression
 
 
 def _from_symbols(value: sp.Expr) -> ast.Expr | None:

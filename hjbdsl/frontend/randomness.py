@@ -19,7 +19,7 @@ from hjbdsl.frontend.context import CONSTANT, EVERYTHING, Context
 from hjbdsl.frontend.evaluate import Reader
 from hjbdsl.frontend.findings import Fault, closest
 from hjbdsl.frontend.notation_text import plain
-from hjbdsl.frontend.scope import ChainName, JumpName, NoiseName
+from hjbdsl.frontend.scope import ChainName, NoiseName
 from hjbdsl.frontend.shapes import Shape
 from hjbdsl.model.problem import MarkLaw, ModeChain, Noise
 
@@ -223,7 +223,3 @@ def _chain_with(transition: ast.Transition, chains: dict[str, ChainName]) -> tup
     near = closest(culprit.id, labels)
     remedy = f"did you mean `{near}`?" if near else "declare the modes, as in `mode z in {good, bad}`"
     raise Fault("HJB049", f"no mode has the labels `{transition.source.id}` and `{transition.target.id}`", remedy, culprit.span)
-
-
-def jump_names(reader: Reader) -> list[str]:
-    return [name for name, entity in reader.scope.entities.items() if isinstance(entity, JumpName)]

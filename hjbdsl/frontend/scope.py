@@ -15,7 +15,7 @@ import sympy as sp
 from hjbdsl.errors import Span
 from hjbdsl.frontend import ast
 from hjbdsl.frontend.findings import Consequence, Fault, Findings, closest
-from hjbdsl.frontend.shapes import Array, Shape
+from hjbdsl.frontend.shapes import Array
 from hjbdsl.model.problem import VariableGroup
 
 RESERVED = frozenset({"t", "inf"})
@@ -169,7 +169,3 @@ class Scope:
             return Fault("HJB021", f"unknown name `{name}`", f"declare it, as in `param {name} = ...`", span)
         line = f" (line {self.spans[near].line})" if near in self.spans and self.spans[near].file == span.file else ""
         return Fault("HJB021", f"unknown name `{name}`", f"did you mean `{near}`{line}?", span)
-
-    def size_of_noise(self, name: str) -> Shape | None:
-        entity = self.entities.get(name)
-        return None if not isinstance(entity, NoiseName) else ()
