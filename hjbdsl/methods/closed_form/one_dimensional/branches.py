@@ -6,6 +6,7 @@ In: an expression with min, max, absolute values and cases. Out: its branches, o
 from __future__ import annotations
 
 import itertools
+from functools import lru_cache
 
 import numpy as np
 import sympy as sp
@@ -27,6 +28,7 @@ def smooth_branches(expression: sp.Expr, state: sp.Symbol) -> tuple[sp.Expr, ...
     return tuple(dict.fromkeys(itertools.islice(options, _MOST_BRANCHES)))
 
 
+@lru_cache(maxsize=512)
 def kinks(expressions: tuple[sp.Basic, ...], state: sp.Symbol, low: float, high: float) -> tuple[float, ...]:
     """The points of (low, high) where some max, min, |.| or case condition of `expressions` changes sides, in
     increasing order.
@@ -76,13 +78,29 @@ def _switching_functions(expression: sp.Basic, state: sp.Symbol) -> set[sp.Expr]
 
 
 def _sign_changes(function: sp.Expr, state: sp.Symbol, low: float, high: float) -> list[float]:
+    """Zeros of `function` in (low, high), sought on each of its smooth branches and then tried in the function itself."""
     evaluate = compile_expressions((state,), (function,))
-    polynomial = function.as_poly(state)
-    if polynomial is not None and polynomial.degree() <= 8:
-        roots = np.roots([float(c) for c in polynomial.all_coeffs()])
-        return [float(r.real) for r in roots if abs(r.imag) < 1e-12 * (1 + abs(r)) and low < r.real < high]
-    grid = np.linspace(low, high, 4001)[1:-1]
+    found: list[float] = []
+    for branch in smooth_branches(function, state):
+        polynomial = branch.as_poly(state)
+        if polynomial is not None and polynomial.degree() <= 8:
+            roots = np.roots([float(c) for c in polynomial.all_coeffs()])
+            found += [float(r.real) for r in roots if abs(r.imag) < 1e-12 * (1 + abs(r))]
+        else:
+            found += _scanned(branch, state, low, high)
+    inside = [r for r in found if low < r < high]
+    return [r for r in inside if abs(float(evaluate(r)[0])) <= 1e-9 * (1 + abs(r))]
+
+
+def _scanned(function: sp.Expr, state: sp.Symbol, low: float, high: float) -> list[float]:
+    """Sign changes on grids that are even, and that refine towards either end and the origin."""
+    evaluate = compile_expressions((state,), (function,))
+    graded = np.geomspace(1e-9, 1.0, 1001) * (high - low)
+    grid = np.unique(np.concatenate([np.linspace(low, high, 2001), low + graded, high - graded, graded, -graded]))
+    grid = grid[(grid > low) & (grid < high)]
     (sampled,) = evaluate(grid)
     changes = np.flatnonzero(sampled[:-1] * sampled[1:] < 0)
     exact = [float(grid[i]) for i in np.flatnonzero(sampled == 0)]
+    if len(exact) > 50:
+        exact = []
     return exact + [float(brentq(lambda s: float(evaluate(s)[0]), grid[i], grid[i + 1], xtol=1e-15)) for i in changes]

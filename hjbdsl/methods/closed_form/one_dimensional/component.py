@@ -6,6 +6,7 @@ In: a line problem and the ends found by `ends`. Out: what one linear solve need
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Literal
 
 import numpy as np
@@ -77,9 +78,9 @@ class Component:
         """g, g_x, g_xx, each (m, k)."""
         assert self.line.payoff is not None
         state = self.line.state
-        orders = [[sp.diff(_without_deltas(g), state, order) for g in self.line.payoff] for order in range(3)]
+        orders = _payoff_orders(self.line.payoff, state)
         x = self.coordinate.to_state(y)
-        value, slope, curvature = (np.array(compiled((state,), tuple(row))(x)) for row in orders)
+        value, slope, curvature = (np.array(compiled((state,), row)(x)) for row in orders)
         return value, slope, curvature
 
     def coefficients(self, y: Array, controls: Array) -> Coefficients:
@@ -111,6 +112,13 @@ class Component:
                 amount = amount * self.coordinate.rates(np.array([y]))[0][0]
             conditions.append(EndCondition(edge.kind, amount, self.coordinate.growth(upper)))
         return System(mesh, conditions[0], conditions[1], self.payoff(mesh.nodes()), self.payoff(mesh.breaks), reference)
+
+
+@lru_cache(maxsize=64)
+def _payoff_orders(payoff: tuple[sp.Expr, ...], state: sp.Symbol) -> tuple[tuple[sp.Expr, ...], ...]:
+    """g, g_x, g_xx, each a tuple over the modes."""
+    smooth = [_without_deltas(g) for g in payoff]
+    return tuple(tuple(sp.diff(g, state, order) for g in smooth) for order in range(3))
 
 
 def _without_deltas(expression: sp.Expr) -> sp.Expr:
