@@ -18,7 +18,7 @@ from hjbdsl.frontend.arithmetic import as_float
 from hjbdsl.frontend.context import PartialOperation
 from hjbdsl.frontend.definite import is_positive_semidefinite
 from hjbdsl.frontend.findings import Findings
-from hjbdsl.frontend.interval import LINE, Interval, truth
+from hjbdsl.frontend.interval import LINE, Interval, enclosure, truth
 from hjbdsl.frontend.realness import interior_points, report_unreal, some_control
 from hjbdsl.frontend.walk import nodes
 from hjbdsl.model.problem import TIME, Bounds, ControlProblem
@@ -42,7 +42,8 @@ def _exit(problem: ControlProblem, findings: Findings) -> None:
     if problem.exit is None:
         return
     box = {s: _hull(b, problem) for s, b in zip(problem.state_symbols, problem.state_bounds, strict=True)}
-    outcome = truth(problem.numeric(problem.exit.condition), box)
+    condition = problem.numeric(problem.exit.condition)
+    outcome = False if _contradicts_itself(condition, box) else truth(condition, box)
     span = problem.origins.get("exit", problem.exit.span)
     name = problem.exit.name
     if outcome is False:
@@ -53,6 +54,22 @@ def _exit(problem: ControlProblem, findings: Findings) -> None:
     elif outcome is True:
         message = f"the exit `{name}` happens at once: every state of the domain satisfies its condition"
         findings.report("HJB102", message, "turn the condition round", span)
+
+
+def _contradicts_itself(condition: sp.Basic, box: Mapping[sp.Symbol, Interval]) -> bool:
+    """Whether comparisons of the same expression, joined by `and`, leave it no value: x > 1 and x < 0."""
+    if isinstance(condition, sp.Or):
+        return all(_contradicts_itself(part, box) for part in condition.args)
+    if not isinstance(condition, sp.And):
+        return False
+    ranges: dict[sp.Expr, Interval] = {}
+    for relation in condition.args:
+        if isinstance(relation, sp.Gt | sp.Ge | sp.Lt | sp.Le | sp.Eq) and relation.rhs.is_number:
+            low, high = ranges.setdefault(relation.lhs, enclosure(relation.lhs, box))
+            bound = as_float(relation.rhs)
+            above, below = isinstance(relation, sp.Gt | sp.Ge | sp.Eq), isinstance(relation, sp.Lt | sp.Le | sp.Eq)
+            ranges[relation.lhs] = (max(low, bound) if above else low, min(high, bound) if below else high)
+    return any(low > high for low, high in ranges.values())
 
 
 def _hull(bounds: Bounds, problem: ControlProblem) -> Interval:
