@@ -15,7 +15,7 @@ from itertools import pairwise
 from typing import Any
 
 from hjbdsl.budget import BudgetExceeded, time_budget
-from hjbdsl.errors import NoMethodError, SolverError, UsageError
+from hjbdsl.errors import Diagnostic, HjbError, NoMethodError, SolverError, UsageError
 from hjbdsl.evidence.checks import run_checks
 from hjbdsl.frontend.load import load_problem, loads_problem
 from hjbdsl.io import store
@@ -50,6 +50,7 @@ class Considered:
     accepted: bool
     reason: str
     families: tuple[tuple[str, str], ...] = ()
+    failed: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,35 +109,52 @@ def set_equation(equation: HJBEquation, form: str, steps: bool) -> str:
     return render(equation, format=form, steps=steps)
 
 
-def well_posed(equation: HJBEquation) -> None:
+def well_posed(equation: HJBEquation, cached: bool = True) -> tuple[Diagnostic, ...]:
     """Ask the closed-form engine, briefly, whether it can show that the problem has no finite value; then raises `HjbError`.
 
-    Its answer is kept: `solve` finds it on the shelf.
+    Its answer is kept: `solve` finds it on the shelf. An engine that fails is no mistake of the file: that is a warning.
     """
     try:
         with time_budget(WELL_POSED_SECONDS):
-            _ask("closed_form", _closed_form, equation, Request(), cached=True)
+            _ask("closed_form", _closed_form, equation, Request(), cached)
     except BudgetExceeded:
-        return
+        return ()
+    except HjbError:
+        raise
+    except Exception as error:
+        message = f"whether the problem is well posed could not be examined: {_described(error)}"
+        return (Diagnostic("HJB190", message, "this is a bug of hjb; please report it with the file", None, severity="warning"),)
+    return ()
 
 
 def solve(equation: HJBEquation, request: Request, cached: bool = True) -> tuple[Solution, tuple[Considered, ...]]:
     """The answer of the first method that accepts, and what every method asked had to say.
 
-    Raises `NoMethodError` with the reasons where none accepts, `UsageError` where `request.method` is not a method.
+    A method that fails leaves the word to the next one, and its failure on record. Raises `NoMethodError` with the reasons where
+    none accepts, `SolverError` where none accepts and one has failed, `UsageError` where `request.method` is not a method.
     """
     considered: list[Considered] = []
+    failed: Exception | None = None
     for name, method in _order(equation.problem, request.method):
         hint = equation.problem.hint
         options = hint.options if hint is not None and hint.method == name else {}
         asked = Request(name, request.tol, request.seed, options)
-        reply = _ask(name, method, equation, asked, cached)
+        try:
+            reply = _ask(name, method, equation, asked, cached)
+        except (HjbError, UsageError):
+            raise
+        except Exception as error:
+            failed = failed or error
+            considered.append(Considered(name, False, f"failed: {_described(error)}", failed=True))
+            continue
         match reply.answer:
             case Accepted(solution):
                 considered.append(Considered(name, True, solution.family, reply.declined))
                 return solution, tuple(considered)
             case Rejected(reason):
                 considered.append(Considered(name, False, reason, reply.declined))
+    if failed is not None:
+        raise SolverError("; ".join(f"{entry.method} {entry.reason}" for entry in considered if entry.failed)) from failed
     raise NoMethodError(_reasons(considered) | _absent(equation.problem))
 
 
@@ -167,6 +185,7 @@ def answer(
     parse, derived, solved, checked = (after - before for before, after in pairwise(clock))
     timings = {"parse": parse, "derive": derived, "generate": 0.0, "compile": 0.0, "solve": solved, "check": checked}
     result = result_object(equation, solution, places, checks, timings)
+    result["warnings"] += [f"{entry.method} {entry.reason}" for entry in considered if entry.failed]
     return result | {"explain": [asdict(entry) for entry in considered]}
 
 
@@ -188,6 +207,10 @@ def _order(problem: ControlProblem, wanted: str) -> tuple[tuple[str, Method], ..
     return ((wanted, known[wanted]),)
 
 
+def _described(error: Exception) -> str:
+    return str(error) if isinstance(error, SolverError) else f"{type(error).__name__}: {error}"
+
+
 def _reasons(considered: Sequence[Considered]) -> dict[str, str]:
     """Why each method declined, and below a method each of its families, as `method/family`."""
     reasons: dict[str, str] = {}
@@ -206,7 +229,8 @@ def _absent(problem: ControlProblem) -> dict[str, str]:
 
 
 def _ask(name: str, method: Method, equation: HJBEquation, request: Request, cached: bool) -> Reply:
-    """The method's answer, from the shelf where it stands there: a solve is worked out once for each content."""
+    """The method's answer, from the shelf where it stands there: a solve is worked out once for each content. A rejection is not
+    kept: on a busy machine it may only mean that an attempt ran out of time."""
     key = store.digest(
         ["solution", equation.problem.source.digest, name, request.tol, request.seed, sorted(request.options.items()),
          *(store.file_digest(path) for path in data_files(equation.problem)), store.fingerprint()]
@@ -215,6 +239,6 @@ def _ask(name: str, method: Method, equation: HJBEquation, request: Request, cac
     if isinstance(found, Reply):
         return found
     reply = method(equation, request)
-    if cached:
+    if cached and isinstance(reply.answer, Accepted):
         store.write_solution(key, reply)
     return reply

@@ -6,13 +6,17 @@ In: the object of `io.result` (schema `hjb.result/1`). Out: text. Numbers are sh
 from __future__ import annotations
 
 import math
+import re
 import textwrap
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from hjbdsl.model.names import unicode_name
+
 _LABEL = 11
 _MOST_ROWS = 40
 _WIDTH = 110
+_WORD = re.compile(r"[^\W\d]\w*")
 _METHOD_TITLES = {"closed_form": "Closed form", "grid": "Grid", "neural": "Neural network"}
 
 
@@ -67,11 +71,11 @@ def _method_lines(result: Mapping[str, Any]) -> list[str]:
     if formula is not None:
         values = {"V": formula["V"]} if "text" in formula["V"] else formula["V"]
         for name, entry in {**values, **formula["controls"]}.items():
-            lines += _indented(f"{name} = {entry['text']}")
+            lines += _indented(_lettered(f"{name} = {entry['text']}"))
         for entry in formula["where"]:
-            lines += _indented(f"{entry['name']} = {entry['text']} = {significant(entry['value'], None)}")
+            lines += _indented(_lettered(f"{entry['name']} = {entry['text']}") + f" = {significant(entry['value'], None)}")
         for condition, value in zip(formula["conditions"], formula["condition_values"], strict=True):
-            lines += _indented(f"needs {condition}: {significant(value, None)}")
+            lines += _indented(f"needs {_lettered(condition)}: {significant(value, None)}")
     if "average" in result:
         lines.append(f"  average = {significant(result['average'], result['average_error'])}")
     evidence = result["evidence"]
@@ -95,16 +99,16 @@ def _table(result: Mapping[str, Any]) -> list[str]:
 
 
 def _row(entry: Mapping[str, Any]) -> dict[str, str]:
-    row = {name: _cell(value) for name, value in entry["at"].items()}
+    row = {_lettered(name): _cell(value) for name, value in entry["at"].items()}
     row["V"] = significant(entry["V"], entry["error"])
     row["±"] = _tiny(entry["error"])
     if "lower" in entry:
         row["bracket"] = f"[{_cell(entry['lower'])}, {_cell(entry['upper'])}]"
     for name, value in entry["control"].items():
         if isinstance(value, dict):
-            row[f"{name}*"] = f"{_cell(value['mean'])} ± {_cell(value['std'])}"
+            row[f"{_lettered(name)}*"] = f"{_cell(value['mean'])} ± {_cell(value['std'])}"
         else:
-            row[f"{name}*"] = _cell(value)
+            row[f"{_lettered(name)}*"] = _cell(value)
     if "stop" in entry:
         row["stop"] = "yes" if entry["stop"] else "no"
     return row
@@ -132,7 +136,7 @@ def _closing_lines(result: Mapping[str, Any], seconds: float) -> list[str]:
     parts = []
     for name, checks in by_name.items():
         if all(check["passed"] for check in checks):
-            parts.append(f"{name} ✓ {_tiny(max(check['max_error'] for check in checks))}")
+            parts.append(f"{_lettered(name)} ✓ {_tiny(max(check['max_error'] for check in checks))}")
     if parts:
         lines += _labelled("checks", "   ".join(parts))
     for check in result["checks"]:
@@ -149,6 +153,11 @@ def _tiny(value: float | None) -> str:
 def _labelled(label: str, text: str) -> list[str]:
     lines = textwrap.wrap(text, _WIDTH - _LABEL, break_long_words=False, break_on_hyphens=False) or [""]
     return [f"{(label if i == 0 else ''):<{_LABEL}}{'' if i == 0 else '  '}{line}" for i, line in enumerate(lines)]
+
+
+def _lettered(text: str) -> str:
+    """`sigma` as the letter it names, as the equation above shows it."""
+    return _WORD.sub(lambda word: unicode_name(word[0]), text)
 
 
 def _hanging(text: str, indent: int) -> list[str]:

@@ -60,6 +60,8 @@ def default_points(problem: ControlProblem) -> Points:
         else [tuple(low for low, _ in ends), tuple(high for _, high in ends)]
     )
     rows = list(dict.fromkeys([tuple(centre), *corners]))
+    if problem.dimension == 1:
+        rows.sort()
     states = np.array(rows, dtype=float).reshape(len(rows), problem.dimension)
     states = states[inside(problem, states)]
     return _in_every_mode(problem, np.zeros(1), states)

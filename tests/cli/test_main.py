@@ -9,8 +9,10 @@ from pathlib import Path
 
 import pytest
 
+from hjbdsl import pipeline
 from hjbdsl.cli import main as command_line
 from hjbdsl.errors import HjbError, NoMethodError, SolverError, UsageError
+from hjbdsl.model.solution import Accepted, Rejected
 
 from .conftest import REGULATOR
 
@@ -100,8 +102,35 @@ def test_output_survives_a_terminal_without_unicode(hjb_process, regulator):
         (("solve", "-"), REGULATOR.replace("check a = -", "check a = "), 1),
         (("solve", "-", "--at", "y=1"), REGULATOR, 2),
         (("solve", "-"), REGULATOR.replace("q*x^2", "qq*x^2"), 3),
-        (("solve", "-"), REGULATOR.replace("q*x^2", "exp(x)*(1 + a^4) + q*x^6"), 4),
+        (("solve", "-", "--method", "closed_form"), REGULATOR.replace("q*x^2", "exp(x)*(1 + a^4) + q*x^6"), 4),
     ],
 )
 def test_the_status_reaches_the_shell(hjb_process, arguments, given, status):
     assert hjb_process(*arguments, given=given).status == status
+
+
+def test_a_method_that_fails_leaves_the_word_to_the_next_and_stands_on_record(monkeypatch):
+    """The pipeline's promise behind statuses 4 and 5, with methods that do what they are told."""
+    problem = pipeline.loads(REGULATOR)
+    equation = pipeline.derive(problem)
+    given = pipeline.solve(equation, pipeline.Request(), cached=False)[0]
+
+    def fails(_equation, _request):
+        raise ZeroDivisionError("by zero")
+
+    def answers(_equation, _request):
+        return pipeline.Reply(Accepted(given))
+
+    def declines(_equation, _request):
+        return pipeline.Reply(Rejected("not today"))
+
+    monkeypatch.setattr(pipeline, "METHODS", (("first", fails), ("second", answers)))
+    result = pipeline.answer(problem, pipeline.Request(), cached=False)
+    assert result["warnings"] == ["first failed: ZeroDivisionError: by zero"]
+    assert [entry["accepted"] for entry in result["explain"]] == [False, True]
+    monkeypatch.setattr(pipeline, "METHODS", (("first", fails), ("second", declines)))
+    with pytest.raises(SolverError, match="by zero"):
+        pipeline.solve(equation, pipeline.Request(), cached=False)
+    monkeypatch.setattr(pipeline, "METHODS", (("first", declines), ("second", declines)))
+    with pytest.raises(NoMethodError, match="not today"):
+        pipeline.solve(equation, pipeline.Request(), cached=False)
