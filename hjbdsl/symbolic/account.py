@@ -13,7 +13,7 @@ from hjbdsl.model.equation import HJBEquation
 from hjbdsl.model.problem import Notation
 from hjbdsl.symbolic.boundary_text import BoundaryLine, boundary_lines
 from hjbdsl.symbolic.composition import working_problem
-from hjbdsl.symbolic.definitions import hamiltonian_definition, policy_notation, value_definition
+from hjbdsl.symbolic.definitions import abbreviations, hamiltonian_definition, policy_notation, value_definition
 from hjbdsl.symbolic.ends_text import exit_notation, terminal_notation
 from hjbdsl.symbolic.horizon import last_time
 from hjbdsl.symbolic.maximiser_text import conditions_notation
@@ -46,6 +46,7 @@ def account(equation: HJBEquation) -> Account:
     writer = writer_of(equation)
     entries = [
         Entry("value", "Value", (value_definition(writer.problem, writer),)),
+        Entry("with", "With", tuple(abbreviations(writer.problem, writer))),
         Entry("equation", "HJB equation" if writer.problem.controls else "Equation", (equation.pde,)),
         Entry("hamiltonian", "Hamiltonian", (hamiltonian_definition(writer.problem, writer, equation.covariance),)),
         *_optimum_entries(equation, writer),

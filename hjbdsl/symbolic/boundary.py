@@ -17,6 +17,7 @@ from hjbdsl.symbolic.signs import is_weakly
 from hjbdsl.symbolic.text import to_text
 
 Side = Literal["lower", "upper"]
+_FAR = sp.Integer(10) ** 9
 
 
 def boundaries(problem: ControlProblem, covariance: Mapping[tuple[int, int], sp.Expr]) -> tuple[BoundaryCondition, ...]:
@@ -55,6 +56,8 @@ def _condition(
         )
     if location in (sp.oo, -sp.oo):
         why = f"{state} has no end on this side: V grows no faster than its data"
+        if _exited_far_out(problem, index, side):
+            why = f"far out on this side of {state} the process has ended: the condition is that at exit"
         return BoundaryCondition(index, side, location, "growth", None, False, why)
     if bounds.lower_open if side == "lower" else bounds.upper_open:
         sign = ">" if side == "lower" else "<"
@@ -101,6 +104,15 @@ def _written(problem: ControlProblem, state: sp.Symbol, index: int, location: sp
         if nearer == side:
             return statement
     return None
+
+
+def _exited_far_out(problem: ControlProblem, index: int, side: Side) -> bool:
+    """Whether the exit condition holds at the far end of one state, the others in the middle of the region."""
+    if problem.exit is None:
+        return False
+    middle = {s: (low + high) / 2 for s, (low, high) in zip(problem.state_symbols, problem.region, strict=True)}
+    far = {**middle, problem.state_symbols[index]: _FAR if side == "upper" else -_FAR}
+    return problem.numeric(problem.exit.condition).subs(far) == sp.true
 
 
 def exit_faces(problem: ControlProblem) -> dict[tuple[int, Side], sp.Expr]:

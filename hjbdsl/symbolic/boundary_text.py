@@ -57,7 +57,9 @@ def _merged(equation: HJBEquation) -> list[tuple[BoundaryCondition, Notation | N
                 where = Notation(f"{text} → ±∞", rf"{latex} \to \pm\infty")
                 if whole:
                     where = Notation(f"|{text}| → ∞", rf"\lVert {latex} \rVert \to \infty")
-                result.append((replace(condition, why=f"{state} has no end: V grows no faster than its data"), where))
+                ended = "the process has ended" in condition.why
+                why = "the process has ended before" if ended else f"{state} has no end: V grows no faster than its data"
+                result.append((replace(condition, why=why), where))
     return result
 
 

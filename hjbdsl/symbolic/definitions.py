@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import replace
 
@@ -17,6 +18,11 @@ from hjbdsl.symbolic.text import text_symbol
 from hjbdsl.symbolic.writing import Writer, bracketed, equal, join
 
 _LONGEST_PAYOFF = 40
+_CALL = re.compile(r"([^\W\d]\w*)\(")
+_KNOWN_FUNCTIONS = {
+    "exp", "log", "sqrt", "sin", "cos", "tan", "tanh", "atan2", "erf", "Phi", "max", "min", "abs", "sign", "indicator", "norm",
+    "if", "sum", "diag", "dot", "eye", "ones", "zeros",
+}  # fmt: skip
 
 
 def value_name(problem: ControlProblem, writer: Writer) -> Notation:
@@ -88,6 +94,15 @@ def _payoffs(problem: ControlProblem, writer: Writer) -> list[Notation]:
             factor = _discount_factor(problem, writer, end)
             pieces.append(Notation(factor.text + bracketed(amount.text), factor.latex + bracketed(amount.latex)))
     return pieces or [Notation("0", "0")]
+
+
+def abbreviations(problem: ControlProblem, writer: Writer) -> list[Notation]:
+    """`u(k x) = (k x)^(1 - γ)/(1 - γ)`, where the file's reward is written with a function of its own."""
+    lines = []
+    own = problem.notation.get(("running",))
+    if own is not None and set(_CALL.findall(own.text)) - _KNOWN_FUNCTIONS and not writer.vector:
+        lines.append(equal(own, writer.write(problem.objective.running)))
+    return lines
 
 
 def _at_the_end(problem: ControlProblem, writer: Writer, value: sp.Expr, end: Notation) -> Notation:

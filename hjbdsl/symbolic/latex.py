@@ -33,7 +33,12 @@ class LatexPrinter(Printer):
     def symbol(self, symbol: sp.Symbol) -> str:
         return latex_symbol(symbol.name)
 
+    inline = False
+    """Inside an exponent: fractions with a slash."""
+
     def fraction(self, numerator: sp.Expr, denominator: sp.Expr) -> Piece:
+        if self.inline:
+            return f"{self.bracketed(numerator, MULTIPLY)}/{self.bracketed(denominator, POWER)}", MULTIPLY
         return rf"\frac{{{self.print(numerator)}}}{{{self.print(denominator)}}}", MULTIPLY
 
     def rational(self, numerator: int, denominator: int) -> Piece:
@@ -55,11 +60,17 @@ class LatexPrinter(Printer):
         if denominator == 1 or (exponent.is_Rational and not exponent.is_Integer and exponent.q in (5, 10, 20, 100)):
             return self.print(exponent)
         if exponent.is_Add and not exponent.is_number:
-            return self.print(exponent)
+            return self._on_one_line(exponent)
         sign = ""
         if numerator.could_extract_minus_sign():
             sign, numerator = "-", -numerator
         return f"{sign}{self.bracketed(numerator, MULTIPLY)}/{self.bracketed(denominator, POWER)}"
+
+    def _on_one_line(self, exponent: sp.Expr) -> str:
+        before, self.inline = self.inline, True
+        written = self.print(exponent)
+        self.inline = before
+        return written
 
     def root(self, radicand: sp.Expr) -> Piece:
         return rf"\sqrt{{{self.print(radicand)}}}", ATOM
@@ -91,7 +102,7 @@ class LatexPrinter(Printer):
         return rf"{mark}\left({arguments}\right)", ATOM
 
     def _exponent(self, exponent: sp.Expr) -> str:
-        return self._inline(exponent) if exponent.is_Mul or exponent.is_Rational else self.print(exponent)
+        return self._inline(exponent) if exponent.is_Mul or exponent.is_Rational else self._on_one_line(exponent)
 
     def _cases(self, expression: sp.Piecewise) -> str:
         lines = []

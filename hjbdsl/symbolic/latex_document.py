@@ -30,7 +30,10 @@ _ESCAPES = {
 
 def prose(text: str) -> str:
     """A sentence made safe for LaTeX; letters it has no font for are left out."""
-    return "".join(_ESCAPES.get(letter, letter if ord(letter) < 0x250 else "?") for letter in text)
+    text = text.replace("√h", "\0")
+    return "".join(
+        r"$\sqrt h$" if letter == "\0" else _ESCAPES.get(letter, letter if ord(letter) < 0x250 else "?") for letter in text
+    )
 
 
 def latex_document(title: str, kind: str, told: Account, steps: Sequence[Step]) -> str:

@@ -16,7 +16,7 @@ from hjbdsl.model.problem import ControlProblem
 from hjbdsl.symbolic.optimum_blocks import Block, BlockOptimum, Branch, Quadratic, collect
 from hjbdsl.symbolic.optimum_constraints import Inequality
 from hjbdsl.symbolic.optimum_errors import no_maximum
-from hjbdsl.symbolic.signs import decide, sign_of, without_certain_factors
+from hjbdsl.symbolic.signs import decide, on_a_hyperplane, sign_of, without_certain_factors
 
 MOST_FACES = 40
 _SOLVE_SECONDS = 3.0
@@ -166,21 +166,35 @@ def _face(program: _Program, active: tuple[int, ...], needed: tuple[sp.Basic, ..
     point, multipliers = solved
     conditions: list[sp.Basic] = []
     for multiplier in multipliers:
-        conditions.append(decide(program.problem, sp.Ge(without_certain_factors(program.problem, multiplier), 0)))
+        conditions.append(decide(program.problem, sp.Ge(_cleared(program, multiplier, needed), 0)))
     for k, row in enumerate(program.rows):
         if k in active:
             if row.opened:
                 return None
             continue
-        slack = collect(sp.expand(row.limit - sp.Add(*(c * point[i] for i, c in row.normal.items()))))
-        conditions.append(decide(program.problem, sp.Gt(slack, 0) if row.opened or not active else sp.Ge(slack, 0)))
-    if sp.false in conditions:
+        slack = _cleared(program, row.limit - sp.Add(*(c * point[i] for i, c in row.normal.items())), needed)
+        conditions.append(decide(program.problem, sp.Gt(slack, 0) if row.opened else sp.Ge(slack, 0)))
+    if sp.false in conditions or on_a_hyperplane(conditions):
         return None
     where = sp.And(*needed, *conditions)
     name = " and ".join(program.rows[k].name for k in active) or "interior"
     kind = "interior" if not active else "face" if len(active) < len(point) else "vertex"
     value = sense * half_product(program.linear, point) if not active else None
     return Branch(kind, name, dict(zip(program.block.controls, point, strict=True)), where, value)
+
+
+def _cleared(program: _Program, expression: sp.Expr, needed: tuple[sp.Basic, ...]) -> sp.Expr:
+    """An expression of the same sign without denominators, where the second-order condition tells theirs."""
+    signed = {c.lhs: c for c in needed if isinstance(c, (sp.Lt, sp.Gt)) and c.lhs.is_Symbol and c.rhs == 0}
+    there, back = {}, {}
+    for symbol, condition in signed.items():
+        positive = sp.Dummy(symbol.name, positive=True)
+        sign = -1 if isinstance(condition, sp.Lt) else 1
+        there[symbol], back[positive] = sign * positive, sign * symbol
+    if sp.count_ops(expression) > _FACTORED_OPERATIONS:
+        return expression
+    joined = sp.together(sp.expand(expression).xreplace(there))
+    return sp.expand(without_certain_factors(program.problem, joined).xreplace(back))
 
 
 def half_product(linear: tuple[sp.Expr, ...], point: list[sp.Expr]) -> sp.Expr:

@@ -5,6 +5,8 @@ In: a problem and an expression. Out: -1, 0, 1, or None where the sign varies or
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import sympy as sp
 
 from hjbdsl.model.problem import TIME, ControlProblem
@@ -87,6 +89,49 @@ def without_certain_factors(problem: ControlProblem, expression: sp.Expr) -> sp.
         known = sign_of(problem, factor)
         if known in (1, -1):
             sign *= known
+        elif factor.is_Pow and factor.exp.is_Integer and factor.exp.is_odd:
+            kept.append(factor.base)
         elif not (factor.is_Pow and factor.exp.is_even and factor.free_symbols <= set(problem.state_symbols)):
             kept.append(factor)
     return sign * sp.Mul(*kept)
+
+
+def either(first: sp.Basic, second: sp.Basic) -> sp.Basic:
+    """first or second; `a <= b or a < b` is a <= b."""
+    alternatives = [*sp.Or.make_args(first), *sp.Or.make_args(second)]
+    kept = [c for c in alternatives if not any(c != other and _implies(c, other) for other in alternatives)]
+    return sp.Or(*kept)
+
+
+def both(conditions: Sequence[sp.Basic]) -> sp.Basic:
+    """All of them; one that another implies is left out."""
+    parts = [c for condition in conditions for c in sp.And.make_args(condition)]
+    single = [c for c in parts if not isinstance(c, sp.Or)]
+    kept = [c for c in single if not any(c != other and _implies(other, c) for other in single)]
+    for choice in parts:
+        if isinstance(choice, sp.Or) and not any(_implies(c, option) for c in kept for option in choice.args):
+            kept.append(choice)
+    return sp.And(*kept)
+
+
+def on_a_hyperplane(conditions: Sequence[sp.Basic]) -> bool:
+    """Whether two of them ask for an equality (a <= 0 and a >= 0): a case that its closed neighbours cover."""
+    relations = [c for c in conditions if isinstance(c, (sp.LessThan, sp.GreaterThan))]
+    return any(sp.expand(_gap(a) + _gap(b)) == 0 for k, a in enumerate(relations) for b in relations[:k])
+
+
+def _implies(stronger: sp.Basic, weaker: sp.Basic) -> bool:
+    """Whether a single comparison implies another of the same two sides (a < b implies a <= b)."""
+    if stronger == weaker:
+        return True
+    relations = (sp.StrictLessThan, sp.LessThan, sp.StrictGreaterThan, sp.GreaterThan)
+    if not (isinstance(stronger, relations) and isinstance(weaker, relations)):
+        return False
+    if isinstance(weaker, (sp.StrictLessThan, sp.StrictGreaterThan)):
+        return isinstance(stronger, (sp.StrictLessThan, sp.StrictGreaterThan)) and _gap(stronger) == _gap(weaker)
+    return bool(_gap(stronger) == _gap(weaker))
+
+
+def _gap(relation: sp.Basic) -> sp.Expr:
+    """What a comparison says to be positive (or not negative)."""
+    return sp.expand(relation.gts - relation.lts)

@@ -10,7 +10,7 @@ import sympy as sp
 from hjbdsl.model.equation import HJBEquation, Step
 from hjbdsl.model.problem import Notation
 from hjbdsl.symbolic.composition import Composition
-from hjbdsl.symbolic.definitions import soft_reward, value_definition, value_name
+from hjbdsl.symbolic.definitions import abbreviations, soft_reward, value_definition, value_name
 from hjbdsl.symbolic.dynamics_text import correlation_lines, dynamics_lines, rate_lines
 from hjbdsl.symbolic.equation_text import optimiser_word, soft_word
 from hjbdsl.symbolic.kind import deterministic
@@ -31,7 +31,11 @@ def problem_step(_equation: HJBEquation, parts: Composition) -> Step:
         what = "η is the best long-run average; V(x), the relative value, is what a start at x is worth beyond it."
     else:
         what = f"V is the {verb} value of the objective for a process restarted at this point{back}."
-    return Step("The problem", f"The state moves as below. {what}", (*lines, value_definition(problem, writer)))
+    return Step(
+        "The problem",
+        f"The state moves as below. {what}",
+        (*lines, value_definition(problem, writer), *abbreviations(problem, writer)),
+    )
 
 
 def _running(parts: Composition) -> Notation:
