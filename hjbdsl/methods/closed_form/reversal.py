@@ -19,7 +19,7 @@ import sympy as sp
 from numpy.typing import NDArray
 from scipy import linalg
 
-from hjbdsl.methods.closed_form.expectation.gaussian_law import LinearDiffusion
+from hjbdsl.methods.closed_form.expectation.gaussian_law import FrozenCoefficients, LinearDiffusion
 from hjbdsl.methods.closed_form.expectation.polynomial import quadratic_parts
 from hjbdsl.methods.closed_form.expectation.time_array import TimeArray, time_array
 from hjbdsl.methods.closed_form.family import Derivatives, ExactFunction, Proposal
@@ -40,7 +40,7 @@ class MixtureReversal(ExactFunction):
     noise: TimeArray
 
     def evaluate(self, t: Array, x: Array, mode: NDArray[Any]) -> PointValues:  # noqa: ARG002 (there are no modes here)
-        v = self._at(t, x, with_hessian=False)
+        v = self._at(t, x, all_derivatives=False)
         control = np.empty((len(t), self.noise.constant.shape[1]))
         for time in np.unique(t):
             here = t == time
@@ -49,22 +49,21 @@ class MixtureReversal(ExactFunction):
         return PointValues(v.value, (1e-14 + self.law.accuracy) * size, v.gradient, control)
 
     def derivatives(self, t: Array, x: Array, mode: NDArray[Any]) -> Derivatives:  # noqa: ARG002
-        return self._at(t, x, with_hessian=True)
+        return self._at(t, x, all_derivatives=True)
 
-    def _at(self, t: Array, x: Array, *, with_hessian: bool) -> Derivatives:
+    def _at(self, t: Array, x: Array, *, all_derivatives: bool) -> Derivatives:
+        """Value and gradient; V_t and the Hessian too, or zeros."""
         k, n = x.shape
         value, time, gradient = np.empty(k), np.empty(k), np.empty((k, n))
-        hessian = np.empty((k, n, n) if with_hessian else (k, 0, 0))
+        hessian = np.empty((k, n, n) if all_derivatives else (k, 0, 0))
         for clock in np.unique(t):
             here = t == clock
             now = self.law.at(max(self.law.end - float(clock), 0.0))
-            slope = self.law.slope(max(self.law.end - float(clock), 0.0), now)
-            value[here], time[here], gradient[here], hessian[here] = self._marginal(now, slope, x[here], with_hessian)
+            slope = self.law.slope(max(self.law.end - float(clock), 0.0), now) if all_derivatives else None
+            value[here], time[here], gradient[here], hessian[here] = self._marginal(now, slope, x[here])
         return Derivatives(value, time, gradient, hessian)
 
-    def _marginal(
-        self, now: ForwardMoments, slope: ForwardMoments, y: Array, with_hessian: bool
-    ) -> tuple[Array, Array, Array, Array]:
+    def _marginal(self, now: ForwardMoments, slope: ForwardMoments | None, y: Array) -> tuple[Array, Array, Array, Array]:
         """V, V_t, gradient and Hessian from the components at one time."""
         components = [
             _component(now, slope, mean, covariance, y) for mean, covariance in zip(self.means, self.covariances, strict=True)
@@ -77,8 +76,8 @@ class MixtureReversal(ExactFunction):
         score = np.einsum("ck,cki->ki", shares, np.stack([c.score for c in components]))
         time = np.einsum("ck,ck->k", shares, np.stack([c.slope for c in components]))
         n = y.shape[1]
-        curve = np.zeros((len(y), n, n) if with_hessian else (len(y), 0, 0))
-        if with_hessian:
+        curve = np.zeros((len(y), n, n) if slope is not None else (len(y), 0, 0))
+        if slope is not None:
             curve += score[:, :, None] * score[:, None, :]
             for share, c in zip(shares, components, strict=True):
                 curve -= share[:, None, None] * (c.score[:, :, None] * c.score[:, None, :] - c.precision)
@@ -87,7 +86,8 @@ class MixtureReversal(ExactFunction):
 
 @dataclass(frozen=True, slots=True)
 class _Component:
-    """One Gaussian at k points: log density (k,), its derivative in s (k,), score (k, n), precision (n, n)."""
+    """One Gaussian at k points: log density (k,), its derivative in s (k,), score (k, n), precision (n, n); the second and the
+    last empty or zero where they are not asked for."""
 
     log_density: Array
     slope: Array
@@ -95,29 +95,39 @@ class _Component:
     precision: Array
 
 
-def _component(now: ForwardMoments, slope: ForwardMoments, mean: Array, covariance: Array, y: Array) -> _Component:
-    n = len(mean)
-    if covariance.ndim == 1:
-        away = y - (now.transition * mean + now.offset)
-        spread = now.transition**2 * covariance + now.covariance
-        widening = 2 * now.transition * slope.transition * covariance + slope.covariance
-        moving = slope.transition * mean + slope.offset
-        score = -away / spread
-        log_density = -(n * np.log(2 * np.pi) + np.sum(np.log(spread))) / 2 + np.sum(away * score, axis=1) / 2
-        change = score**2 @ widening / 2 - score @ moving - np.sum(widening / spread) / 2
-        return _Component(log_density, change, score, np.diag(1 / spread))
+def _component(now: ForwardMoments, slope: ForwardMoments | None, mean: Array, covariance: Array, y: Array) -> _Component:
+    """Without `slope` only the log density and the score."""
+    return (_diagonal_component if covariance.ndim == 1 else _full_component)(now, slope, mean, covariance, y)
+
+
+def _diagonal_component(
+    now: ForwardMoments, slope: ForwardMoments | None, mean: Array, covariance: Array, y: Array
+) -> _Component:
+    away = y - (now.transition * mean + now.offset)
+    spread = now.transition**2 * covariance + now.covariance
+    score = -away / spread
+    log_density = -(len(mean) * np.log(2 * np.pi) + np.sum(np.log(spread))) / 2 + np.sum(away * score, axis=1) / 2
+    if slope is None:
+        return _Component(log_density, np.zeros(len(y)), score, np.zeros((0, 0)))
+    widening = 2 * now.transition * slope.transition * covariance + slope.covariance
+    moving = slope.transition * mean + slope.offset
+    change = score**2 @ widening / 2 - score @ moving - np.sum(widening / spread) / 2
+    return _Component(log_density, change, score, np.diag(1 / spread))
+
+
+def _full_component(now: ForwardMoments, slope: ForwardMoments | None, mean: Array, covariance: Array, y: Array) -> _Component:
     away = y - (now.transition @ mean + now.offset)
-    carried = now.transition @ covariance
-    spread = carried @ now.transition.T + now.covariance
-    half = slope.transition @ covariance @ now.transition.T
-    widening = half + half.T + slope.covariance
-    factor = linalg.cho_factor(spread, lower=True)
-    precision = linalg.cho_solve(factor, np.eye(n))
+    factor = linalg.cho_factor(now.transition @ covariance @ now.transition.T + now.covariance, lower=True)
     score = -linalg.cho_solve(factor, away.T).T
     determinant = 2 * np.sum(np.log(np.diagonal(factor[0])))
-    log_density = -(n * np.log(2 * np.pi) + determinant) / 2 + np.sum(away * score, axis=1) / 2
+    log_density = -(len(mean) * np.log(2 * np.pi) + determinant) / 2 + np.sum(away * score, axis=1) / 2
+    if slope is None:
+        return _Component(log_density, np.zeros(len(y)), score, np.zeros((0, 0)))
+    half = slope.transition @ covariance @ now.transition.T
+    widening = half + half.T + slope.covariance
+    precision = linalg.cho_solve(factor, np.eye(len(mean)))
     moving = slope.transition @ mean + slope.offset
-    change = np.einsum("ki,ij,kj->k", score, widening, score) / 2 - score @ moving - np.sum(precision * widening) / 2
+    change = np.sum(score * (score @ widening), axis=1) / 2 - score @ moving - np.sum(precision * widening) / 2
     return _Component(log_density, change, score, precision)
 
 
@@ -221,7 +231,11 @@ def _diffusion(matrix: TimeArray, offset: TimeArray, noise: TimeArray, diagonal:
     at = _Forward(matrix, offset, noise, diagonal)
     _, zero, square = at.rate(0.0)
     constant = matrix.is_constant and offset.is_constant and noise.is_constant
-    return LinearDiffusion(at.drift, at.covariance, at.rate, (0.0, zero, square), diagonal, constant, False)
+    terminal = (0.0, zero, square)
+    if constant:
+        fixed = FrozenCoefficients(at.drift(0.0), at.covariance(0.0), at.rate(0.0))
+        return LinearDiffusion(fixed.drift, fixed.noise, fixed.rate, terminal, diagonal, constant, False)
+    return LinearDiffusion(at.drift, at.covariance, at.rate, terminal, diagonal, constant, False)
 
 
 def control_problem(problem: ControlProblem) -> ControlProblem:
@@ -253,17 +267,27 @@ def log_density(problem: ControlProblem, mixture: GaussianMixture) -> sp.Expr:
     exponents = []
     for weight, mean, covariance in zip(mixture.weights, mixture.means, mixture.covariances, strict=True):
         matrix = np.array([[float(problem.numeric(c)) for c in covariance.row(i)] for i in range(covariance.rows)])
-        precision = np.linalg.inv(matrix)
         away = [y - m for y, m in zip(problem.state_symbols, mean, strict=True)]
-        terms = [
-            sp.Float(float(p) * (1 if i == j else 2), 17) * away[i] * away[j]
-            for (i, j), p in np.ndenumerate(precision) if i <= j and abs(p) > 1e-300
-        ]  # fmt: skip
         level = float(np.log(float(problem.numeric(weight)))) - (len(mean) * np.log(2 * np.pi) + np.linalg.slogdet(matrix)[1]) / 2
-        exponents.append(sp.Float(float(level), 17) - sp.Add(*terms) / 2)
+        exponents.append(sp.Float(float(level), 17) - _squared_distance(matrix, away) / 2)
     if len(exponents) == 1:
         return exponents[0]
     names = [sp.Dummy(real=True) for _ in exponents]
     top = sp.Max(*names)
     table = dict(zip(names, exponents, strict=True))
     return (top + sp.log(sp.Add(*(sp.exp(name - top) for name in names)))).xreplace(table)
+
+
+def _squared_distance(covariance: Array, away: list[sp.Expr]) -> sp.Expr:
+    """away' C^-1 away: the commonest eigenvalue of C times |away|^2 and a square for each other direction."""
+    sizes, axes = np.linalg.eigh(covariance)
+    counts = [int(np.sum(np.abs(sizes - size) <= 1e-12 * sizes[-1])) for size in sizes]
+    common = float(sizes[int(np.argmax(counts))])
+    terms = [a**2 / sp.Float(common, 17) for a in away]
+    for size, axis in zip(sizes, axes.T, strict=True):
+        weight = 1 / float(size) - 1 / common
+        if abs(size - common) > 1e-12 * sizes[-1]:
+            terms.append(
+                sp.Float(weight, 17) * sp.Add(*(sp.Float(float(c), 17) * a for c, a in zip(axis, away, strict=True))) ** 2
+            )
+    return sp.Add(*terms)

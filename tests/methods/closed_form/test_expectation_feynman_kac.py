@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import numpy as np
 import pytest
 from scipy import integrate
@@ -43,7 +45,7 @@ def lognormal(payoff, x, tau, breaks=()):
     ends = [-12.0, *[c for c in cuts if -12 < c < 12], 12.0]
     total = sum(
         integrate.quad(lambda z: payoff(np.exp(mean + sd * z)) * norm.pdf(z), a, b, epsabs=1e-13, epsrel=1e-13)[0]
-        for a, b in zip(ends[:-1], ends[1:], strict=True)
+        for a, b in pairwise(ends)
     )
     return np.exp(-R * tau) * total
 
@@ -70,8 +72,8 @@ def test_call_at_the_end_is_its_payoff():
         ("max(K - x(T), 0)", lambda y: max(K - y, 0), [K]),
         ("indicator(x(T) > K)", lambda y: float(y > K), [K]),
         ("if(x(T) > K and x(T) < 110, 1, 0)", lambda y: float(K < y < 110), [K, 110]),
-        ("max(x(T) - 80, 0) - 2*max(x(T) - K, 0) + max(x(T) - 100, 0)", lambda y: max(y - 80, 0) - 2 * max(y - K, 0) + max(y - 100, 0),
-         [80, K, 100]),
+        ("max(x(T) - 80, 0) - 2*max(x(T) - K, 0) + max(x(T) - 100, 0)",
+         lambda y: max(y - 80, 0) - 2 * max(y - K, 0) + max(y - 100, 0), [80, K, 100]),
         ("if(x(T) > K, x(T)^2/100, 3)", lambda y: y**2 / 100 if y > K else 3.0, [K]),
         ("min(x(T), K)", lambda y: min(y, K), [K]),
         ("abs(log(x(T)/K))", lambda y: abs(np.log(y / K)), [K]),
@@ -107,8 +109,7 @@ def test_payoffs_of_a_spring(payoff, function):
     for value, m in zip(point.value, mean, strict=True):
         pieces = [-10, *sorted((b - m) / sd for b in (-0.5, 0.0, 0.2, 0.5)), 10]
         exact = sum(
-            integrate.quad(lambda z, m=m: function(m + sd * z) * norm.pdf(z), a, b, epsabs=1e-14)[0]
-            for a, b in zip(pieces[:-1], pieces[1:], strict=True)
+            integrate.quad(lambda z, m=m: function(m + sd * z) * norm.pdf(z), a, b, epsabs=1e-14)[0] for a, b in pairwise(pieces)
         )
         assert value == pytest.approx(exact, abs=1e-12)
 
@@ -147,6 +148,7 @@ region a in [95, 105], b in [95, 105]
 """
     solution = proved(propose, text)
     value = at(solution, 0.0, [[100.0, 98.0]]).value[0]
+
     # condition on the second stock: a Black-Scholes call with a random strike, integrated by scipy
     def inner(z):
         b = 98 * np.exp(-0.08 + 0.4 * z)

@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from scipy import integrate
-from scipy.stats import ncx2, norm
+from scipy.linalg import expm, solve_banded
+from scipy.stats import chi2, norm
 
 from hjbdsl.methods.closed_form.expectation.hopf_cole import propose
 from hjbdsl.model.solution import Rejected
@@ -54,11 +55,14 @@ region x in [-1, 1]
     for radius, t in ((0.0, 0.0), (2.5, 0.3), (6.0, 0.9)):
         x = np.full((1, 30), radius / np.sqrt(30))
         variance = 2 * (1 - t)
-        # 1/phi = E 2/(1 + |Y|^2): |Y|^2/variance is noncentral chi-square
-        law = ncx2(30, radius**2 / variance) if radius else None
-        density = law.pdf if law else ncx2(30, 1e-300).pdf
-        phi, _ = integrate.quad(lambda q, density=density, v=variance: 2 / (1 + v * q) * density(q), 0, 400, epsabs=1e-14, limit=400)
-        assert at(solution, t, x).value[0] == pytest.approx(-np.log(phi), abs=1e-9)
+        # |Y|^2 is a square of N(radius, variance) plus variance times a chi-square with 29 degrees
+        first = radius + np.sqrt(variance) * np.linspace(-12, 12, 1201)
+        rest = np.linspace(0, 15, 4001) ** 2
+        shape = norm.pdf(first, radius, np.sqrt(variance))[:, None] * chi2(29).pdf(rest)
+        payoff = 2 / (1 + first[:, None] ** 2 + variance * rest)
+        inner = integrate.simpson(payoff * shape * 2 * np.sqrt(rest), x=np.sqrt(rest), axis=1)
+        phi = integrate.trapezoid(inner, first)
+        assert at(solution, t, x).value[0] == pytest.approx(-np.log(phi), abs=1e-11)
 
 
 def test_separable_double_wells_with_a_spring():
@@ -111,8 +115,6 @@ region x in [-1, 1]
     kappa, size, steps = 1 / 0.64, 2001, 2000
     grid = np.linspace(-6, 6, size)
     h, dt = grid[1] - grid[0], 0.8 / steps
-    from scipy.linalg import solve_banded
-
     phi = np.exp(-kappa * np.abs(grid - 0.3))
     drift, spread = 0.3 * grid / (2 * h), 0.32 / h**2
     potential = kappa * (1.5 * grid**2 + 0.2 * grid)
@@ -162,8 +164,6 @@ dx = (A*x + G*u) dt + G dW
 minimize E [ integral(0, T) |u|^2/2 dt + 3*tanh(x(T)[1] - 0.5*x(T)[3])^2 ]
 region x in [-1, 1]
 """
-    from scipy.linalg import expm
-
     solution = proved(propose, text)
     a = np.array([[-0.5, 0.3, 0], [0, -0.2, 0.4], [0.1, 0, -0.3]])
     g = np.array([[1, 0.2, 0], [0, 0.8, 0.1], [0, 0, 0.6]])
@@ -213,7 +213,7 @@ region x in [-1, 1]
 @pytest.mark.parametrize(
     ("change", "reason"),
     [
-        (("dx = u dt", "dx = (u - x^3) dt"), "not linear"),
+        (("dx = u dt", "dx = (u - [x[1]^3, x[2]]) dt"), "not linear"),
         (("+ 0.7 dW", "+ (0.7 + 0*t)*[[1, 0], [0, 0.5]] dW"), "do not enter the same way"),
         (("integral(0, T) |u|^2/2", "integral(0, T) exp(-0.1*t)*|u|^2/2"), ""),
         (("control u in R^2", "control u in [-1, 1]^2"), "bounded"),

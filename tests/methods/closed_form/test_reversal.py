@@ -47,8 +47,7 @@ region y in [-2, 2]
     )  # fmt: skip
     means = [move @ m + shift for m in ([1, 0], [-1, 0.5])]
     covariances = [move @ c @ move.T + spread for c in ([[0.5, 0.2], [0.2, 0.3]], 0.1 * np.eye(2))]
-    for y in ([0.3, -0.4], [-1.5, 1.9]):
-        y = np.array(y)
+    for y in np.array([[0.3, -0.4], [-1.5, 1.9]]):
         point = at(solution, 0.3, y)
         assert point.value[0] == pytest.approx(-mixture((0.6, 0.4), means, covariances, y), abs=1e-12)
         score = slope(lambda v: mixture((0.6, 0.4), means, covariances, v), y)
@@ -59,7 +58,8 @@ region y in [-2, 2]
     ("motion", "decay", "variance"),
     [
         # variance preserving, beta(t) = 0.1 + 2 t
-        ("-(0.1 + 2*t)/2*y dt + sqrt(0.1 + 2*t) dW", lambda s: np.exp(-(0.1 * s + s**2) / 2), lambda s: 1 - np.exp(-(0.1 * s + s**2))),
+        ("-(0.1 + 2*t)/2*y dt + sqrt(0.1 + 2*t) dW", lambda s: np.exp(-(0.1 * s + s**2) / 2),
+         lambda s: 1 - np.exp(-(0.1 * s + s**2))),
         # variance exploding, sigma(t)^2 = 0.5 * 9^t
         ("sqrt(0.5)*3^t dW", lambda s: 1.0, lambda s: 0.5 * (9**s - 1) / np.log(9)),
         # sub-VP: g^2 = beta (1 - exp(-2 int beta))
@@ -102,6 +102,7 @@ region y in [-2, 2]
     assert point.control[0, 0] == pytest.approx(-0.1 * 39 / 1e-4, rel=1e-12)
 
 
+@pytest.mark.slow
 def test_hundred_dimensions():
     text = """problem wide
 param n = 100, T = 2

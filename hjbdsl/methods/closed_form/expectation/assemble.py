@@ -11,7 +11,13 @@ from dataclasses import dataclass
 import numpy as np
 import sympy as sp
 
-from hjbdsl.methods.closed_form.expectation.gaussian_law import EscapeError, GaussianLaw, LinearDiffusion, gaussian_law
+from hjbdsl.methods.closed_form.expectation.gaussian_law import (
+    EscapeError,
+    FrozenCoefficients,
+    GaussianLaw,
+    LinearDiffusion,
+    gaussian_law,
+)
 from hjbdsl.methods.closed_form.expectation.linear_control import LinearControl
 from hjbdsl.methods.closed_form.expectation.polynomial import additive_terms, expanded, quadratic_parts
 from hjbdsl.methods.closed_form.expectation.reduce import reduce_payoff
@@ -119,7 +125,7 @@ def diffusion(control: LinearControl, kappa: float, tilt: tuple[float, Array, Ar
     tilted = bool(np.any(terminal[1]) or np.any(terminal[2]) or any(np.any(r[1]) or np.any(r[2]) for r in rates))
     constant = is_constant(control)
     varying = _Coefficients(control, kappa, diagonal)
-    coefficients = _Frozen(varying.drift(0.0), varying.noise(0.0), varying.rate(0.0)) if constant else varying
+    coefficients = FrozenCoefficients(varying.drift(0.0), varying.noise(0.0), varying.rate(0.0)) if constant else varying
     final = np.diagonal(terminal[2]).copy() if diagonal else terminal[2]
     return LinearDiffusion(
         coefficients.drift, coefficients.noise, coefficients.rate, (terminal[0], terminal[1], final), diagonal, constant, tilted
@@ -160,24 +166,6 @@ class _Coefficients:
 
     def _shape(self, matrix: Array) -> Array:
         return np.diagonal(matrix).copy() if self.diagonal else matrix
-
-
-@dataclass(frozen=True, slots=True)
-class _Frozen:
-    """Coefficients that do not depend on time."""
-
-    fixed_drift: tuple[Array, Array]
-    fixed_noise: Array
-    fixed_rate: tuple[Array, Array, Array]
-
-    def drift(self, _t: float) -> tuple[Array, Array]:
-        return self.fixed_drift
-
-    def noise(self, _t: float) -> Array:
-        return self.fixed_noise
-
-    def rate(self, _t: float) -> tuple[Array, Array, Array]:
-        return self.fixed_rate
 
 
 def _independent(

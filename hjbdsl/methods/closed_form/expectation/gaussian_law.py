@@ -23,7 +23,7 @@ from dataclasses import dataclass, fields
 import numpy as np
 from numpy.typing import NDArray
 from scipy import integrate
-from scipy.special import exprel
+from scipy.special import exprel, factorial
 
 from hjbdsl.model.solution import Array
 
@@ -59,6 +59,24 @@ class LinearDiffusion:
     diagonal: bool
     constant: bool
     tilted: bool
+
+
+@dataclass(frozen=True, slots=True)
+class FrozenCoefficients:
+    """Coefficients that do not depend on time."""
+
+    fixed_drift: tuple[Array, Array]
+    fixed_noise: Array
+    fixed_rate: tuple[Array, Array, Array]
+
+    def drift(self, _t: float) -> tuple[Array, Array]:
+        return self.fixed_drift
+
+    def noise(self, _t: float) -> Array:
+        return self.fixed_noise
+
+    def rate(self, _t: float) -> tuple[Array, Array, Array]:
+        return self.fixed_rate
 
 
 class EscapeError(ArithmeticError):
@@ -98,8 +116,8 @@ def gaussian_law(coefficients: LinearDiffusion, end: float) -> GaussianLaw:
 
 
 def exponential_moments(law: LinearDiffusion, remaining: Array) -> Moments:
-    """Constant coefficients without a tilt, after the times `remaining` (k,). Power series over a short step, doubled until the
-    time is reached: every digit of the covariance is kept, however long the time."""
+    """Constant coefficients without a tilt, after the times `remaining` (k,), to every digit of the covariance however long the
+    time: formulas for a diagonal drift matrix, else a power series over a short step, doubled."""
     (matrix, offset), noise = law.drift(0.0), law.noise(0.0)
     n, k = len(offset), len(remaining)
     rate, _, _ = law.rate(0.0)
@@ -110,33 +128,42 @@ def exponential_moments(law: LinearDiffusion, remaining: Array) -> Moments:
         zero = np.zeros((k, n))
         moments = np.exp(growth), offset * passed * exprel(growth), noise * passed * exprel(2 * growth)
         return Moments(*moments, zero, zero, constant)
+    if np.count_nonzero(matrix) == np.count_nonzero(np.diagonal(matrix)):
+        moments = _diagonal_drift(np.diagonal(matrix), offset, noise, remaining[:, None])
+    else:
+        moments = _doubled_series(matrix, offset, noise, remaining)
+    return Moments(*moments, np.zeros((k, n, n)), np.zeros((k, n)), constant)
+
+
+def _diagonal_drift(rates: Array, offset: Array, noise: Array, passed: Array) -> tuple[Array, Array, Array]:
+    """F, m, C after the times `passed` (k, 1) for a diagonal drift matrix and a full noise."""
+    growth = rates * passed
+    together = (rates[:, None] + rates) * passed[:, :, None]
+    covariance = noise * passed[:, :, None] * exprel(together)
+    return np.exp(growth)[:, :, None] * np.eye(len(rates)), offset * passed * exprel(growth), covariance
+
+
+def _doubled_series(matrix: Array, offset: Array, noise: Array, remaining: Array) -> tuple[Array, Array, Array]:
+    """Power series of exp(A h), int_0^h exp(A s) a ds and int_0^h exp(A s) Q exp(A's) ds, |A| h <= 1/2, then doublings."""
     halvings = max(0, int(np.ceil(np.log2(np.linalg.norm(matrix, 1) * remaining.max(initial=0.0) + 1e-300))) + 1)
-    step = (remaining / 2**halvings)[:, None, None]
-    transition, mean, covariance = _power_series(matrix, offset, noise, step)
+    step = remaining / 2**halvings
+    powers, carried, spread = [np.eye(len(offset))], [offset], [noise]
+    for _ in range(1, _SERIES_TERMS):
+        powers.append(matrix @ powers[-1])
+        carried.append(matrix @ carried[-1])
+        half = matrix @ spread[-1]
+        spread.append(half + half.T)
+    orders = np.arange(_SERIES_TERMS)
+    factors = step[:, None] ** orders / factorial(orders)
+    integrated = factors * step[:, None] / (orders + 1)
+    transition = np.tensordot(factors, np.stack(powers), axes=1)
+    mean = integrated @ np.stack(carried)
+    covariance = np.tensordot(integrated, np.stack(spread), axes=1)
     for _ in range(halvings):
         covariance = covariance + transition @ covariance @ transition.transpose(0, 2, 1)
         mean = mean + (transition @ mean[:, :, None])[:, :, 0]
         transition = transition @ transition
-    covariance = (covariance + covariance.transpose(0, 2, 1)) / 2
-    return Moments(transition, mean, covariance, np.zeros((k, n, n)), np.zeros((k, n)), constant)
-
-
-def _power_series(matrix: Array, offset: Array, noise: Array, step: Array) -> tuple[Array, Array, Array]:
-    """exp(A h), int_0^h exp(A s) a ds and int_0^h exp(A s) Q exp(A's) ds for the steps h (k, 1, 1), |A| h <= 1/2."""
-    n = len(offset)
-    power, carried, spread = np.eye(n), offset, noise
-    transition = np.broadcast_to(power, (len(step), n, n)).copy()
-    mean, covariance = step[:, :, 0] * offset, step * noise
-    factor = np.ones_like(step)
-    for order in range(1, _SERIES_TERMS):
-        power, carried = matrix @ power, matrix @ carried
-        half = matrix @ spread
-        spread = half + half.T
-        factor = factor * step / order
-        transition += factor * power
-        mean = mean + (factor * step / (order + 1))[:, :, 0] * carried
-        covariance = covariance + factor * step / (order + 1) * spread
-    return transition, mean, covariance
+    return transition, mean, (covariance + covariance.transpose(0, 2, 1)) / 2
 
 
 def _backward(law: LinearDiffusion, t: Array, now: Moments) -> Moments:
