@@ -163,7 +163,7 @@ def _soft_total(case: _Case) -> Array | Rejected:
         here = np.flatnonzero(at.mode == index)
 
         def hamiltonian(rows: NDArray[np.int64], control: Array, here: NDArray[np.int64] = here) -> tuple[Array, Array]:
-            return case.hamiltonian(here[rows], control)
+            return case.hamiltonian(here[rows], control, whole=False)
 
         control, spread = case.point.control[here], case.point.spread[here]
         admissible, maximise = control_set(problem, mode), case.equation.maximise
@@ -171,7 +171,8 @@ def _soft_total(case: _Case) -> Array | Rejected:
             gibbs = soft_optimum(problem, hamiltonian, admissible, at.take(here), control, spread, maximise)
         except NotQuadratic as error:
             return Rejected(str(error))
-        total[here] = gibbs.value
+        fixed = case.hamiltonian(here, control)[0] - case.hamiltonian(here, control, whole=False)[0]
+        total[here] = gibbs.value + fixed
         for name, claimed, found in (("mean", control, gibbs.mean), ("spread", spread, gibbs.spread)):
             gap = float(np.max(np.abs(claimed[:, columns] - found) / (1 + np.abs(found))))
             if gap > 1e-7:

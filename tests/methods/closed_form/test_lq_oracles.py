@@ -276,6 +276,40 @@ def test_free_states_cost_nothing_where_nothing_is_asked_of_them() -> None:
     assert control[0] == 0
 
 
+def test_a_state_that_costs_nothing() -> None:
+    # only speed and effort cost: V = sqrt(q r) v^2, and the position drifts to wherever it comes to rest
+    solution = solved(
+        "state x in R, v in R\ncontrol a in R\ndx = v dt\ndv = a dt\nminimize integral(0, inf) (2*v^2 + 0.5*a^2) dt\n"
+    )
+    value, control = point(solution, [3.0, -0.7])
+    assert value == pytest.approx(0.49, rel=1e-9)
+    assert control[0] == pytest.approx(1.4, rel=1e-9)
+
+
+@pytest.mark.parametrize("sense", ["minimize", "maximize"])
+def test_average_under_exploration(sense: str) -> None:
+    # the constant of the discounted problem, times the discount: lam log of the integral of exp(-r a^2/lam), and s^2 P
+    lam, r, sign = 0.3, 0.5, 1 if sense == "minimize" else -1
+    solution = solved(HEAD + f"dx = (0.2*x + a) dt + 0.4 dW\nexplore a with temperature {lam}\n"
+                      f"{sense} average {'' if sign == 1 else '-'}(x^2 + {r}*a^2)\n")  # fmt: skip
+    p = scalar_root(0.2, 1, 1, r, 0)
+    entropy = lam * np.log(quad(lambda u: np.exp(-r * u**2 / lam), -20, 20, epsabs=1e-14)[0])
+    assert solution.average == pytest.approx(sign * (0.16 * p - entropy), rel=1e-9)
+
+
+def test_discount_by_mode_and_terminal_by_mode() -> None:
+    # without control: V_z = p_z x^2, p' = -q_z - 2 a p_z + r_z p_z - switching, by an independent integrator
+    solution = solved("mode z in {g, b}\nrate g -> b = 0.7, b -> g = 1.1\nparam k(z) = {g: 0.1, b: 0.6}, h(z) = {g: 1, b: 3}\n"
+                      "state x in R\ndx = -0.3*x dt\ndiscount k(z)\nevaluate E [ integral(0, 2) h(z)*x^2 dt + h(z)*x(2)^2 ]\n")  # fmt: skip
+
+    def rate(p, _):
+        return [1 - 0.6 * p[0] - 0.1 * p[0] + 0.7 * (p[1] - p[0]), 3 - 0.6 * p[1] - 0.6 * p[1] + 1.1 * (p[0] - p[1])]
+
+    p = odeint(rate, [1.0, 3.0], [0, 2], rtol=1e-12, atol=1e-12)[-1]
+    for mode in (0, 1):
+        assert point(solution, 0.9, mode=mode)[0] == pytest.approx(0.81 * p[mode], rel=1e-9)
+
+
 @pytest.mark.slow
 def test_fifty_states_in_seconds() -> None:
     random = np.random.default_rng(0)

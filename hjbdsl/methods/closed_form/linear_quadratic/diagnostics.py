@@ -20,7 +20,7 @@ from hjbdsl.methods.closed_form.linear_quadratic.riccati_ode import Escape
 from hjbdsl.model.problem import ControlProblem
 from hjbdsl.model.solution import Rejected
 
-_REMEDY_SECONDS = 1.5
+_REMEDY_SECONDS = 3.0
 """The threshold of the discount is a courtesy; it may not take longer."""
 
 
@@ -80,7 +80,8 @@ def value_infinite(problem: ControlProblem, quadratic: LinearQuadratic, error: I
     if discount != 0:
         rate = float(problem.numeric(problem.at_mode(discount, problem.mode_tuples()[0])))
         least = _least_within_budget(quadratic, rate)
-        what += f"; the discount rate {discount} = {rate:g} is too small" if not problem.modes else "; the discount is too small"
+        shown = f"{rate:g}" if discount.is_Number else f"{discount} = {rate:g}"
+        what += f"; the discount rate {shown} is too small" if not problem.modes else "; the discount is too small"
         remedy = f"raise the discount rate above {least:.4g}" if least is not None else "raise the discount rate"
         return ill_posed(problem, "HJB120", name or "objective", what, f"{remedy}, or let a control reach every unstable state")
     remedy = "discount the costs with exp(-rho*t), use `average`, or let a control reach every unstable state"
@@ -115,7 +116,7 @@ def _least_discount(quadratic: LinearQuadratic, rate: float) -> float | None:
         low, high = high, 3 * high
     else:
         return None
-    for _ in range(12):
+    for _ in range(10):
         middle = (low + high) / 2
         low, high = (low, middle) if finite(middle) else (middle, high)
     return rate + high

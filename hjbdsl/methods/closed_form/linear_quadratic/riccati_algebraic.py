@@ -33,6 +33,8 @@ from hjbdsl.methods.closed_form.linear_quadratic.riccati_ode import packing
 from hjbdsl.model.solution import Array
 
 _GROWTH = 1e7
+_MARGINAL = 1e-9
+"""Decay rates below this, relative to the drift, count as none."""
 _DIRECT = 1000
 """Largest n^2 Z whose second-moment operator is written out as a matrix."""
 
@@ -134,7 +136,7 @@ def _limit_from_zero(reduced: System) -> Array:
         return float(limit - np.abs(packed).max())
 
     escape.terminal = True  # type: ignore[attr-defined]
-    method = "Radau" if len(vector) <= 60 else "DOP853"
+    method = "LSODA" if len(vector) <= 60 else "DOP853"
     for _ in range(40):
         with np.errstate(all="ignore"):
             result = solve_ivp(
@@ -177,12 +179,15 @@ def _solve_linearised(reduced: System, p: Array, right: Array) -> Array:
     if not np.any(right):
         return np.zeros_like(p)
     drifts, noises = closed_loop(reduced, p)
-    if len(p) == 1 and not noises[0].shape[0]:
+    stable = _abscissa(reduced, p) < -_MARGINAL * (1 + max(float(np.abs(d).max()) for d in drifts))
+    if stable and len(p) == 1 and not noises[0].shape[0]:
         shifted = drifts[0] - reduced.modes[0].discount / 2 * np.eye(reduced.size)
         h = solve_continuous_lyapunov(shifted.T, right[0])
         return ((h + h.T) / 2)[None]
     matrix = _moment_operator(reduced, drifts, noises)
-    solution = np.linalg.solve(matrix, right.reshape(-1)).reshape(p.shape)
+    # a state that costs nothing and is not steered leaves the operator singular; the least solution leaves it alone
+    flat = np.linalg.solve(matrix, right.reshape(-1)) if stable else np.linalg.lstsq(matrix, right.reshape(-1), rcond=1e-11)[0]
+    solution = flat.reshape(p.shape)
     return (solution + np.swapaxes(solution, 1, 2)) / 2
 
 
