@@ -14,6 +14,7 @@ import numpy as np
 
 from hjbdsl.model.equation import HJBEquation
 from hjbdsl.model.evidence import CheckResult
+from hjbdsl.model.names import latex_name, unicode_name
 from hjbdsl.model.problem import ControlProblem, Notation, Parameter
 from hjbdsl.model.solution import Array, Formula, PointValues, Solution
 from hjbdsl.numeric.points import Points
@@ -166,9 +167,35 @@ def _equation(equation: HJBEquation) -> dict[str, Any]:
     objective = problem.notation.get(("objective",))
     return {
         "objective": _notation(objective) if objective is not None else None,
+        "dynamics": [_notation(entry) for entry in _dynamics(problem)],
         "pde": _notation(equation.pde),
         "maximiser": [_notation(entry) for entry in equation.maximiser],
     }
+
+
+def _dynamics(problem: ControlProblem) -> list[Notation]:
+    """`dx = (drift) dt + (coefficient) dW + ...` for each state, as the file writes it."""
+    lines = []
+    for group in problem.states:
+        terms = [
+            (entry, "t" if key[0] == "drift" else key[2])
+            for key, entry in problem.notation.items()
+            if key[0] in ("drift", "diffusion", "jump") and key[1] == group.name and entry.text != "0"
+        ]
+        text = " + ".join(f"{_bracketed(entry.text)} d{unicode_name(name)}" for entry, name in terms).replace("+ -", "- ")
+        latex = " + ".join(f"{_bracketed(entry.latex)} \\, d{latex_name(name)}" for entry, name in terms).replace("+ -", "- ")
+        lines.append(Notation(f"d{unicode_name(group.name)} = {text or '0'}", f"d{latex_name(group.name)} = {latex or '0'}"))
+    return lines
+
+
+def _bracketed(text: str) -> str:
+    """Brackets round what would fall apart before a differential: a sum outside all brackets."""
+    depth = 0
+    for position, letter in enumerate(text):
+        depth += (letter in "([{") - (letter in ")]}")
+        if depth == 0 and position and letter in "+-" and text[position - 1] == " ":
+            return f"({text})"
+    return text
 
 
 def _formula(formula: Formula) -> dict[str, Any]:

@@ -57,7 +57,9 @@ def _heading(result: Mapping[str, Any]) -> list[str]:
 
 def _equation_lines(result: Mapping[str, Any]) -> list[str]:
     equation = result["equation"]
-    lines = _labelled("", equation["objective"]["text"]) if equation["objective"] else []
+    lines = _indented(equation["objective"]["text"]) if equation["objective"] else []
+    lines += [line for entry in equation["dynamics"] for line in _indented(entry["text"])]
+    lines += [""] if lines else []
     lines += _labelled("HJB", equation["pde"]["text"])
     for index, entry in enumerate(equation["maximiser"]):
         lines += _labelled("Optimum" if index == 0 else "", entry["text"])
@@ -79,7 +81,8 @@ def _method_lines(result: Mapping[str, Any]) -> list[str]:
     if "average" in result:
         lines.append(f"  average = {significant(result['average'], result['average_error'])}")
     evidence = result["evidence"]
-    lines += _indented("residual " + ("0" if evidence["residual"] == 0 else f"{_tiny(evidence['residual'])}"))
+    if not any(statement.startswith("residual") for statement in evidence["statements"]):
+        lines += _indented(f"residual {_tiny(evidence['residual'])}")
     for statement in evidence["statements"]:
         lines += _indented(statement)
     return lines
@@ -143,7 +146,7 @@ def _closing_lines(result: Mapping[str, Any], seconds: float) -> list[str]:
         if not check["passed"]:
             error = "not a number" if check["max_error"] is None else f"off by {_tiny(check['max_error'])}"
             lines += _labelled("", f"✗ line {check['line']}: {check['text']}  ({error}, tolerance {_tiny(check['tol'])})")
-    return [*lines, f"{seconds:.1f} s"]
+    return [*lines, f"{seconds:.1f} s" + (", as worked out before" if result.get("cached") else "")]
 
 
 def _tiny(value: float | None) -> str:

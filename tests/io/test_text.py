@@ -19,6 +19,7 @@ RESULT = {
     "parameters": {"q": 1.0},
     "equation": {
         "objective": {"text": "minimise x^2", "latex": "x^2"},
+        "dynamics": [{"text": "dx = a dt", "latex": ""}],
         "pde": {"text": "V_t + min { a V_x } = 0", "latex": ""},
         "maximiser": [{"text": "a* = -V_x", "latex": ""}],
     },
@@ -58,8 +59,8 @@ def test_digits_follow_the_error(value, error, shown):
 
 @pytest.mark.parametrize(
     "needle",
-    ["A toy", "finite horizon", "V_t + min { a V_x } = 0", "a* = -V_x", "V = P x^2", "P = sqrt(q) = 1", "needs q > 0: 1",
-     "Closed form, proved", "second order holds", "V ✓ 2.0e-16", "✗ line 10", "not a number", "warning: mind the step", "3.2 s"],
+    ["A toy", "dx = a dt", "finite horizon", "V_t + min { a V_x } = 0", "a* = -V_x", "V = P x^2", "P = sqrt(q) = 1",
+     "needs q > 0: 1", "Closed form, proved", "second order holds", "V ✓ 2.0e-16", "✗ line 10", "not a number", "warning: mind the step", "3.2 s"],
 )  # fmt: skip
 def test_everything_is_said(needle):
     assert needle in report(RESULT, 3.2)
