@@ -76,8 +76,14 @@ def evolve(matching: Matching, terminal: Array, horizon: float) -> Evolution:
     start, kappa, note = _regular_start(flow, terminal, horizon)
     flow.kappa = kappa
     first = _integrate(flow, start, horizon, 1e-12)
-    path = CoefficientPath(horizon, *_interpolate(first, horizon, start.shape, singular=note != ""), kappa)
-    return Evolution(path, _integral_defect(flow, path), flow.defect, note)
+    breaks, series = _interpolate(first, horizon, start.shape, singular=note != "")
+    path = CoefficientPath(horizon, breaks, series, kappa)
+    accuracy = _integral_defect(flow, path)
+    if kappa > 0:  # V vanishes exactly at the end
+        series = series.copy()
+        series[:, 0, :, 0] -= start[:, 0]
+        path = CoefficientPath(horizon, breaks, series, kappa)
+    return Evolution(path, accuracy, flow.defect, note)
 
 
 def _integral_defect(flow: _Flow, path: CoefficientPath) -> float:

@@ -4,9 +4,9 @@ In: a matching. Out: theta with F(theta) = 0 to rounding, and the spectrum of th
 
 Pseudo-transient continuation (Kelley, Keyes, SIAM J. Numer. Anal. 35, 1998) follows the backward flow d theta/d tau = F, tau the
 time to go, with growing steps that end as Newton's method; so the root found is one that finite-horizon values approach. At the
-root the derivative of the flow in the direction of dV/dtheta_k is E[exp(-r T) dV/dtheta_k(X_T)] under the optimal control (envelope
-theorem). All eigenvalues negative means that exp(-r t) E[V(X_t)] -> 0, and the like for every function of the ansatz. That
-is transversality.
+root the derivative of the flow in the direction of dV/dtheta_k is E[exp(-r T) dV/dtheta_k(X_T)] under the optimal control (the
+envelope theorem). All eigenvalues negative means that exp(-r t) E[V(X_t)] -> 0, and the like for every function of the ansatz:
+that is transversality.
 """
 
 from __future__ import annotations
