@@ -299,8 +299,9 @@ def test_average_under_exploration(sense: str) -> None:
 
 def test_discount_by_mode_and_terminal_by_mode() -> None:
     # without control: V_z = p_z x^2, p' = -q_z - 2 a p_z + r_z p_z - switching, by an independent integrator
-    solution = solved("mode z in {g, b}\nrate g -> b = 0.7, b -> g = 1.1\nparam k(z) = {g: 0.1, b: 0.6}, h(z) = {g: 1, b: 3}\n"
-                      "state x in R\ndx = -0.3*x dt\ndiscount k(z)\nevaluate E [ integral(0, 2) h(z)*x^2 dt + h(z)*x(2)^2 ]\n")  # fmt: skip
+    modes = "mode z in {g, b}\nrate g -> b = 0.7, b -> g = 1.1\nparam k(z) = {g: 0.1, b: 0.6}, h(z) = {g: 1, b: 3}\n"
+    motion = "state x in R\ndx = -0.3*x dt\ndiscount k(z)\n"
+    solution = solved(modes + motion + "evaluate E [ integral(0, 2) h(z)*x^2 dt + h(z)*x(2)^2 ]\n")
 
     def rate(p, _):
         return [1 - 0.6 * p[0] - 0.1 * p[0] + 0.7 * (p[1] - p[0]), 3 - 0.6 * p[1] - 0.6 * p[1] + 1.1 * (p[0] - p[1])]

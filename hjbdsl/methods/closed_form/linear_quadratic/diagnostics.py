@@ -14,9 +14,9 @@ from hjbdsl.errors import HjbError
 from hjbdsl.methods.closed_form.family import ill_posed
 from hjbdsl.methods.closed_form.linear_quadratic.arrays import TimeArray
 from hjbdsl.methods.closed_form.linear_quadratic.coefficients import LinearQuadratic
+from hjbdsl.methods.closed_form.linear_quadratic.failures import Escape, Infinite, Undecided
 from hjbdsl.methods.closed_form.linear_quadratic.riccati import NoSaddle
-from hjbdsl.methods.closed_form.linear_quadratic.riccati_algebraic import Infinite, Undecided, solve_stationary
-from hjbdsl.methods.closed_form.linear_quadratic.riccati_ode import Escape
+from hjbdsl.methods.closed_form.linear_quadratic.riccati_algebraic import solve_stationary
 from hjbdsl.model.problem import ControlProblem
 from hjbdsl.model.solution import Rejected
 

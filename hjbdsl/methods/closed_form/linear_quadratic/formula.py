@@ -89,8 +89,13 @@ def presented(
 def _in_letters(problem: ControlProblem, scalar: ScalarSolution) -> Formula:
     symbols = (*problem.control_symbols, *problem.adversary_symbols)
     controls = _by_group(problem, [scalar.controls[s] for s in symbols], "")
-    conditions = tuple((written(c), float(problem.numeric(scalar.expand(c)))) for c in scalar.conditions)
+    conditions = tuple((_positive(c), float(problem.numeric(scalar.expand(c)))) for c in scalar.conditions)
     return Formula({"V": written(scalar.value)}, controls, _definitions(problem, scalar), conditions)
+
+
+def _positive(condition: sp.Basic) -> Notation:
+    left = written(condition)
+    return Notation(f"{left.text} > 0", f"{left.latex} > 0")
 
 
 def _definitions(problem: ControlProblem, scalar: ScalarSolution) -> tuple[tuple[Notation, Notation, float], ...]:

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hjbdsl.methods.closed_form.family import Derivatives, ExactFunction
-from hjbdsl.methods.closed_form.linear_quadratic.riccati_ode import Trajectory, packing
+from hjbdsl.methods.closed_form.linear_quadratic.trajectory import Trajectory, packing
 from hjbdsl.model.solution import Array, PointValues
 
 

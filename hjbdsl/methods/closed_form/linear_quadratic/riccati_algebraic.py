@@ -16,12 +16,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.integrate import solve_ivp
 from scipy.linalg import solve_continuous_are, solve_continuous_lyapunov
 
 from hjbdsl.methods.closed_form.linear_quadratic.coefficients import LinearQuadratic
+from hjbdsl.methods.closed_form.linear_quadratic.failures import Infinite, Undecided
 from hjbdsl.methods.closed_form.linear_quadratic.riccati import (
-    NoSaddle,
     System,
     closed_loop,
     feedback,
@@ -29,27 +28,12 @@ from hjbdsl.methods.closed_form.linear_quadratic.riccati import (
     states_only,
     system_at,
 )
-from hjbdsl.methods.closed_form.linear_quadratic.riccati_ode import packing
 from hjbdsl.model.solution import Array
 
-_GROWTH = 1e7
 _MARGINAL = 1e-9
 """Decay rates below this, relative to the drift, count as none."""
 _DIRECT = 1000
 """Largest n^2 Z whose second-moment operator is written out as a matrix."""
-
-
-class Infinite(ArithmeticError):
-    """The finite-horizon values diverge; `remaining` is the time-to-go where they blow up, or inf for slow growth."""
-
-    def __init__(self, remaining: float, what: str):
-        super().__init__(what)
-        self.remaining = remaining
-        self.what = what
-
-
-class Undecided(ArithmeticError):
-    """No root could be certified; the message says why."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +58,11 @@ def solve_stationary(problem: LinearQuadratic, average: bool) -> Stationary:
     p = _classical(reduced) if convex else None
     how = "algebraic Riccati equation by the Schur method"
     if p is None:
-        p = _limit_from_zero(reduced)
+        from hjbdsl.methods.closed_form.linear_quadratic.riccati_limit import (  # noqa: PLC0415 (slow to import)
+            limit_from_zero,
+        )
+
+        p = limit_from_zero(reduced)
         how = "algebraic Riccati equation: the limit of finite-horizon values, by integration to rest"
     p, correction = _polish(reduced, p)
     decay = -_abscissa(reduced, p)
@@ -116,42 +104,6 @@ def _classical(reduced: System) -> Array | None:
         return np.asarray(solve_continuous_are(a, m.gain, q, r, s=s))[None]
     except (np.linalg.LinAlgError, ValueError):
         return None
-
-
-def _limit_from_zero(reduced: System) -> Array:
-    """Integrate from P = 0 over doubling horizons until the rate is negligible beside its parts."""
-    pack, unpack = packing(len(reduced.modes), reduced.size)
-    pi = np.zeros((len(reduced.modes), reduced.size, reduced.size))
-    first = float(np.abs(operator(reduced, pi)).max())
-    if first == 0.0:
-        return pi
-    speed = max(1e-3, *(float(np.abs(m.drift).max() + m.discount) for m in reduced.modes))
-    span, elapsed, limit = 1.0 / speed, 0.0, _GROWTH * (1 + first / speed)
-    vector = pack(pi)
-
-    def rate(_remaining: float, packed: Array) -> Array:
-        return pack(operator(reduced, unpack(packed)))
-
-    def escape(_remaining: float, packed: Array) -> float:
-        return float(limit - np.abs(packed).max())
-
-    escape.terminal = True  # type: ignore[attr-defined]
-    method = "LSODA" if len(vector) <= 60 else "DOP853"
-    for _ in range(40):
-        with np.errstate(all="ignore"):
-            result = solve_ivp(
-                rate, (elapsed, elapsed + span), vector, method, rtol=1e-8, atol=1e-10 * first / speed, events=escape
-            )
-        vector, elapsed = result.y[:, -1], float(result.t[-1])
-        if result.status == 1 or not result.success:
-            raise Infinite(elapsed, "the Riccati equation has no finite solution")
-        change = float(np.abs(rate(0.0, vector)).max())
-        if change <= 1e-7 * first and change <= 1e-7 * speed * max(float(np.abs(vector).max()), 1e-300):
-            return unpack(vector)
-        span *= 2
-        if elapsed * speed > 1e7:
-            break
-    raise Infinite(np.inf, "the finite-horizon values grow without settling")
 
 
 def _polish(reduced: System, p: Array) -> tuple[Array, float]:
@@ -260,6 +212,3 @@ def _constants(switching: Array, discounts: Array, rates: Array, average: bool) 
         scale = float(np.abs(rates).max())
         raise Infinite(np.inf, f"costs of {scale:.4g} per unit time go on for ever without a discount")
     return np.asarray(-np.linalg.solve(matrix, rates), dtype=np.float64), 0.0
-
-
-__all__ = ["Infinite", "NoSaddle", "Stationary", "Undecided", "solve_stationary"]

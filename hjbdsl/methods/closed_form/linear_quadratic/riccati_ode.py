@@ -7,7 +7,6 @@ second, independent integrator. Raises `Escape` where the solution leaves every 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any
 
@@ -15,6 +14,7 @@ import numpy as np
 from scipy.integrate import solve_ivp
 
 from hjbdsl.methods.closed_form.linear_quadratic.coefficients import LinearQuadratic
+from hjbdsl.methods.closed_form.linear_quadratic.failures import Escape
 from hjbdsl.methods.closed_form.linear_quadratic.riccati import (
     NoSaddle,
     System,
@@ -23,6 +23,7 @@ from hjbdsl.methods.closed_form.linear_quadratic.riccati import (
     policy_spread,
     system_at,
 )
+from hjbdsl.methods.closed_form.linear_quadratic.trajectory import Trajectory, packing
 from hjbdsl.model.solution import Array
 
 RELATIVE_TOLERANCE = 3e-13
@@ -30,46 +31,6 @@ _DEGREE = 11
 _FEWEST_PIECES = 12
 _HUGE = 1e9
 """Growth of Pi beyond this multiple of its natural size counts as escape."""
-
-
-class Escape(ArithmeticError):
-    """The solution becomes infinite at time-to-go `remaining`; `no_saddle` where the Hamiltonian lost its optimum there."""
-
-    def __init__(self, remaining: float, no_saddle: str = ""):
-        super().__init__(f"escape at T - t = {remaining:g}")
-        self.remaining = remaining
-        self.no_saddle = no_saddle
-
-
-@dataclass(frozen=True, slots=True)
-class Trajectory:
-    """Chebyshev coefficients by piece: `value` (pieces, degree+1, Z*N*(N+1)/2) of the upper triangles of Pi, `gain`
-    (pieces, degree+1, Z*m*N), `spread` (pieces, degree+1, Z*m), on the pieces of time-to-go between `edges`. `error` bounds
-    |Pi - exact|."""
-
-    horizon: float
-    edges: Array
-    value: Array
-    gain: Array
-    spread: Array
-    error: float
-
-
-def packing(modes: int, size: int) -> tuple[Callable[[Array], Array], Callable[[Array], Array]]:
-    """(pack, unpack) between stacks (..., Z, N, N) of symmetric matrices and vectors (..., Z*N*(N+1)/2)."""
-    rows, columns = np.triu_indices(size)
-
-    def pack(pi: Array) -> Array:
-        return pi[..., rows, columns].reshape(*pi.shape[:-3], -1)
-
-    def unpack(vector: Array) -> Array:
-        parts = vector.reshape(*vector.shape[:-1], modes, len(rows))
-        pi = np.empty((*parts.shape[:-1], size, size))
-        pi[..., rows, columns] = parts
-        pi[..., columns, rows] = parts
-        return pi
-
-    return pack, unpack
 
 
 def integrate(problem: LinearQuadratic, horizon: float, breaks: Sequence[float]) -> Trajectory:

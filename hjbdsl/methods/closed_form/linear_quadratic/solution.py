@@ -14,12 +14,12 @@ from hjbdsl.methods.closed_form.family import Proposal
 from hjbdsl.methods.closed_form.linear_quadratic.bounds import bound_reason, bounded
 from hjbdsl.methods.closed_form.linear_quadratic.coefficients import LinearQuadratic
 from hjbdsl.methods.closed_form.linear_quadratic.diagnostics import escaped, no_optimum, value_infinite
+from hjbdsl.methods.closed_form.linear_quadratic.failures import Escape, Infinite, Undecided
 from hjbdsl.methods.closed_form.linear_quadratic.formula import presented, scalar_formula
 from hjbdsl.methods.closed_form.linear_quadratic.function import StationaryQuadratic, TimeQuadratic
 from hjbdsl.methods.closed_form.linear_quadratic.kinks import kinks
 from hjbdsl.methods.closed_form.linear_quadratic.riccati import NoSaddle, policy_spread, system_at
-from hjbdsl.methods.closed_form.linear_quadratic.riccati_algebraic import Infinite, Undecided, solve_stationary
-from hjbdsl.methods.closed_form.linear_quadratic.riccati_ode import Escape, integrate
+from hjbdsl.methods.closed_form.linear_quadratic.riccati_algebraic import solve_stationary
 from hjbdsl.model.equation import HJBEquation
 from hjbdsl.model.solution import Rejected
 
@@ -40,6 +40,8 @@ def propose_quadratic(equation: HJBEquation, problem: LinearQuadratic) -> Propos
 
 
 def _finite(equation: HJBEquation, problem: LinearQuadratic, horizon: float) -> Proposal | Rejected:
+    from hjbdsl.methods.closed_form.linear_quadratic.riccati_ode import integrate  # noqa: PLC0415 (slow to import)
+
     try:
         path = integrate(problem, horizon, kinks(equation.problem, horizon))
     except Escape as error:
