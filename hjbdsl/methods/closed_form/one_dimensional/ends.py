@@ -25,7 +25,7 @@ _FAR = 1e6
 def components(line: LineProblem, laws: tuple[Law, ...]) -> tuple[Component, ...] | Rejected:
     """Every interval between exits that meets the region."""
     low, high = _end(line.bounds.lower), _end(line.bounds.upper)
-    cuts = _exits(line, max(low, -_FAR), min(high, _FAR))
+    cuts = exit_points(line)
     found: list[Component] = []
     for left, right in itertools.pairwise([low, *cuts, high]):
         if right <= line.low or left >= line.high or left >= right:
@@ -41,6 +41,11 @@ def components(line: LineProblem, laws: tuple[Law, ...]) -> tuple[Component, ...
         assert isinstance(upper, Edge)
         found.append(Component(line, laws, _coordinate(line, lower, upper), lower, upper))
     return tuple(found) if found else Rejected("the whole region lies in the exit set")
+
+
+def exit_points(line: LineProblem) -> list[float]:
+    """Where the exit condition begins, ends, or holds alone, in increasing order."""
+    return _exits(line, max(_end(line.bounds.lower), -_FAR), min(_end(line.bounds.upper), _FAR))
 
 
 def _end(bound: sp.Expr) -> float:

@@ -136,7 +136,7 @@ def _resting_points(component: Component, guess: UpwindSolution, at_bound: bool)
 def _solved(flow: Flow) -> tuple[SolvedComponent, tuple[str, ...]]:
     component = flow.component
     solution, layout, sinks = _fitted(flow, _guess(flow), None, _DEGREE)
-    finer, _, sinks = _fitted(flow, _carried(component, solution), layout, _DEGREE + 8)
+    finer, _, sinks = _fitted(flow, carried(component, solution), layout, _DEGREE + 8)
     samples = np.linspace(*component.window(), 101)
     now, before = (np.array([s.at(samples, k)[0] for k in range(component.modes)]) for s in (finer, solution))
     scale, change = float(np.abs(now).max()), float(np.abs(now - before).max())
@@ -177,7 +177,9 @@ def _guess(flow: Flow) -> Guess:
     return evaluate
 
 
-def _carried(component: Component, solution: FirstOrderSpectral) -> Guess:
+def carried(component: Component, solution: FirstOrderSpectral) -> Guess:
+    """`solution` as a guess on another mesh."""
+
     def evaluate(x: Array, mode: int) -> tuple[Array, Array, Array]:
         y = component.coordinate.from_state(x)
         value, slope, curvature = solution.at(y, mode)
@@ -203,7 +205,7 @@ def _fitted(flow: Flow, guess: Guess, layout: Layout | None, degree: int) -> tup
         layout = replace(layout, pinned=tuple((s,) for s in sinks), stop=(), boundaries=())
         mesh = layout.mesh(component.modes, degree)
         solution = _linear(component, mesh, guess, sinks)
-        guess = _carried(component, solution)
+        guess = carried(component, solution)
         now = np.array([solution.at(samples, k)[0] for k in range(component.modes)])
         change = float(np.abs(now - before).max() / np.abs(now).max())
         stalled = stalled + 1 if change >= best else 0
@@ -211,7 +213,7 @@ def _fitted(flow: Flow, guess: Guess, layout: Layout | None, degree: int) -> tup
         if not np.isfinite(change) and np.isfinite(now).all():
             continue
         if change < 1e-14 or (stalled >= 3 and best < 1e-10):
-            crowded = _unresolved(component, solution)
+            crowded = unresolved(component, solution)
             switches = switching_places(component, solution)
             if not crowded.any() and _close(switches, layout.switches):
                 return solution, layout, sinks
@@ -285,7 +287,7 @@ def _drift_zero(component: Component, guess: Guess, mode: int, near: float) -> f
     return (low + high) / 2
 
 
-def _unresolved(component: Component, solution: FirstOrderSpectral) -> NDArray[np.bool_]:
+def unresolved(component: Component, solution: FirstOrderSpectral) -> NDArray[np.bool_]:
     """(n,) elements whose series of V_y has not decayed; next to a resting point rounding in V is divided by the small drift."""
     mesh = solution.mesh
     coefficients = np.abs(solution.slope @ rule(mesh.degree).analysis.T)
@@ -293,7 +295,7 @@ def _unresolved(component: Component, solution: FirstOrderSpectral) -> NDArray[n
     y = mesh.nodes()
     x = component.coordinate.to_state(y)
     rounding = np.empty_like(tail)
-    guess = _carried(component, solution)
+    guess = carried(component, solution)
     rates = component.rates(x)
     for k, law in enumerate(component.laws):
         value, slope, curvature = guess(x.ravel(), k)
