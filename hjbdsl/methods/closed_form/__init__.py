@@ -40,6 +40,7 @@ FAMILIES: tuple[tuple[str, Family], ...] = (
     ("free_boundary", _family("one_dimensional", "propose_free_boundary")),
     ("boundary_value", _family("one_dimensional", "propose_boundary_value")),
     ("deterministic_flow", _family("one_dimensional", "propose_first_order")),
+    ("deterministic_exit", _family("one_dimensional", "propose_exit_flow")),
     ("radial", _family("radial")),
     ("separable", _separable),
 )  # fmt: skip
