@@ -28,7 +28,7 @@ from hjbdsl.symbolic.derive import derive as derive_equation
 
 DERIVING_SECONDS = 30.0
 DERIVING_SECONDS_OF_CHECK = 5.0
-WELL_POSED_SECONDS = 2.5
+WELL_POSED_SECONDS = 5.0
 
 
 @dataclass(frozen=True, slots=True)
