@@ -85,6 +85,8 @@ CASES = {
     "labour": scalar(lambda x, n: sp.log(R(11, 10) - n), lambda x, n: n, lambda x, n: 1, {"n": FRACTION}),
     "fuel": scalar(lambda x, a: R(1, 2) * sp.Abs(a), lambda x, a: a, lambda x, a: 1, {"a": UNIT}, "minimize"),
     "fuel and energy": scalar(lambda x, a: R(1, 2) * sp.Abs(a) + a**2, lambda x, a: a, lambda x, a: 1, {"a": LINE}, "minimize"),
+    "heading": scalar(lambda x, a: sp.cos(a) / 2, lambda x, a: sp.cos(a) + 2 * sp.sin(a), lambda x, a: 1,
+                      {"a": Bounds(-sp.pi, sp.pi, False, False, periodic=True)}),
     "half the time": scalar(lambda x, p: p * sp.exp(-p) * sp.Piecewise((1, x > 0), (0, True)),
                             lambda x, p: -sp.exp(-p) * sp.Piecewise((1, x > 0), (0, True)), lambda x, p: 1,
                             {"p": Bounds(sp.Integer(0), sp.Integer(4), False, False)}),
