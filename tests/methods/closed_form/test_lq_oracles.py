@@ -312,6 +312,20 @@ def test_discount_by_mode_and_terminal_by_mode() -> None:
 
 
 @pytest.mark.slow
+def test_thirty_states_with_multiplicative_noise() -> None:
+    # isotropic, so that the matrix equation is the scalar one thirty times over
+    n = 30
+    solution = solved(f"state x in R^{n}\ncontrol u in R^{n}\nnoise W\ndx = (0.2*x + u) dt + 0.4*x dW\n"
+                      "minimize E integral(0, inf) exp(-0.3*t)*(|x|^2 + 0.5*|u|^2) dt\n")  # fmt: skip
+    p = scalar_root(0.2, 1, 1, 0.5, 0.3, s=0.4)
+    x = np.random.default_rng(2).normal(size=n)
+    assert point(solution, x)[0] == pytest.approx(p * x @ x, rel=1e-9)
+    # E|x|^2 e^(-r t) decays at the scalar's rate
+    rate = 0.3 - 2 * (0.2 - 2 * p) - 0.16
+    assert f"{rate:.4g}" in " ".join(solution.evidence.statements)
+
+
+@pytest.mark.slow
 def test_fifty_states_in_seconds() -> None:
     random = np.random.default_rng(0)
     n = 50

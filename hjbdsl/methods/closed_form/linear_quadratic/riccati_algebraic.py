@@ -16,7 +16,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.linalg import solve_continuous_are, solve_continuous_lyapunov
+from scipy.linalg import lu_factor, lu_solve, solve_continuous_are, solve_continuous_lyapunov
 
 from hjbdsl.methods.closed_form.linear_quadratic.coefficients import LinearQuadratic
 from hjbdsl.methods.closed_form.linear_quadratic.failures import Infinite, Undecided
@@ -32,8 +32,8 @@ from hjbdsl.model.solution import Array
 
 _MARGINAL = 1e-9
 """Decay rates below this, relative to the drift, count as none."""
-_DIRECT = 1000
-"""Largest n^2 Z whose second-moment operator is written out as a matrix."""
+_DIRECT, _EIGENVALUES = 2600, 700
+"""Largest n^2 Z whose second-moment operator is written out as a matrix, and whose eigenvalues are all computed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -164,7 +164,29 @@ def _abscissa(reduced: System, p: Array) -> float:
     drifts, noises = closed_loop(reduced, p)
     if len(p) == 1 and not noises[0].shape[0]:
         return 2 * float(np.linalg.eigvals(drifts[0]).real.max()) - reduced.modes[0].discount
-    return float(np.linalg.eigvals(_moment_operator(reduced, drifts, noises)).real.max())
+    matrix = _moment_operator(reduced, drifts, noises)
+    if len(matrix) <= _EIGENVALUES:
+        return float(np.linalg.eigvals(matrix).real.max())
+    return _abscissa_of_positive(matrix, len(p), reduced.size)
+
+
+def _abscissa_of_positive(matrix: Array, count: int, size: int) -> float:
+    """The same for wide problems: a stable second-moment operator L generates a positive semigroup, so -L^-1 maps positive
+    matrices to positive ones and its largest eigenvalue, found by iteration from the identity, is -1/abscissa. inf where it
+    is unstable."""
+    factors = lu_factor(matrix)
+    current = np.broadcast_to(np.eye(size), (count, size, size)).reshape(-1)
+    growth = 0.0
+    for _ in range(200):
+        following = -lu_solve(factors, current)
+        stack = following.reshape(count, size, size)
+        if np.linalg.eigvalsh((stack + np.swapaxes(stack, 1, 2)) / 2).min() < 0:
+            return np.inf
+        previous, growth = growth, float(np.linalg.norm(following) / np.linalg.norm(current))
+        current = following / np.linalg.norm(following)
+        if abs(growth - previous) < 1e-8 * growth:
+            break
+    return -1.0 / growth
 
 
 def _affine_part(system: System, reduced: System, p: Array, average: bool, stable: bool) -> tuple[Array, float, float]:
