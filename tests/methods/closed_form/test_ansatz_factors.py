@@ -6,6 +6,10 @@ import numpy as np
 import pytest
 from scipy.integrate import solve_ivp
 
+from hjbdsl.errors import HjbError
+from hjbdsl.frontend.load import loads_problem
+from hjbdsl.methods.closed_form.ansatz import propose
+from hjbdsl.symbolic.derive import derive
 from tests.methods.closed_form.test_ansatz_utility import at, solve
 
 
@@ -103,12 +107,8 @@ region x in [0.5, 2], y in [0, 0.7]
     np.testing.assert_allclose(point.control[:, 0], (y + u * (b + c * y)) / (4 * 0.2), rtol=1e-9)
 
 
-def test_a_riccati_equation_that_explodes_gives_no_number():
-    from hjbdsl.frontend.load import loads_problem  # noqa: PLC0415
-    from hjbdsl.methods.closed_form.ansatz import propose  # noqa: PLC0415
-    from hjbdsl.model.solution import Rejected  # noqa: PLC0415
-    from hjbdsl.symbolic.derive import derive  # noqa: PLC0415
-
+def test_a_riccati_equation_that_explodes_is_a_diagnostic():
+    """E exp(integral of Y^2) with dY = Y/2 dt + dW is exp(a + c y^2), c' = 1 + c + 2 c^2: infinite at the time below."""
     text = """problem p
 param T = 4
 state y in R
@@ -118,4 +118,10 @@ discount -y^2
 evaluate E [ 1 + 0*y(T) ]
 region y in [-1, 1]
 """
-    assert isinstance(propose(derive(loads_problem(text))), Rejected)
+    with pytest.raises(HjbError) as caught:
+        propose(derive(loads_problem(text)))
+    (diagnostic,) = caught.value.diagnostics
+    escape = 2 / np.sqrt(7) * (np.pi / 2 - np.arctan(1 / np.sqrt(7)))
+    assert diagnostic.code == "HJB121"
+    assert diagnostic.span.line == 2
+    assert float(diagnostic.help.split()[-1]) == pytest.approx(escape, rel=1e-3)

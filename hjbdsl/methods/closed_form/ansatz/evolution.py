@@ -23,6 +23,7 @@ _TINY = 1e-13
 _DEGREE, _GAUSS = 16, 10
 _EVALUATIONS = 40_000
 _FAILURES = 20
+_EXPLODED, _LARGE = 1e7, 10.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,6 +111,7 @@ class _Flow:
         self.matching, self.horizon, self.kappa = matching, horizon, 0.0
         self.defect = 0.0
         self._control: Array | None = None
+        self._last: tuple[float, Array, Array] | None = None
         self.evaluations = self.failures = 0
 
     def __call__(self, to_go: float, flat: Array) -> Array:
@@ -120,15 +122,18 @@ class _Flow:
             amplitude = theta[:, 0].copy()
             theta[:, 0] = np.log(amplitude) / self.kappa
         self.evaluations += 1
+        if np.abs(theta[:, 1:]).max(initial=0.0) > _EXPLODED:
+            raise FlowError(f"the coefficients explode {to_go:.6g} before the end", to_go)
         if self.evaluations > _EVALUATIONS:
             raise FlowError("the equation of the coefficients is too stiff to be integrated")
         match = self.matching(self.horizon - to_go, theta, self._control)
         if not match.valid:
             self.failures += 1
             if self.failures > _FAILURES:
-                raise FlowError("the optimum is not attained along the path", to_go)
+                raise FlowError("the optimum is not attained along the path", self._pole())
             return np.full(flat.shape, np.nan)
         self._control = match.control
+        self._last = (to_go, theta, match.flow)
         if match.defect > DEFECT:
             raise FlowError(f"not invariant (defect {match.defect:.1e})")
         self.defect = max(self.defect, match.defect)
@@ -136,6 +141,21 @@ class _Flow:
         if self.kappa > 0:
             flow[:, 0] *= self.kappa * amplitude
         return flow.ravel()
+
+    def _pole(self) -> float | None:
+        """Where the largest coefficient of the last good point would be infinite, growing like 1/(pole - time to go); None where
+        nothing was growing fast."""
+        if self._last is None or self.kappa > 0:
+            return None
+        to_go, theta, flow = self._last
+        if theta.shape[1] == 1:
+            return None
+        largest = int(np.abs(theta[:, 1:]).argmax())
+        size, speed = theta[:, 1:].flat[largest], flow[:, 1:].flat[largest]
+        rest = self.horizon - to_go
+        if size * speed <= 0 or abs(size) < _LARGE or abs(speed) * rest < 10 * abs(size):
+            return None
+        return float(to_go + size / speed)
 
 
 def _regular_start(flow: _Flow, terminal: Array, horizon: float) -> tuple[Array, float, str]:
@@ -182,7 +202,7 @@ def _rounded(number: float) -> float:
 def _integrate(flow: _Flow, start: Array, horizon: float, tolerance: float) -> Callable[[Array], Array]:
     from scipy.integrate import solve_ivp  # noqa: PLC0415 (slow to import; only answers that need an integrator pay for it)
 
-    scale = 1e-3 * np.maximum(np.abs(start), 1e-3).ravel()
+    scale = _scales(flow, start, horizon)
     first_step = 1e-2 * _TINY * horizon if flow.kappa > 0 or np.abs(start).min() <= 2 * _TINY * horizon else None
     with np.errstate(all="ignore"):
         answer = solve_ivp(
@@ -197,8 +217,19 @@ def _integrate(flow: _Flow, start: Array, horizon: float, tolerance: float) -> C
         )
     if not answer.success or not np.isfinite(answer.y).all():
         last = float(answer.t[-1])
-        raise FlowError(f"the coefficients explode {last:.4g} before the end", last)
+        raise FlowError(f"the coefficients explode {last:.4g} before the end", last if flow.failures == 0 else None)
     return answer.sol
+
+
+def _scales(flow: _Flow, start: Array, horizon: float) -> Array:
+    """Absolute sizes for the error control: one for all coefficients, or those that vanish identically would be resolved down to
+    the rounding of the projection; an amplitude that starts from zero is held to its own size."""
+    first = np.abs(flow(0.0, start.ravel()))
+    size = max(1e-3, float(np.abs(start).max()), float(np.nan_to_num(first).max()) * horizon)
+    scale = np.full(start.shape, 0.02 * min(size, 1e3))
+    if flow.kappa > 0:
+        scale[:, 0] = 1e-6
+    return scale.ravel()
 
 
 def _interpolate(
@@ -215,7 +246,7 @@ def _interpolate(
         values = np.asarray(solution((low + high) / 2 + (high - low) / 2 * nodes)).T
         series = inverse @ values
         tail = np.abs(series[-3:]).max(axis=0)
-        if high - low <= smallest or len(done) > 2000 or (tail <= 1e-13 * (1e-3 + np.abs(series[0]))).all():
+        if high - low <= smallest or len(done) > 2000 or tail.max() <= 1e-13 * max(1e-3, np.abs(series[0]).max()):
             done.append((low, high, series))
         else:
             middle = (low + high) / 2

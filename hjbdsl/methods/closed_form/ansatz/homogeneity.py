@@ -17,7 +17,7 @@ from hjbdsl.budget import BudgetExceeded, time_budget
 from hjbdsl.methods.closed_form.ansatz.samples import sample_environment
 from hjbdsl.model.problem import TIME, ControlProblem
 from hjbdsl.model.solution import Array
-from hjbdsl.numeric.compile import compile_expressions
+from hjbdsl.numeric.compile import UnsupportedExpression, compile_expressions
 
 _TOLERANCE = 1e-9
 _FACTORS = (1.7, 0.4)
@@ -36,7 +36,14 @@ class Scaling:
 
 
 def scaling(problem: ControlProblem, state: int) -> Scaling | None:
-    """The scaling in one positive state, or None where there is none."""
+    """The scaling in one positive state, or None where there is none (or a reward has no derivative that could show it)."""
+    try:
+        return _scaling(problem, state)
+    except UnsupportedExpression:
+        return None
+
+
+def _scaling(problem: ControlProblem, state: int) -> Scaling | None:
     wealth = problem.state_symbols[state]
     groups = [g for g in (*problem.controls, *problem.adversaries) if not any(b.is_finite_set for b in g.bounds)]
     for choice in itertools.product((0, 1), repeat=len(groups)):

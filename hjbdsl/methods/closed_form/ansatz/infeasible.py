@@ -1,6 +1,7 @@
 """The diagnostic of a problem whose value is infinite, shown by a finite-horizon value that grows without bound.
 
-In: an equation, an invariant ansatz and the growth rate. Out: an `HjbError` HJB120 at the declaration of the discount parameter.
+In: an equation, an invariant ansatz and the growth rate or the time of explosion. Out: an `HjbError`: HJB120 at the declaration
+of the discount parameter, HJB121 at that of the horizon.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ from hjbdsl.methods.closed_form.ansatz.basis import Ansatz
 from hjbdsl.methods.closed_form.family import ill_posed
 from hjbdsl.model.equation import HJBEquation
 
-CODE = "HJB120"
+CODE, ESCAPE = "HJB120", "HJB121"
 
 
 def infinite_value(equation: HJBEquation, ansatz: Ansatz, rate: float) -> HjbError:
@@ -36,6 +37,25 @@ def infinite_value(equation: HJBEquation, ansatz: Ansatz, rate: float) -> HjbErr
         return ill_posed(problem, CODE, names[0], message, remedy)
     span = problem.objective.span
     return HjbError((Diagnostic(CODE, message, remedy, span, problem.source.line(span)),))
+
+
+def problem_grows(equation: HJBEquation) -> bool:
+    """Whether an exploding positive value is an infinite one: under `maximize` and `evaluate`."""
+    return equation.problem.objective.sense != "minimize"
+
+
+def escaped(equation: HJBEquation, to_go: float) -> HjbError:
+    """HJB121 at the horizon: the coefficients of V are finite only for `to_go` before the end."""
+    problem = equation.problem
+    names = [s.name for s in sorted(problem.objective.end.free_symbols, key=str) if s.name in problem.origins]
+    horizon = float(problem.numeric(problem.objective.end))
+    subject = f"`{names[0]}` = {horizon:g}" if names else f"{horizon:g}"
+    message = f"the value is infinite: its coefficients explode at time-to-go {to_go:.6g}, within the horizon {subject}"
+    remedy = f"shorten the horizon below {to_go:.6g}"
+    if names:
+        return ill_posed(problem, ESCAPE, names[0], message, remedy)
+    span = problem.objective.span
+    return HjbError((Diagnostic(ESCAPE, message, remedy, span, problem.source.line(span)),))
 
 
 def _value(equation: HJBEquation, name: str) -> str:

@@ -13,7 +13,7 @@ from hjbdsl.methods.closed_form.ansatz.evolution import FlowError, evolve
 from hjbdsl.methods.closed_form.ansatz.formula import formula
 from hjbdsl.methods.closed_form.ansatz.function import AnsatzFunction
 from hjbdsl.methods.closed_form.ansatz.hamiltonian import NotApplicable
-from hjbdsl.methods.closed_form.ansatz.infeasible import infinite_value
+from hjbdsl.methods.closed_form.ansatz.infeasible import escaped, infinite_value, problem_grows
 from hjbdsl.methods.closed_form.ansatz.matching import Matching
 from hjbdsl.methods.closed_form.ansatz.samples import region_states
 from hjbdsl.methods.closed_form.ansatz.stationary import StationaryRoot, stationary_root
@@ -90,7 +90,13 @@ def _evolving(equation: HJBEquation, matching: Matching, level: Level) -> Propos
     end = equation.problem.numeric(equation.problem.objective.end)
     if not end.is_finite:
         return Rejected("explicit time without a finite horizon")
-    evolution = evolve(matching, terminal, float(end))
+    try:
+        evolution = evolve(matching, terminal, float(end))
+    except FlowError as error:
+        growing = matching.ansatz.multiplicative and matching.ansatz.sign > 0 and problem_grows(equation)
+        if error.escape is not None and growing:
+            raise escaped(equation, error.escape) from error
+        raise
     for fraction in (0.1, 0.6):
         theta = evolution.path.at(np.array([fraction * float(end)]))[0][0]
         if not matching.holds_far(fraction * float(end), theta, matching(fraction * float(end), theta).flow):
