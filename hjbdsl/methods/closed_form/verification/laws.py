@@ -38,7 +38,7 @@ def quadrature(law: MarkLaw, exact: Callable[[sp.Basic], sp.Basic]) -> tuple[Arr
             return nodes, weights / (high - low)
         case "normal":
             mean, deviation = values[0], np.sqrt(values[1])
-            nodes, weights = panels(np.linspace(-14.0, 14.0, 15))
+            nodes, weights = panels(np.linspace(-11.0, 11.0, 9))
             return mean + deviation * nodes, weights * np.exp(-(nodes**2) / 2) / np.sqrt(2 * np.pi)
         case "exponential":
             (rate,) = values

@@ -85,7 +85,7 @@ def _one_dimension(setting: _Setting, admissible: ControlSet) -> Gibbs:
     bounded = np.isfinite(lower) & np.isfinite(upper)
     low = np.where(bounded, lower, np.maximum(lower, centre - width))
     high = np.where(bounded, upper, np.minimum(upper, centre + width))
-    unit, weights = panels(np.linspace(0.0, 1.0, 41))
+    unit, weights = panels(np.linspace(0.0, 1.0, 13))
     nodes = low[:, None] + (high - low)[:, None] * unit
     log_weights = np.log(weights) + np.log(high - low)[:, None]
     if setting.prior is not None:
