@@ -7,7 +7,7 @@ from itertools import pairwise
 import numpy as np
 import pytest
 from scipy import integrate
-from scipy.stats import multivariate_normal, norm
+from scipy.stats import norm
 
 from hjbdsl.methods.closed_form.expectation.feynman_kac import propose
 from hjbdsl.model.solution import Rejected
@@ -269,8 +269,12 @@ region x in [-0.5, 0.5], y in [-0.5, 0.5]
     x, y = 0.2, -0.1
     var_y = 0.25 * (1 - np.exp(-0.4)) / 0.4
     cov = 0.6 * 0.5 * (1 - np.exp(-0.2)) / 0.2
-    law = multivariate_normal([x + 0.1, y * np.exp(-0.2)], [[1, cov], [cov, var_y]])
-    assert at(solution, 0.0, [[x, y]]).value[0] == pytest.approx(law.cdf([0.3, 0.2], abseps=1e-12, releps=1e-12), abs=1e-8)
+    mean_y = y * np.exp(-0.2)
+    slope, rest = cov, np.sqrt(var_y - cov**2)  # y given the normal variable of x
+    exact, _ = integrate.quad(
+        lambda z: norm.pdf(z) * norm.cdf((0.2 - mean_y - slope * z) / rest), -12, 0.3 - x - 0.1, epsabs=1e-14
+    )
+    assert at(solution, 0.0, [[x, y]]).value[0] == pytest.approx(exact, abs=1e-11)
 
 
 def test_infinite_horizon_in_two_dimensions():
@@ -311,3 +315,45 @@ def test_what_is_no_linear_law_is_declined_with_its_reason(text, reason):
     answer = proposed(propose, text)
     assert isinstance(answer, Rejected)
     assert reason in answer.reason
+
+
+def test_smooth_payoff_of_three_states():
+    text = """problem three
+param T = 1
+state x in R^3
+noise W in R^3
+dx = -0.3*x dt + 0.6 dW
+evaluate E cos(x(T)[1]*x(T)[2] - x(T)[3])
+region x in [-1, 1]
+"""
+    solution = proved(propose, text)
+    x = np.array([0.5, -0.8, 0.3])
+    mean, variance = x * np.exp(-0.3), 0.36 * (1 - np.exp(-0.6)) / 0.6
+    # given x1, the angle is Gaussian
+    grid = np.linspace(-10, 10, 4001)
+    first = mean[0] + np.sqrt(variance) * grid
+    inner = np.exp(-variance * (first**2 + 1) / 2) * np.cos(first * mean[1] - mean[2])
+    exact = integrate.trapezoid(norm.pdf(grid) * inner, grid)
+    assert at(solution, 0.0, x).value[0] == pytest.approx(exact, abs=1e-10)
+
+
+def test_reward_on_the_way_of_growing_prices_for_ever():
+    text = """problem growing
+state x > 0, y > 0
+noise W, B
+dx = 0.02*x dt + 0.2*x dW
+dy = 0.01*y dt + 0.3*y dB
+evaluate E integral(0, inf) exp(-0.3*t)*sqrt(x*y) dt
+region x in [0.5, 2], y in [0.5, 2]
+"""
+    solution = proved(propose, text)
+    rate = 0.3 - (0.02 + 0.01) / 2 + (0.2**2 + 0.3**2) / 8
+    assert at(solution, 0.0, [[1.2, 0.7]]).value[0] == pytest.approx(np.sqrt(0.84) / rate, rel=1e-11)
+    assert isinstance(proposed(propose, text.replace("sqrt(x*y)", "x^3*y^2")), Rejected)
+
+
+def test_a_price_on_the_whole_line_is_answered_where_it_is_positive():
+    text = STOCK.format(payoff="max(x(T) - K, 0)").replace("x > 0", "x in R")
+    solution = proved(propose, text)
+    assert np.allclose(at(solution, 0.0, PRICES[:, None]).value, black_scholes(PRICES, T)[0], rtol=0, atol=2e-11)
+    assert "keeps its sign" in solution.warnings[0]

@@ -59,7 +59,8 @@ def choose_chart(problem: ControlProblem) -> Chart | Rejected:
         if bounds.is_finite_set or bounds.periodic:
             return Rejected(f"{symbol} does not move on the real line")
         log = symbol in rows.get(i, set()) or (lower == 0 and _proportional(problem, i))
-        if log and not (lower == 0 and upper == sp.oo):
+        stays_positive = lower == -sp.oo and float(problem.numeric(problem.region[i][0])) > 0 and _proportional(problem, i)
+        if log and not ((lower == 0 or stays_positive) and upper == sp.oo):
             return Rejected(f"the noise of {symbol} depends on it, and {symbol} is not a positive state")
         if not log and not (lower == -sp.oo and upper == sp.oo):
             return Rejected(f"{symbol} is bounded, and the law of a linear diffusion is not")
@@ -68,6 +69,15 @@ def choose_chart(problem: ControlProblem) -> Chart | Rejected:
         sp.Symbol(f"log {s.name}", real=True) if log else s for s, log in zip(problem.state_symbols, logarithmic, strict=True)
     )
     return Chart(problem.state_symbols, names, tuple(logarithmic))
+
+
+def one_sided(problem: ControlProblem, chart: Chart) -> tuple[str, ...]:
+    """A warning for each state that is declared on the whole line but answered for where it is positive."""
+    return tuple(
+        f"{x} keeps its sign; the answer is given for {x} > 0, where the region lies"
+        for x, bounds, log in zip(problem.state_symbols, problem.state_bounds, chart.logarithmic, strict=True)
+        if log and bounds.lower == -sp.oo
+    )
 
 
 def _proportional(problem: ControlProblem, i: int) -> bool:

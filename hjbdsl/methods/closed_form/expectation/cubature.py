@@ -1,4 +1,4 @@
-"""A payoff of two or three Gaussian variables: iterated adaptive panels, the innermost split at the kinks it meets.
+"""A payoff of two Gaussian variables (iterated adaptive panels, the inner split at the kinks it meets) or, smooth, of three.
 
 In the standardised variables y = m + L z, L L' = covariance, columns by decreasing variance, z_1 innermost. Derivatives in
 the mean: smooth payoffs E H', E H''; payoffs that bend E H', E[H' (x) L^-T z]; payoffs that jump the score forms E[H s],
@@ -14,6 +14,7 @@ import sympy as sp
 from numpy.typing import NDArray
 
 from hjbdsl.methods.closed_form.expectation.core import Core, Expectation, exponentiate
+from hjbdsl.methods.closed_form.expectation.hermite import hermite_expectation
 from hjbdsl.methods.closed_form.expectation.panels import integrate_panels
 from hjbdsl.methods.closed_form.expectation.time_array import compiled
 from hjbdsl.model.solution import Array
@@ -56,6 +57,13 @@ class CubatureCore(Core):
                 hessian[still] = second
         if not still.all():
             rows = np.flatnonzero(~still)
+            if r > 2:
+                found = hermite_expectation(self._weighted, mean[rows], factor[rows], with_hessian)
+                result.scale[rows], result.value[rows], result.error[rows] = found.scale, found.value, found.error
+                result.gradient[rows] = found.gradient
+                if hessian is not None and found.hessian is not None:
+                    hessian[rows] = found.hessian
+                return result
             self._integrate(result, rows, mean[rows], factor[rows])
         return result
 

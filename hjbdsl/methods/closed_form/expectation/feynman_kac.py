@@ -11,10 +11,11 @@ import numpy as np
 import sympy as sp
 
 from hjbdsl.methods.closed_form.expectation.assemble import gaussian_value, is_constant
+from hjbdsl.methods.closed_form.expectation.chart import one_sided
 from hjbdsl.methods.closed_form.expectation.linear_control import LinearControl, linear_control
 from hjbdsl.methods.closed_form.expectation.phi_formula import phi_formula, phi_notation, without_phi
 from hjbdsl.methods.closed_form.expectation.polynomial import additive_terms
-from hjbdsl.methods.closed_form.expectation.report import formula_gap, measured_accuracy, reduced_dimensions
+from hjbdsl.methods.closed_form.expectation.report import formula_gap, measured_accuracy, reduced_dimensions, region_points
 from hjbdsl.methods.closed_form.expectation.running import AccruedValue
 from hjbdsl.methods.closed_form.expectation.value import GaussianValue
 from hjbdsl.methods.closed_form.family import ExactFunction, Proposal
@@ -56,6 +57,7 @@ def propose(equation: HJBEquation) -> Proposal | Rejected:
         formula=Formula({"V": phi_notation(formula)}, {}) if formula is not None and shown else None,
         statements=tuple(statements),
         accuracy=accuracy.absolute,
+        warnings=one_sided(problem, model.chart),
     )
 
 
@@ -75,6 +77,16 @@ def _value(model: LinearControl, problem: ControlProblem) -> ExactFunction | Rej
     if not is_constant(model):
         return Rejected("the reward on the way is integrated only where the coefficients do not depend on time")
     return _accrued(model, running, terminal, problem)
+
+
+def _decay(part: GaussianValue, rate: float, problem: ControlProblem) -> float:
+    """The slowest rate at which the discounted expectation of a reward falls between the times 15/rate and 30/rate."""
+    _, x = region_points(problem, 9)
+    late, later = (
+        np.abs(part.in_chart(np.full(len(x), part.law.end - k / rate), x, with_hessian=False)[0].value) for k in (15.0, 30.0)
+    )
+    seen = (late > 1e-280) & (later > 1e-280)
+    return float(np.min(np.log(late[seen] / later[seen]), initial=15.0)) * rate / 15
 
 
 def _accrued(
@@ -99,8 +111,8 @@ def _accrued(
         rate = float(model.discount.constant(0.0))
         if np.any(model.discount.linear(0.0)) or np.any(model.discount.quadratic(0.0)) or rate <= 0:
             return Rejected("an infinite horizon needs a constant, positive discount rate")
-        growth = float(np.max(np.real(np.linalg.eigvals(model.drift(0.0)[0])), initial=0.0))
-        reach = 42.0 / rate
-        if growth > 0 or any(model.chart.logarithmic):
-            return Rejected("on an infinite horizon the states must not grow exponentially for the time integral to be cut off")
+        decay = min(_decay(part, rate, problem) for _, part in parts)
+        if not decay > 1e-3 * rate:
+            return Rejected("the discounted reward does not decay, so that its integral over all time is not finite")
+        reach = 42.0 / decay
     return AccruedValue(terminal, tuple(parts), model.end, reach)

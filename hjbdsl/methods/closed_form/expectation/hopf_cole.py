@@ -14,6 +14,7 @@ from __future__ import annotations
 import numpy as np
 
 from hjbdsl.methods.closed_form.expectation.assemble import gaussian_value
+from hjbdsl.methods.closed_form.expectation.chart import one_sided
 from hjbdsl.methods.closed_form.expectation.linear_control import LinearControl, linear_control
 from hjbdsl.methods.closed_form.expectation.report import measured_accuracy, reduced_dimensions
 from hjbdsl.methods.closed_form.family import Proposal
@@ -55,6 +56,7 @@ def propose(equation: HJBEquation) -> Proposal | Rejected:
             accuracy.statement,
         ),
         accuracy=accuracy.absolute,
+        warnings=one_sided(problem, model.chart),
     )
 
 

@@ -70,7 +70,8 @@ def _reduce(
     if len(probe.value) < len(symbols) + 2:
         return Rejected("the terminal payoff has no finite gradient where the process ends")
     directions = _span(probe.gradient)
-    if directions.shape[1] == 1 or (len(symbols) > directions.shape[1] <= _LARGEST_CUBATURE):
+    largest = 2 if switching_functions(payoff) else _LARGEST_CUBATURE
+    if directions.shape[1] == 1 or (len(symbols) > directions.shape[1] <= largest):
         block = _along(payoff, symbols, index, kappa, directions, None, probe)
         if block is not None:
             return block
@@ -82,11 +83,11 @@ def _reduce(
         block = _radial(payoff, symbols, index, kappa, probe)
         if block is not None:
             return block
-    if len(symbols) <= _LARGEST_CUBATURE:
+    if len(symbols) <= largest:
         return Block(index, None, None, _cubature(payoff, symbols, kappa, probe.points))
     return Rejected(
         f"the terminal payoff depends on {directions.shape[1]} directions together and is not radial under an isotropic law;"
-        f" quadrature reaches {_LARGEST_CUBATURE}"
+        f" quadrature reaches {largest} of them"
     )
 
 
@@ -131,7 +132,7 @@ def _scaling(payoff: sp.Expr, symbols: tuple[sp.Symbol, ...], index: NDArray[np.
     logarithmic = probe.gradient[live] / probe.value[live, None]
     middle = logarithmic.mean(axis=0)
     directions = _span(logarithmic - middle)
-    if not 0 < directions.shape[1] < rank or directions.shape[1] > _LARGEST_CUBATURE:
+    if not 0 < directions.shape[1] < rank or directions.shape[1] > (2 if switching_functions(payoff) else _LARGEST_CUBATURE):
         return None
     tilt = middle - directions @ (directions.T @ middle)
     return _along(payoff, symbols, index, 0.0, directions, tilt, probe)
