@@ -52,56 +52,54 @@ class TimeQuadratic(ExactFunction):
     modes: int
     explored: bool
 
-    def _local(self, t: Array) -> tuple[NDArray[np.int64], Array, Array]:
-        """Piece, local coordinate in [-1, 1] and half-width of the piece, for each t."""
+    def _series(self, coefficients: Array, times: Array) -> Array:
+        """The Chebyshev series of `coefficients` (pieces, degree+1, entries) at `times` (k,)."""
+        piece, local, _ = self._local(times)
+        basis = np.polynomial.chebyshev.chebvander(local, coefficients.shape[1] - 1)
+        return np.einsum("kc,kcv->kv", basis, coefficients[piece])
+
+    def _local(self, times: Array) -> tuple[NDArray[np.int64], Array, Array]:
+        """Piece, local coordinate in [-1, 1] and half-width of the piece, for each time."""
         path = self.trajectory
-        remaining = np.clip(path.horizon - t, 0.0, path.horizon)
+        remaining = np.clip(path.horizon - times, 0.0, path.horizon)
         piece = np.clip(np.searchsorted(path.edges, remaining, side="right") - 1, 0, len(path.edges) - 2)
         left, right = path.edges[piece], path.edges[piece + 1]
         return piece, (2 * remaining - left - right) / (right - left), (right - left) / 2
 
-    def _series(self, coefficients: Array, piece: NDArray[np.int64], local: Array) -> Array:
-        basis = np.polynomial.chebyshev.chebvander(local, coefficients.shape[1] - 1)
-        return np.einsum("kc,kcv->kv", basis, coefficients[piece])
-
-    def _matrices(self, coefficients: Array, piece: NDArray[np.int64], local: Array, mode: NDArray[np.int64]) -> Array:
+    def _matrices(self, coefficients: Array, times: Array) -> Array:
+        """Stacks (k, Z, N, N) of symmetric matrices with the file's sign."""
         _, unpack = packing(self.modes, self.states + 1)
-        stacks = unpack(self._series(coefficients, piece, local))
-        return self.sign * stacks[np.arange(len(mode)), mode]
+        return self.sign * unpack(self._series(coefficients, times))
 
     def matrix(self, t: float, mode: int) -> Array:
         """Pi (N, N) with the file's sign."""
-        piece, local, _ = self._local(np.array([t]))
-        result: Array = self._matrices(self.trajectory.value, piece, local, np.array([mode]))[0]
-        return result
+        return np.asarray(self._matrices(self.trajectory.value, np.array([t]))[0, mode])
 
     def gain(self, t: float, mode: int) -> Array:
         """K (m, N) of a = -K z."""
-        piece, local, _ = self._local(np.array([t]))
-        stacks = self._series(self.trajectory.gain, piece, local).reshape(self.modes, -1, self.states + 1)
+        stacks = self._series(self.trajectory.gain, np.array([t])).reshape(self.modes, -1, self.states + 1)
         return np.asarray(stacks[mode])
 
     def evaluate(self, t: Array, x: Array, mode: NDArray[np.int64]) -> PointValues:
         path, z = self.trajectory, _coordinates(x)
-        piece, local, _ = self._local(t)
-        pi = self._matrices(path.value, piece, local, mode)
+        # quadratures ask for many states at few times
+        times, row = np.unique(t, return_inverse=True)
+        pi = self._matrices(path.value, times)[row, mode]
         slope = np.einsum("kij,kj->ki", pi, z)
         size = np.einsum("ki,kij,kj->k", np.abs(z), np.abs(pi), np.abs(z)) + np.sum(z**2, axis=1)
-        rows = np.arange(len(x))
-        gain = self._series(path.gain, piece, local).reshape(len(x), self.modes, -1, self.states + 1)[rows, mode]
+        gain = self._series(path.gain, times).reshape(len(times), self.modes, -1, self.states + 1)[row, mode]
         spread = None
         if self.explored:
-            spread = self._series(path.spread, piece, local).reshape(len(x), self.modes, -1)[rows, mode]
+            spread = self._series(path.spread, times).reshape(len(times), self.modes, -1)[row, mode]
         control = -np.einsum("kij,kj->ki", gain, z)
         return PointValues(np.einsum("ki,ki->k", z, slope), path.error * size, 2 * slope[:, 1:], control, spread)
 
     def derivatives(self, t: Array, x: Array, mode: NDArray[np.int64]) -> Derivatives:
         path, z = self.trajectory, _coordinates(x)
-        piece, local, half = self._local(t)
-        pi = self._matrices(path.value, piece, local, mode)
+        times, row = np.unique(t, return_inverse=True)
+        pi = self._matrices(path.value, times)[row, mode]
         rates: Array = np.asarray(np.polynomial.chebyshev.chebder(path.value, axis=1), dtype=np.float64)
-        change = self._matrices(rates, piece, local, mode)
-        time = -np.einsum("ki,kij,kj->k", z, change, z) / half
+        change = self._matrices(rates, times)[row, mode]
+        time = -np.einsum("ki,kij,kj->k", z, change, z) / self._local(t)[2]
         slope = np.einsum("kij,kj->ki", pi, z)
-        value = np.einsum("ki,ki->k", z, slope)
-        return Derivatives(value, time, 2 * slope[:, 1:], 2 * pi[:, 1:, 1:])
+        return Derivatives(np.einsum("ki,ki->k", z, slope), time, 2 * slope[:, 1:], 2 * pi[:, 1:, 1:])
