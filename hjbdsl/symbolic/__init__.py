@@ -1,0 +1,1 @@
+"""From problem to equation: generator, optimum, obstacle, boundaries, their derivation, and how they are written."""

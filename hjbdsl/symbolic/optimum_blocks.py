@@ -151,6 +151,18 @@ def quadratic(block: Block) -> Quadratic | None:
     return Quadratic(_sums(hessian), _sums(linear))
 
 
+def slopes(block: Block, coefficients: Quadratic, sense: int) -> dict[sp.Symbol, sp.Expr]:
+    """dH/da of a quadratic block, from its coefficients: the work is linear in them. `sense` turns the block back into H."""
+    parts: list[list[sp.Expr]] = [
+        [coefficients.linear[i]] if i in coefficients.linear else [] for i in range(len(block.controls))
+    ]
+    for (i, j), value in coefficients.hessian.items():
+        parts[i].append(value * block.controls[j])
+        if i != j:
+            parts[j].append(value * block.controls[i])
+    return {a: sense * sp.Add(*terms) for a, terms in zip(block.controls, parts, strict=True)}
+
+
 def _sums(table: dict) -> dict:
     sums = {key: collect(sp.Add(*parts)) for key, parts in table.items()}
     return {key: value for key, value in sums.items() if value != 0}

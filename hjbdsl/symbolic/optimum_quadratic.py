@@ -10,15 +10,18 @@ import itertools
 from dataclasses import dataclass
 
 import sympy as sp
+from sympy.polys.matrices import DomainMatrix
 
 from hjbdsl.budget import BudgetExceeded, time_budget
 from hjbdsl.model.problem import ControlProblem
-from hjbdsl.symbolic.optimum_blocks import Block, BlockOptimum, Branch, Quadratic, collect
+from hjbdsl.symbolic.optimum_blocks import Block, BlockOptimum, Branch, Quadratic, collect, slopes
 from hjbdsl.symbolic.optimum_constraints import Inequality
 from hjbdsl.symbolic.optimum_errors import no_maximum
 from hjbdsl.symbolic.signs import decide, on_a_hyperplane, sign_of, without_certain_factors
 
 MOST_FACES = 40
+MOST_SYMBOLIC = 3
+"""Controls coupled to more others than this have the parameters' numbers (exact) in their quadratic form."""
 _SOLVE_SECONDS = 3.0
 _FACTORED_OPERATIONS = 150
 
@@ -39,9 +42,11 @@ def maximise_quadratic(
     matrix = sp.zeros(size, size)
     for (i, j), value in coefficients.hessian.items():
         matrix[i, j] = matrix[j, i] = value
+    if size > MOST_SYMBOLIC and not matrix.is_diagonal():
+        matrix = matrix.applyfunc(problem.numeric)
     linear = tuple(coefficients.linear.get(i, sp.Integer(0)) for i in range(size))
     program = _Program(problem, block, matrix, linear, rows)
-    stationarity = {a: (1 if maximised else -1) * sp.diff(block.objective, a) for a in block.controls}
+    stationarity = slopes(block, coefficients, 1 if maximised else -1)
     negative, needed = negative_definite(problem, matrix, maximised)
     flat = all(entry == 0 for entry in matrix)
     if negative is False and not flat:
@@ -99,7 +104,7 @@ def _common_factor(matrix: sp.Matrix) -> tuple[sp.Expr | None, sp.Matrix]:
     number, factor = sp.factor_terms(entries[0]).as_coeff_Mul()
     if number == 0:
         return None, matrix
-    numbers = matrix.applyfunc(lambda e: sp.cancel(e / factor) if e != 0 else e)
+    numbers = matrix if factor == 1 else matrix.applyfunc(lambda e: sp.cancel(e / factor) if e != 0 else e)
     return (factor, numbers) if all(e.is_number for e in numbers) else (None, matrix)
 
 
@@ -114,7 +119,7 @@ def _numeric_definite(numbers: sp.Matrix) -> int:
 
 
 def _pivots(numbers: sp.Matrix) -> list[sp.Expr] | None:
-    rows = [list(numbers.row(i)) for i in range(numbers.rows)]
+    rows = [[sp.QQ(e.p, e.q) for e in numbers.row(i)] for i in range(numbers.rows)] if _rational(numbers) else numbers.tolist()
     pivots = []
     for k in range(len(rows)):
         pivot = rows[k][k]
@@ -225,6 +230,25 @@ def _stationary_on(program: _Program, active: tuple[int, ...]) -> tuple[list[sp.
     return solution[:size], solution[size:]
 
 
+def _rational(numbers: sp.Matrix) -> bool:
+    return all(e.is_Rational for e in numbers)
+
+
+def _solve_numbers(numbers: sp.Matrix, linear: tuple[sp.Expr, ...]) -> list[sp.Expr]:
+    """-numbers^-1 linear, the right side as numbers times monomials, so that nothing is multiplied out twice."""
+    rows = [c.as_coefficients_dict() for c in linear]
+    monomials = list(dict.fromkeys(m for row in rows for m in row if m != 0))
+    if not monomials:
+        return [sp.Integer(0) for _ in linear]
+    right = sp.Matrix(len(rows), len(monomials), lambda i, j: rows[i].get(monomials[j], 0))
+    if _rational(numbers) and _rational(right):
+        domain = DomainMatrix.from_Matrix(numbers).convert_to(sp.QQ), DomainMatrix.from_Matrix(right).convert_to(sp.QQ)
+        solution = domain[0].lu_solve(domain[1]).to_Matrix()
+    else:
+        solution = numbers.LUsolve(right)
+    return [-sp.Add(*(solution[i, j] * m for j, m in enumerate(monomials))) for i in range(len(rows))]
+
+
 def solve_stationary(matrix: sp.Matrix, linear: tuple[sp.Expr, ...]) -> list[sp.Expr] | None:
     """a = -Q^{-1} c; None where Q is singular. Exact rational arithmetic where Q is a scalar times numbers."""
     if matrix.is_diagonal():
@@ -235,10 +259,7 @@ def solve_stationary(matrix: sp.Matrix, linear: tuple[sp.Expr, ...]) -> list[sp.
     if common is not None:
         if _pivots(numbers) is None and numbers.det() == 0:
             return None
-        inverse = numbers.inv()
-        return [
-            collect(sp.Add(*(-inverse[i, j] * c for j, c in enumerate(linear) if c != 0))) / common for i in range(matrix.rows)
-        ]
+        return [collect(a) / common for a in _solve_numbers(numbers, linear)]
     determinant = sp.factor_terms(sp.expand(matrix.det(method="berkowitz")))
     if determinant == 0:
         return None

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import time
 
+import numpy as np
+import pytest
+
 from hjbdsl.frontend.load import loads_problem
 from hjbdsl.symbolic.derive import derive
 
@@ -26,6 +29,17 @@ minimize E integral(0, inf) exp(-t/4)*(|x|^2 + r*|u|^2) dt
 """
 
 
+_COUPLED = """problem coupled
+param n = 12
+param R : R^(n,n) = eye(n) + 0.3*ones(n,n)/n, B : R^(n,n) = eye(n) + 0.1*ones(n,n)
+state x in R^n
+control u in R^n
+noise W in R^n
+dx = (B*u - x) dt + B dW
+minimize E integral(0, inf) exp(-t/4)*(|x|^2 + u'*R*u) dt
+"""
+
+
 def _seconds(source):
     problem = loads_problem(source)
     started = time.perf_counter()
@@ -44,3 +58,16 @@ def test_dense_linear_drift():
     seconds, equation = _seconds(_DENSE)
     assert equation.optimum.candidates[0].controls
     assert seconds < 8
+
+
+def test_coupled_controls_solve_their_linear_system():
+    """R u* = -B'p/2, compared with numpy."""
+    seconds, equation = _seconds(_COUPLED)
+    assert seconds < 5
+    n = 12
+    cost = np.eye(n) + 0.3 / n
+    slope = np.random.default_rng(3).normal(size=n)
+    point = dict(zip(equation.gradient, slope, strict=True))
+    (candidate,) = equation.optimum.candidates
+    found = [float(equation.problem.numeric(v).subs(point)) for v in candidate.controls.values()]
+    assert found == pytest.approx(np.linalg.solve(cost, -(np.eye(n) + 0.1).T @ slope / 2))
