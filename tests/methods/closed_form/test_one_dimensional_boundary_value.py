@@ -217,7 +217,8 @@ control s in [0.3, 0.6]
 noise W
 dx = -0.1*x dt + s dW
 exit tau when x <= -1 or x >= 2.5
-maximize E [ integral(0, tau) exp(-r*t)*(r*cos(x) - 0.1*x*sin(x) + 0.5*if(cos(x) > 0, 0.09, 0.36)*cos(x)) dt + exp(-r*tau)*cos(x(tau)) ]
+let f = r*cos(x) - 0.1*x*sin(x) + 0.5*if(cos(x) > 0, 0.09, 0.36)*cos(x)
+maximize E [ integral(0, tau) exp(-r*t)*f dt + exp(-r*tau)*cos(x(tau)) ]
 region x in [-1, 2.5]
 """)
     x = np.linspace(-1, 2.5, 41)
@@ -225,6 +226,26 @@ region x in [-1, 2.5]
     np.testing.assert_allclose(found.value, np.cos(x), atol=1e-11)
     np.testing.assert_allclose(found.gradient[:, 0], -np.sin(x), atol=1e-10)
     np.testing.assert_allclose(found.control[:, 0], np.where(np.cos(x) > 0, 0.3, 0.6))
+
+
+def test_far_from_the_region_the_error_is_not_claimed():
+    proposal = solve("""
+state x in R
+noise W
+dx = -x dt + 0.5 dW
+evaluate E integral(0, inf) exp(-0.1*t)*x^4 dt
+region x in [-1, 1]
+""")
+    # moments of the process: V = x^4/4.1 + 6 s^2/2 ... solved for a x^4 + b x^2 + c
+    a = 1 / 4.1
+    b = 6 * 0.25 * a / 2.1
+    c = 0.25 * b / 0.1
+    x = np.array([0.0, 0.5, 1.0, 1.5, 2.5])
+    found = values(proposal, x)
+    error = np.abs(found.value - (a * x**4 + b * x**2 + c))
+    assert np.all(error <= found.error)
+    assert found.error[0] < 1e-10
+    assert np.isinf(values(proposal, [1e4]).error[0])
 
 
 def test_growth_beyond_the_discount_rate_is_declined():

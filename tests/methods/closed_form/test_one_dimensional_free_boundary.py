@@ -122,7 +122,7 @@ region p in [0.05, 0.95]
 
 
 def test_boundary_at_a_kink_and_isolated_point():
-    # reward min(x, 3): with growth above the discount rate it pays to wait up to the kink, where V' = 3 beta/3 lies between 1 and 0
+    # reward min(x, 3): with growth above the discount rate it pays to wait up to the kink, where V' = beta lies in (0, 1)
     proposal = proposed("""
 state x > 0
 noise W

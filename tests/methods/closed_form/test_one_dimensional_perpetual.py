@@ -26,8 +26,8 @@ def values_at(proposal, points):
 @pytest.mark.parametrize("payoff", [sp.Max(K - X, 0), K - X])
 def test_american_put(rate, vol, strike, payoff):
     problem = equation(
-        X, r * X, sigma * X, state_bounds=POSITIVE, region=(strike / 4, 3 * strike), values={r: rate, sigma: vol, K: sp.Integer(strike)},
-        discount=r, stop=payoff,
+        X, r * X, sigma * X, state_bounds=POSITIVE, region=(strike / 4, 3 * strike),
+        values={r: rate, sigma: vol, K: sp.Integer(strike)}, discount=r, stop=payoff,
     )  # fmt: skip
     proposal = propose_perpetual_stopping(problem)
     assert isinstance(proposal, Proposal)
@@ -45,8 +45,8 @@ def test_american_put(rate, vol, strike, payoff):
 
 def test_dividend_call():
     problem = equation(
-        X, mu * X, sigma * X, state_bounds=POSITIVE, region=(1, 5), values={r: R(8, 100), mu: R(3, 100), sigma: R(1, 5), K: sp.Integer(2)},
-        discount=r, stop=sp.Max(X - K, 0),
+        X, mu * X, sigma * X, state_bounds=POSITIVE, region=(1, 5),
+        values={r: R(8, 100), mu: R(3, 100), sigma: R(1, 5), K: sp.Integer(2)}, discount=r, stop=sp.Max(X - K, 0),
     )  # fmt: skip
     proposal = propose_perpetual_stopping(problem)
     half = 0.5 - 0.03 / 0.04
@@ -58,7 +58,7 @@ def test_dividend_call():
 
 
 def test_abandonment_with_running_profit():
-    # profit x - c until abandoned for a scrap value s: V = x/(r - mu) - c/r + A x^beta above the boundary (Dixit and Pindyck, 7.1)
+    # profit x - c until abandoned for a scrap value: V = x/(r - mu) - c/r + A x^beta above it (Dixit and Pindyck, 7.1)
     problem = equation(
         X, mu * X, sigma * X, state_bounds=POSITIVE, region=(R(1, 10), 4), values={r: R(1, 10), mu: R(2, 100), sigma: R(3, 10)},
         discount=r, running=X - 1, stop=2,
@@ -107,7 +107,11 @@ def test_arithmetic_brownian_motion_and_its_numeric_boundary():
 def test_declines_and_diagnoses():
     growing = {r: R(2, 100), mu: R(5, 100), sigma: R(1, 5), K: sp.Integer(2)}
     call = equation(X, mu * X, sigma * X, state_bounds=POSITIVE, region=(1, 5), values=growing, discount=r, stop=sp.Max(X - K, 0))
-    assert isinstance(propose_perpetual_stopping(call), Rejected)
+    with pytest.raises(HjbError, match="not finite"):
+        propose_perpetual_stopping(call)
+    # without dividends the supremum is finite (V = x) but no stopping time attains it
+    edge = equation(X, r * X, sigma * X, state_bounds=POSITIVE, region=(1, 5), values=growing, discount=r, stop=sp.Max(X - K, 0))
+    assert isinstance(propose_perpetual_stopping(edge), Rejected)
     profit = equation(X, mu * X, sigma * X, state_bounds=POSITIVE, region=(1, 5), values=growing, discount=r, running=X, stop=1)
     with pytest.raises(HjbError):
         propose_perpetual_stopping(profit)

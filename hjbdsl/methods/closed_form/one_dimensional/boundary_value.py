@@ -16,7 +16,7 @@ from hjbdsl.methods.closed_form.one_dimensional.component import Component
 from hjbdsl.methods.closed_form.one_dimensional.elements import Spectral
 from hjbdsl.methods.closed_form.one_dimensional.ends import components
 from hjbdsl.methods.closed_form.one_dimensional.line import LineProblem, recognise
-from hjbdsl.methods.closed_form.one_dimensional.line_function import LineFunction, SolvedComponent
+from hjbdsl.methods.closed_form.one_dimensional.line_function import LineFunction, SolvedComponent, trusted_range
 from hjbdsl.methods.closed_form.one_dimensional.policy import laws
 from hjbdsl.methods.closed_form.one_dimensional.policy_iteration import Guess, Layout, NoConvergence, carried, fitted
 from hjbdsl.methods.closed_form.one_dimensional.transversality import transversality
@@ -82,6 +82,7 @@ def solved(component: Component) -> tuple[SolvedComponent, tuple[str, ...]]:
     reference = _reference(component)
     samples = np.linspace(*component.window(), 81)
     solution, layout, cut_change, padding = None, None, 0.0, 0.0
+    trusted = (-np.inf, np.inf)
     for padding in paddings(component) if unbounded else (0.0,):
         previous, old = solution, None if solution is None else sampled(component, solution, samples)
         solution, layout = _first_solution(component, padding, reference, previous)
@@ -90,6 +91,9 @@ def solved(component: Component) -> tuple[SolvedComponent, tuple[str, ...]]:
             continue
         now = sampled(component, solution, samples)
         cut_change = float(np.abs(now - old).max())
+        assert previous is not None
+        wide = np.linspace(previous.mesh.breaks[0], previous.mesh.breaks[-1], 801)
+        trusted = trusted_range(wide, sampled(component, solution, wide), sampled(component, previous, wide), component.window())
         if cut_change <= 1e-12 * float(np.abs(now).max()) + 1e-300:
             break
     assert solution is not None
@@ -112,7 +116,7 @@ def solved(component: Component) -> tuple[SolvedComponent, tuple[str, ...]]:
         statements.append(
             f"domain cut to [{left:.4g}, {right:.4g}]; the cut before moved V on the region by {cut_change:.1e} (numerical)"
         )
-    return SolvedComponent(component, finer, accuracy), tuple(statements)
+    return SolvedComponent(component, finer, accuracy, trusted), tuple(statements)
 
 
 def paddings(component: Component) -> tuple[float, ...]:

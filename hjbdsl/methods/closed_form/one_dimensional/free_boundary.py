@@ -28,7 +28,7 @@ from hjbdsl.methods.closed_form.one_dimensional.component import Component
 from hjbdsl.methods.closed_form.one_dimensional.elements import Spectral
 from hjbdsl.methods.closed_form.one_dimensional.ends import components
 from hjbdsl.methods.closed_form.one_dimensional.line import recognise
-from hjbdsl.methods.closed_form.one_dimensional.line_function import LineFunction, SolvedComponent
+from hjbdsl.methods.closed_form.one_dimensional.line_function import LineFunction, SolvedComponent, trusted_range
 from hjbdsl.methods.closed_form.one_dimensional.policy import laws
 from hjbdsl.methods.closed_form.one_dimensional.policy_iteration import Guess, Layout, NoConvergence, carried, fitted
 from hjbdsl.methods.closed_form.one_dimensional.stopping_regions import StoppingRegions, stopping_regions
@@ -92,18 +92,25 @@ def _solved(component: Component) -> tuple[SolvedComponent, tuple[str, ...]]:
     unbounded = "growth" in (component.lower.kind, component.upper.kind)
     samples = np.linspace(*component.window(), 161)
     before: Array | None = None
+    previous: Spectral | None = None
     failure = NoConvergence("the stopping regions were not found")
     for padding in paddings(component) if unbounded else (0.0,):
         try:
             solution, layout = _smooth_fit(component, padding)
         except NoConvergence as why:
-            failure, before = why, None
+            failure, before, previous = why, None, None
             continue
         now = _with_payoff(component, solution, samples)
         cut_change = 0.0 if not unbounded else np.inf if before is None else float(np.abs(now - before).max())
-        before = now
+        trusted = (-np.inf, np.inf)
+        if unbounded and previous is not None:
+            wide = np.linspace(previous.mesh.breaks[0], previous.mesh.breaks[-1], 801)
+            after, earlier = _with_payoff(component, solution, wide), _with_payoff(component, previous, wide)
+            trusted = trusted_range(wide, after, earlier, component.window())
+        before, previous = now, solution
         if cut_change <= 1e-12 * (1e-3 + float(np.abs(now).max())):
-            return _finished(component, solution, layout, cut_change, samples)
+            part, notes = _finished(component, solution, layout, cut_change, samples)
+            return replace(part, trusted=trusted), notes
     raise failure
 
 

@@ -18,14 +18,19 @@ from hjbdsl.methods.closed_form.one_dimensional.first_order_elements import Firs
 from hjbdsl.methods.closed_form.one_dimensional.resting import resting_controls
 from hjbdsl.model.solution import Array, PointValues
 
+TRUSTED = 1e-9
+"""Relative change of V, as the cut moves, up to which values beyond the region are given at all."""
+
 
 @dataclass(frozen=True, slots=True)
 class SolvedComponent:
-    """`accuracy`: estimated absolute error of V on the region."""
+    """`accuracy`: estimated absolute error of V on the region. `trusted`: the part in y where moving the cut moved V by less than
+    TRUSTED of its size; beyond it the condition at the cut is felt and the error is unknown."""
 
     component: Component
     solution: Spectral | FirstOrderSpectral
     accuracy: float
+    trusted: tuple[float, float] = (-np.inf, np.inf)
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +75,7 @@ class LineFunction(ExactFunction):
                 if len(here):
                     found = _on_component(component, solution, k, y[here])
                     value[here], slope[here], curvature[here], stopped[here] = found
-                    error[here] = part.accuracy + 1e-14 * np.abs(value[here])
+                    error[here] = _error(part, y[here], value[here])
         self._outside(points, modes, value, slope, curvature, error)
         return value + self.shift, slope, curvature, stopped, error
 
@@ -86,6 +91,22 @@ class LineFunction(ExactFunction):
             rows = tuple(sp.diff(paid, line.state, order) for order in range(3))
             value[here], slope[here], curvature[here] = compiled((line.state,), rows)(points[here])
             error[here] = 1e-14 * (1 + np.abs(value[here]))
+
+
+def _error(part: SolvedComponent, y: Array, value: Array) -> Array:
+    low, high = part.component.window()
+    region = (y >= low - 1e-12 * (1 + abs(low))) & (y <= high + 1e-12 * (1 + abs(high)))
+    trusted = (y >= part.trusted[0]) & (y <= part.trusted[1])
+    near = part.accuracy + 1e-14 * np.abs(value)
+    bounded = not np.isfinite(part.trusted).any()
+    return np.where(region | bounded, near, np.where(trusted, near + TRUSTED * (1 + np.abs(value)), np.inf))
+
+
+def trusted_range(y: Array, now: Array, before: Array, window: tuple[float, float]) -> tuple[float, float]:
+    """The interval round `window` on which `now` and `before` (m, k), sampled at `y` (k,), agree to TRUSTED."""
+    apart = (np.abs(now - before) > TRUSTED * (1 + np.abs(now))).any(axis=0)
+    below, above = y[apart & (y < window[0])], y[apart & (y > window[1])]
+    return (float(below.max()) if len(below) else float(y[0]), float(above.min()) if len(above) else float(y[-1]))
 
 
 def _rest_at_the_constraint(component: Component, points: Array, modes: NDArray[np.int64], controls: Array) -> None:

@@ -79,6 +79,7 @@ def propose_perpetual_stopping(equation: HJBEquation) -> Proposal | Rejected:
         for formula in _candidates(equation, law, branch, particular):
             if _verified(line, law, formula):
                 return _proposal(equation, line, law, formula)
+    _require_finite_stopping_value(line, law)
     return Rejected("stopping on one side of one boundary is not optimal")
 
 
@@ -89,6 +90,28 @@ def _require_finite_running_value(equation: HJBEquation, law: Characteristic, ru
         p = float(problem.numeric(term.exponent))
         if not negative < p < positive:
             raise _infinite(equation, f"the running reward grows with exponent {p:.6g}, outside ({negative:.6g}, {positive:.6g})")
+
+
+def _require_finite_stopping_value(line: LineProblem, law: Characteristic) -> None:
+    """A payoff that outgrows the fundamental solution at an end can be collected later and later for more and more."""
+    equation, problem = line.equation, line.equation.problem
+    assert problem.objective.stop_value is not None
+    assert line.payoff is not None
+    negative, positive = (float(problem.numeric(root)) for root in law.exponents())
+    far = np.array([1e9, 1e12]) if law.scale == "power" else np.array([1e3, 2e3])
+    for points, limit, side in ((far, positive, 1.0), (1 / far if law.scale == "power" else -far, negative, -1.0)):
+        for branch in smooth_branches(problem.objective.stop_value, line.state):
+            with np.errstate(all="ignore"):
+                there, payoff = compile_expressions((line.state,), (problem.numeric(branch), line.payoff[0]))(points)
+            terms = law.terms(branch)
+            if terms is None or not np.array_equal(there, payoff):
+                continue
+            leading = max(terms, key=lambda term: side * float(problem.numeric(term.exponent)), default=None)
+            if leading is None:
+                continue
+            p, c = float(problem.numeric(leading.exponent)), float(problem.numeric(leading.coefficient))
+            if side * (p - limit) > 1e-12 and (c > 0) == line.maximise:
+                raise _infinite(equation, f"the payoff grows with exponent {p:.6g}, discounting outweighs only up to {limit:.6g}")
 
 
 def _infinite(equation: HJBEquation, why: str) -> HjbError:
