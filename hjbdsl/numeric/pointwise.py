@@ -360,7 +360,7 @@ def _on_face(
     count, m = control.shape
     face = normals[:, pattern]
     gap = offsets[:, pattern] - np.einsum("pcm,pm->pc", face, control)
-    inverse: Array = np.linalg.pinv(face) if face.shape[1] else np.zeros((count, m, 0))
+    inverse: Array = np.asarray(np.linalg.pinv(face), dtype=np.float64) if face.shape[1] else np.zeros((count, m, 0))
     control = control + np.einsum("pmc,pc->pm", inverse, gap)
     tangent = np.eye(m) - inverse @ face if face.shape[1] else np.broadcast_to(np.eye(m), (count, m, m))
     tangent = np.where(np.abs(tangent) < 1e-12, 0.0, tangent)  # a face that is a point has no tangent, not one of rounding

@@ -99,8 +99,15 @@ def _in_letters(problem: ControlProblem, solved: Letters) -> Formula:
 
 
 def _greater(condition: sp.Expr) -> Notation:
-    words = written(condition)
-    return Notation(f"{words.text} > 0", f"{words.latex} > 0")
+    return Notation(f"{_positive_first(condition)} > 0", f"{written(condition).latex} > 0")
+
+
+def _positive_first(expression: sp.Expr) -> str:
+    """A sum as a person writes it, what is subtracted last."""
+    terms = sp.Add.make_args(expression)
+    added = [written(t).text for t in terms if not t.could_extract_minus_sign()]
+    taken = [written(-t).text for t in terms if t.could_extract_minus_sign()]
+    return " - ".join([" + ".join(added), *taken]) if added else written(expression).text
 
 
 def _short(meaning: sp.Expr) -> Notation:
@@ -111,7 +118,9 @@ def _short(meaning: sp.Expr) -> Notation:
 
 
 def _words(problem: ControlProblem, solved: Letters) -> tuple[str, ...]:
-    return tuple(f"feasible: {written(c).text} = {float(problem.numeric(solved.expanded(c))):.6g} > 0" for c in solved.conditions)
+    return tuple(
+        f"feasible: {_positive_first(c)} = {float(problem.numeric(solved.expanded(c))):.6g} > 0" for c in solved.conditions
+    )
 
 
 def _control_notation(problem: ControlProblem, controls: Mapping[sp.Symbol, sp.Expr], suffix: str = "") -> dict[str, Notation]:

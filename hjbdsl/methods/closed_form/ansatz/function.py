@@ -31,6 +31,7 @@ class AnsatzFunction(ExactFunction):
         self.equation, self.ansatz = equation, ansatz
         self.coefficients, self.relative_error = coefficients, relative_error
         self._hamiltonian: Hamiltonian | None = None
+        self._unit_control: Array | None = None
 
     def __reduce__(self) -> tuple[Any, ...]:
         return AnsatzFunction, (self.equation, self.ansatz, self.coefficients, self.relative_error, self.level)
@@ -66,17 +67,29 @@ class AnsatzFunction(ExactFunction):
     def _scaled(self, points: Points, theta: Array) -> Array | None:
         """Where a wealth-like state scales, one optimisation serves all points that differ in it alone."""
         scaling = self.ansatz.scaling
-        if scaling is None or not self.hamiltonian.implicit or len(points.place) < 2:
+        if scaling is None or not self.hamiltonian.implicit:
             return None
         wealth = points.state[:, scaling.state]
+        weights = np.array([scaling.weights.get(a, 0) for a in self.hamiltonian.controls])
+        if len(theta) == 1 and len(self.equation.problem.continuous_states) == 1:
+            return self._control_at_one(theta)[points.place] * wealth[:, None] ** weights
         others = np.delete(points.state, scaling.state, axis=1)
         key = np.column_stack([points.time if len(theta) > 1 else np.zeros(len(wealth)), points.place, others])
         _, first, group = np.unique(key, axis=0, return_index=True, return_inverse=True)
         few = Points(points.time[first], points.state[first], points.place[first])
         solved, _ = self.hamiltonian.optimised(few, theta if len(theta) == 1 else theta[first])
-        weights = np.array([scaling.weights.get(a, 0) for a in self.hamiltonian.controls])
         group = group.ravel()
         return solved.control[group] * (wealth / wealth[first][group])[:, None] ** weights
+
+    def _control_at_one(self, theta: Array) -> Array:
+        """The controls (D, m) at wealth one in every discrete state, found once: a stationary policy scales."""
+        if self._unit_control is None:
+            index, problem = self.hamiltonian.index, self.equation.problem
+            state = np.ones((index.size, problem.dimension))
+            state[:, list(problem.lattice_states)] = index.lattice
+            points = Points(np.zeros(index.size), state, np.arange(index.size))
+            self._unit_control = self.hamiltonian.optimised(points, theta)[0].control
+        return self._unit_control
 
     def evaluate(self, t: Array, x: Array, mode: NDArray[np.int64]) -> PointValues:
         points = self._points(t, x, mode)

@@ -270,7 +270,7 @@ def _matched(
     terms = [_tidy(piece.xreplace(known) * factor / scale) for piece, factor in pieces if piece != 0]
     if amplitude is None:
         return _Matched(sp.Add(*terms), sp.S.Zero, controls)
-    free = sp.Add(*(_factored(t / unit) for t in terms if amplitude not in t.free_symbols))
+    free = sp.Add(*(_facing(_factored(t / unit), drift) for t in terms if amplitude not in t.free_symbols))
     return _Matched(free, sp.Add(*(t for t in terms if amplitude in t.free_symbols)), controls)
 
 
@@ -278,6 +278,14 @@ def _tidy(expression: sp.Expr) -> sp.Expr:
     expanded = sp.expand_log(sp.expand_power_base(expression))
     tidied = sp.powsimp(sp.powdenest(expanded))
     return tidied.replace(lambda e: e.is_Pow and not e.exp.is_number, lambda e: e.base ** sp.cancel(e.exp))
+
+
+def _facing(expression: sp.Expr, pattern: sp.Expr) -> sp.Expr:
+    """Even powers of r - mu as powers of mu - r, where `pattern` writes the latter."""
+    sums = pattern.atoms(sp.Add)
+    return expression.replace(
+        lambda e: e.is_Pow and e.exp.is_even and e.base.is_Add and -e.base in sums, lambda e: (-e.base) ** e.exp
+    )
 
 
 def _factored(expression: sp.Expr) -> sp.Expr:
