@@ -60,7 +60,8 @@ def test_digits_follow_the_error(value, error, shown):
 @pytest.mark.parametrize(
     "needle",
     ["A toy", "dx = a dt", "finite horizon", "V_t + min { a V_x } = 0", "a* = -V_x", "V = P x^2", "P = sqrt(q) = 1",
-     "needs q > 0: 1", "Closed form, proved", "second order holds", "V ✓ 2.0e-16", "✗ line 10", "not a number", "warning: mind the step", "3.2 s"],
+     "needs q > 0: 1", "Closed form, proved", "second order holds", "V ✓ 2.0e-16", "✗ line 10", "not a number",
+     "warning: mind the step", "3.2 s"],
 )  # fmt: skip
 def test_everything_is_said(needle):
     assert needle in report(RESULT, 3.2)
