@@ -24,9 +24,11 @@ from hjbdsl.methods.closed_form.expectation.polynomial import quadratic_parts
 from hjbdsl.methods.closed_form.expectation.time_array import TimeArray, time_array
 from hjbdsl.methods.closed_form.family import Derivatives, ExactFunction, Proposal
 from hjbdsl.methods.closed_form.forward_law import ForwardLaw, ForwardMoments, forward_law
+from hjbdsl.methods.closed_form.notation import written
+from hjbdsl.methods.closed_form.reversal_formula import scalar_formula
 from hjbdsl.model.equation import HJBEquation
 from hjbdsl.model.problem import TIME, ControlProblem, GaussianMixture, Objective
-from hjbdsl.model.solution import Array, PointValues, Rejected
+from hjbdsl.model.solution import Array, Formula, PointValues, Rejected
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,6 +162,11 @@ def propose(equation: HJBEquation) -> Proposal | Rejected:
         covariances = np.diagonal(covariances, axis1=1, axis2=2).copy()
     function = MixtureReversal(law, weights[kept], means[kept], covariances[kept], noise)
     how = "matrix exponential" if law.path is None else "moment equations integrated to 2e-13"
+    found = scalar_formula(problem)
+    formula = None
+    if found is not None:
+        controls = {str(u): written(value) for u, value in found[1].items()}
+        formula = Formula({"V": written(found[0])}, controls)
     return Proposal(
         family=f"time reversal: a mixture of {int(kept.sum())} Gaussian{'s' if kept.sum() > 1 else ''} stays one",
         function=function,
@@ -169,6 +176,9 @@ def propose(equation: HJBEquation) -> Proposal | Rejected:
         ),
         accuracy=(1e-14 + law.accuracy) * 10,
         problem=control_problem(problem),
+        formula=formula,
+        symbolic={(): found[0]} if found is not None else None,
+        controls={(): found[1]} if found is not None else None,
     )
 
 

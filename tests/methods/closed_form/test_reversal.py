@@ -9,7 +9,11 @@ from scipy.linalg import expm
 from scipy.special import logsumexp
 from scipy.stats import multivariate_normal
 
+from hjbdsl.frontend.load import loads_problem
 from hjbdsl.methods.closed_form.reversal import propose
+from hjbdsl.methods.closed_form.reversal_formula import scalar_formula
+from hjbdsl.model.problem import TIME
+from hjbdsl.numeric.compile import compile_expressions
 from tests.methods.closed_form.expectation_problems import at, proved
 
 
@@ -119,3 +123,24 @@ region y in [-1, 1]
     covariance = decay**2 * (0.5 * np.eye(100) + 0.2) + (1 - decay**2) * np.eye(100)
     exact = -multivariate_normal(np.full(100, 0.3 * decay), covariance).logpdf(y)
     assert at(solution, 1.0, y).value[0] == pytest.approx(exact, rel=1e-12)
+
+
+def test_the_scalar_formula_is_the_answer():
+    text = """problem scalar
+param a = 0.6, b = 0.2, s = 0.8, T = 1.3
+state y in R
+noise W
+dy = (b - a*y) dt + s dW
+data y(0) ~ mixture(0.3: normal(-1, 0.1), 0.7: normal(1.5, 0.4))
+reverse y on [0, T]
+region y in [-2, 2]
+"""
+    problem = loads_problem(text)
+    value, controls = scalar_formula(problem)
+    solution = proved(propose, text)
+    t, y = np.linspace(0, 1.3, 9), np.linspace(-2, 2, 9)
+    function = compile_expressions((TIME, *problem.state_symbols), [problem.numeric(e) for e in (value, *controls.values())])
+    point = solution.function.evaluate(t, y[:, None], np.zeros(9, dtype=np.int64))
+    assert np.allclose(function(t, y)[0], point.value, atol=1e-13)
+    assert np.allclose(function(t, y)[1], point.control[:, 0], atol=1e-12)
+    assert "log" in solution.formula.value["V"].text
