@@ -103,7 +103,7 @@ def _run(arguments: list[str]) -> int:
 def _reported(error: BaseException, as_json: bool) -> int:
     """Print what went wrong, on stderr or as the JSON object that was asked for; returns the exit status."""
     status, message, details = _described(error)
-    if as_json and status != EXIT_USAGE:
+    if as_json:
         typer.echo(json.dumps({"ok": False, "status": status, "error": message, **details}, ensure_ascii=False))
     if not (as_json and status == EXIT_FILE):
         typer.echo(message, err=True)

@@ -101,6 +101,12 @@ def test_misuse_is_status_2_with_a_word(hjb, regulator, arguments):
     assert run.out == ""
 
 
+def test_misuse_is_an_object_where_objects_are_asked_for(hjb, regulator):
+    run = hjb("solve", regulator, "--json", "--at", "y=1")
+    assert (run.status, run.json["ok"], run.json["status"]) == (2, False, 2)
+    assert "y" in run.json["error"]
+
+
 def test_the_remedy_for_a_missing_state_shows_the_whole_point(hjb, tmp_path):
     (tmp_path / "timed.hjb").write_text(TIMED)
     assert '"t=0,x=1"' in hjb("solve", "timed.hjb", "--at", "t=0").err
