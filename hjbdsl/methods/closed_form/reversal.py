@@ -21,6 +21,7 @@ from scipy import linalg
 
 from hjbdsl.methods.closed_form.expectation.gaussian_law import FrozenCoefficients, LinearDiffusion
 from hjbdsl.methods.closed_form.expectation.polynomial import quadratic_parts
+from hjbdsl.methods.closed_form.expectation.report import formula_gap
 from hjbdsl.methods.closed_form.expectation.time_array import TimeArray, time_array
 from hjbdsl.methods.closed_form.family import Derivatives, ExactFunction, Proposal
 from hjbdsl.methods.closed_form.forward_law import ForwardLaw, ForwardMoments, forward_law
@@ -29,6 +30,8 @@ from hjbdsl.methods.closed_form.reversal_formula import scalar_formula
 from hjbdsl.model.equation import HJBEquation
 from hjbdsl.model.problem import TIME, ControlProblem, GaussianMixture, Objective
 from hjbdsl.model.solution import Array, Formula, PointValues, Rejected
+
+_FORMULA_GAP = 1e-10
 
 
 @dataclass(frozen=True, slots=True)
@@ -162,7 +165,10 @@ def propose(equation: HJBEquation) -> Proposal | Rejected:
         covariances = np.diagonal(covariances, axis1=1, axis2=2).copy()
     function = MixtureReversal(law, weights[kept], means[kept], covariances[kept], noise)
     how = "matrix exponential" if law.path is None else "moment equations integrated to 2e-13"
+    controlled = control_problem(problem)
     found = scalar_formula(problem)
+    # far from all the data the written sum underflows, the function does not: then the formula is for the eye only
+    exact = found is not None and formula_gap(controlled, function, found[0]) <= _FORMULA_GAP
     formula = None
     if found is not None:
         controls = {str(u): written(value) for u, value in found[1].items()}
@@ -175,10 +181,10 @@ def propose(equation: HJBEquation) -> Proposal | Rejected:
             "verified in the control problem dy = (-f + S u) dt + S dW, cost |u|^2/2 + div f, end cost -log p_0",
         ),
         accuracy=(1e-14 + law.accuracy) * 10,
-        problem=control_problem(problem),
+        problem=controlled,
         formula=formula,
-        symbolic={(): found[0]} if found is not None else None,
-        controls={(): found[1]} if found is not None else None,
+        symbolic={(): found[0]} if found is not None and exact else None,
+        controls={(): found[1]} if found is not None and exact else None,
     )
 
 
