@@ -9,7 +9,7 @@ from dataclasses import replace
 import sympy as sp
 
 from hjbdsl.model.equation import GibbsPolicy
-from hjbdsl.model.problem import ControlProblem, Notation
+from hjbdsl.model.problem import TIME, ControlProblem, Notation
 from hjbdsl.symbolic.equation_text import entropic, hamiltonian_notation, optimiser_word, policy_letter, soft_word
 from hjbdsl.symbolic.horizon import last_time
 from hjbdsl.symbolic.latex import latex_symbol
@@ -84,11 +84,11 @@ def _payoffs(problem: ControlProblem, writer: Writer) -> list[Notation]:
     end = _random_end(problem, writer)
     pieces: list[Notation] = []
     if objective.running != 0 or problem.exploration is not None:
-        f = soft_reward(problem, writer)
+        f = soft_reward(problem, writer, "s")
         factor = _discount_factor(problem, writer, Notation("s", "s"))
         pieces.append(Notation(f"∫_{start.text}^{end.text} {factor.text}{bracketed(f.text)} ds",
                                rf"\int_{{{start.latex}}}^{{{end.latex}}} {factor.latex}{bracketed(f.latex)}\, ds"))  # fmt: skip
-    for value in (objective.stop_value, objective.exit_value, objective.terminal):
+    for value in dict.fromkeys((objective.stop_value, objective.exit_value, objective.terminal)):
         if value is not None and value != 0:
             amount = _at_the_end(problem, writer, value, end)
             factor = _discount_factor(problem, writer, end)
@@ -121,9 +121,13 @@ def _at_the_end(problem: ControlProblem, writer: Writer, value: sp.Expr, end: No
     return then.write(value)
 
 
-def soft_reward(problem: ControlProblem, writer: Writer) -> Notation:
-    """f; under `explore` its mean over the policy with the entropy's share."""
-    f = writer.written("running", problem.objective.running)
+def soft_reward(problem: ControlProblem, writer: Writer, clock: str = "t") -> Notation:
+    """f at time `clock`; under `explore` its mean over the policy with the entropy's share."""
+    running = problem.objective.running
+    f = writer.written("running", running)
+    if clock != "t" and TIME in running.free_symbols and not writer.vector:
+        later = replace(writer, text_names={**writer.text_names, TIME: clock}, latex_names={**writer.latex_names, TIME: clock})
+        f = later.write(running)
     return entropic(problem, writer, f) if problem.exploration else f
 
 

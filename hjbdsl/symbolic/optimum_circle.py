@@ -13,7 +13,9 @@ from hjbdsl.symbolic.optimum_interval import Line
 
 def maximise_on_circle(line: Line, stationarity: dict[sp.Symbol, sp.Expr]) -> BlockOptimum | None:
     """A heading a* = atan2(B, A); H there is the length of (A, B)."""
-    if not (line.bounds.periodic or sp.expand(line.bounds.upper - line.bounds.lower - 2 * sp.pi) == 0):
+    low, high = line.bounds.lower, line.bounds.upper
+    symmetric = line.bounds.periodic or ((low + sp.pi).is_nonpositive and (high - sp.pi).is_nonnegative)
+    if not symmetric and not (low.is_nonpositive and (high - 2 * sp.pi).is_nonnegative):
         return None
     cosine, sine = sp.Dummy("c", real=True), sp.Dummy("s", real=True)
     moved = sp.expand(line.objective.xreplace({sp.cos(line.control): cosine, sp.sin(line.control): sine}))
@@ -23,4 +25,6 @@ def maximise_on_circle(line: Line, stationarity: dict[sp.Symbol, sp.Expr]) -> Bl
         return None
     value = sp.sqrt(sp.factor_terms(along**2 + across**2)) * (1 if line.maximised else -1)
     heading = sp.atan2(across, along)
+    if not symmetric:
+        heading = sp.Piecewise((heading, heading >= 0), (heading + 2 * sp.pi, True))
     return BlockOptimum((Branch("interior", "interior", {line.control: heading}, sp.true, value),), stationarity)

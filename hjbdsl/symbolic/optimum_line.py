@@ -64,6 +64,8 @@ def _either_curvature(line: Line, interior: sp.Expr, value: sp.Expr, slope: sp.E
         return decide(line.problem, relation(inward, 0))
 
     low, high = line.bounds.lower, line.bounds.upper
+    if sp.false in (decide(line.problem, sp.Gt(interior, low)), decide(line.problem, sp.Lt(interior, high))):
+        return list(convex(line))  # the stationary point is outside, whatever V: H is monotone between the bounds
     beyond_low, beyond_high = sided(sp.Le, low), sided(sp.Ge, high)
     inside = sp.And(concave, sided(sp.Gt, low), sided(sp.Lt, high))
     worse, better = decide(line.problem, sp.Lt(gap, 0)), decide(line.problem, sp.Ge(gap, 0))

@@ -192,6 +192,14 @@ def test_reduced_is_the_hamiltonian_at_the_first_candidate():
             assert float(problem.numeric(equation.reduced).subs(point)) == pytest.approx(direct, rel=1e-9, abs=1e-9)
 
 
+def test_no_case_lies_outside_the_control_set_whatever_v():
+    """Volatility in [0.2, 0.5]: the stationary point 0 is never allowed, so it is not among the cases."""
+    equation = derive(CASES["volatility"])
+    values = {next(iter(c.controls.values())) for c in equation.optimum.candidates}
+    assert values == {R(1, 5), R(1, 2)}
+    assert equation.optimum.second_order == ()
+
+
 def test_unexamined_products_fall_back_to_one_case_by_case_candidate():
     """Four bounded separable controls have 81 faces: they are merged, and still optimal."""
     x = group("x", LINE)
