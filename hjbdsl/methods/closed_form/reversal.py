@@ -21,7 +21,6 @@ from scipy import linalg
 
 from hjbdsl.methods.closed_form.expectation.gaussian_law import FrozenCoefficients, LinearDiffusion
 from hjbdsl.methods.closed_form.expectation.polynomial import quadratic_parts
-from hjbdsl.methods.closed_form.expectation.report import formula_gap
 from hjbdsl.methods.closed_form.expectation.time_array import TimeArray, time_array
 from hjbdsl.methods.closed_form.family import Derivatives, ExactFunction, Proposal
 from hjbdsl.methods.closed_form.forward_law import ForwardLaw, ForwardMoments, forward_law
@@ -30,8 +29,6 @@ from hjbdsl.methods.closed_form.reversal_formula import scalar_formula
 from hjbdsl.model.equation import HJBEquation
 from hjbdsl.model.problem import TIME, ControlProblem, GaussianMixture, Objective
 from hjbdsl.model.solution import Array, Formula, PointValues, Rejected
-
-_FORMULA_GAP = 1e-10
 
 
 @dataclass(frozen=True, slots=True)
@@ -167,8 +164,8 @@ def propose(equation: HJBEquation) -> Proposal | Rejected:
     how = "matrix exponential" if law.path is None else "moment equations integrated to 2e-13"
     controlled = control_problem(problem)
     found = scalar_formula(problem)
-    # far from all the data the written sum underflows, the function does not: then the formula is for the eye only
-    exact = found is not None and formula_gap(controlled, function, found[0]) <= _FORMULA_GAP
+    # far from all the data a written sum underflows, the function does not: of a mixture the formula is for the eye only
+    exact = len(mixture.weights) == 1
     formula = None
     if found is not None:
         controls = {str(u): written(value) for u, value in found[1].items()}
