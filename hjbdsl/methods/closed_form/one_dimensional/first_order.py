@@ -144,6 +144,7 @@ def _solved(flow: Flow) -> tuple[SolvedComponent, tuple[str, ...]]:
     if accuracy > WORST * (1e-3 + scale):
         raise NoConvergence(f"the answer still moves by {change:.1e} with the degree")
     _require_guess_agrees(flow, finer, scale)
+    _require_no_better_rest_far_away(flow, scale)
     state = component.line.state.name
     left, right = component.coordinate.to_state(finer.mesh.breaks[[0, -1]])
     places = ", ".join(
@@ -155,7 +156,7 @@ def _solved(flow: Flow) -> tuple[SolvedComponent, tuple[str, ...]]:
         f"it stays in [{left:.6g}, {right:.6g}], so that V is bounded along it and e^(-r t) V decays; "
         "no condition at the cuts is needed",
         f"ODE on {len(finer.mesh.breaks) - 1} Chebyshev elements; a lower degree moves V by {change:.1e}",
-        "a monotone upwind scheme on the same interval has the same value to its first order (numerical evidence of uniqueness)",
+        "a monotone upwind scheme, also on a wider interval, has the same value to its first order (numerical evidence)",
     )
     return SolvedComponent(component, finer, accuracy), statements
 
@@ -165,6 +166,29 @@ def _require_guess_agrees(flow: Flow, solution: FirstOrderSpectral, scale: float
         gap = np.abs(solution.at(flow.upwind.y, k)[0] - flow.upwind.value[k])[5:-5].max()
         if gap > 2e-2 * scale:
             raise NoConvergence(f"the spectral solution is {gap:.1e} away from the monotone scheme")
+
+
+def _require_no_better_rest_far_away(flow: Flow, scale: float) -> None:
+    """The monotone scheme on a wider interval must rest alike with the same value: the interval solved on
+    may have cut off a better resting point (Skiba 1978)."""
+    component, y = flow.component, flow.upwind.y
+    bounds = component.line.bounds
+    bottom, top = float(bounds.lower), float(bounds.upper)
+    left, right = component.coordinate.to_state(y[[0, -1]])
+    width = right - left
+    if not (np.isfinite(bottom) and left == bottom):
+        left = bottom + (left - bottom) / 4 if np.isfinite(bottom) else left - width
+    right = min(right + width, top)
+    ends = component.coordinate.from_state(np.array([left, right]))
+    wide = upwind(component, float(ends[0]), float(ends[1]), 4001)
+    again = _resting_points(component, wide, component.coordinate.kind == "root")
+    if again is None or again.bound != flow.bound:
+        raise NoConvergence("on a wider interval the optimal flow rests elsewhere")
+    inner = (y >= component.window()[0]) & (y <= component.window()[1])
+    for k in range(component.modes):
+        gap = np.abs(np.interp(y[inner], wide.y, wide.value[k]) - flow.upwind.value[k][inner]).max()
+        if gap > 2e-2 * scale:
+            raise NoConvergence("on a wider interval the value is another")
 
 
 def _guess(flow: Flow) -> Guess:

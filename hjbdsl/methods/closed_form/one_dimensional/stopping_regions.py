@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse import coo_matrix
-from scipy.sparse.linalg import spsolve
+from scipy.sparse.linalg import splu
 
 from hjbdsl.methods.closed_form.one_dimensional.component import Component
 from hjbdsl.methods.closed_form.one_dimensional.policy_iteration import NoConvergence
@@ -45,6 +45,7 @@ def stopping_regions(component: Component, left: float, right: float) -> Stoppin
     for iteration in range(_ITERATIONS):
         matrix, right_side = _discrete(component, grid, value)
         diagonal = np.abs(matrix.diagonal())
+        diagonal[diagonal == 0] = 1.0
         residual = ((matrix @ value.ravel() - right_side) / diagonal).reshape(value.shape)
         # residual = (r V - L V - f)/diagonal: stopping pays where it is positive (maximise) at V = g
         new = sign * (residual + payoff - value) > 1e-12 * (np.abs(payoff) + np.abs(value))
@@ -63,7 +64,10 @@ def stopping_regions(component: Component, left: float, right: float) -> Stoppin
             ),
             shape=matrix.shape,
         ).tocsc()
-        solution = spsolve(system, np.where(stopped, payoff.ravel(), right_side)).reshape(value.shape)
+        try:
+            solution = splu(system).solve(np.where(stopped, payoff.ravel(), right_side)).reshape(value.shape)
+        except RuntimeError as singular:
+            raise NoConvergence("the obstacle problem is singular on the grid: without discounting nothing fixes V") from singular
         moved = float(np.abs(solution - value).max() / (1 + np.abs(solution).max()))
         value = solution
         if not np.isfinite(value).all():

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from scipy.sparse import coo_matrix, diags
-from scipy.sparse.linalg import spsolve
+from scipy.sparse.linalg import splu
 
 from hjbdsl.methods.closed_form.one_dimensional.component import Component
 from hjbdsl.methods.closed_form.one_dimensional.policy_iteration import NoConvergence
@@ -76,7 +76,8 @@ def _improved(
         for contender in contenders:
             b, _, f, r = law.coefficients_at(x, contender)
             b = np.where(np.abs(b) < 1e-14 * (1 + np.abs(x)), 0.0, b)
-            score = sign * (f + b * np.where(b > 0, ahead[k], behind[k]) - r * value[k])
+            with np.errstate(all="ignore"):
+                score = sign * (f + b * np.where(b > 0, ahead[k], behind[k]) - r * value[k])
             usable = np.isfinite(score) & (score > best + 1e-13 * np.abs(score))
             usable[-1] &= b[-1] <= 0
             usable[0] &= b[0] >= 0
@@ -111,4 +112,7 @@ def _linear(drift: Array, running: Array, discount: Array, rates: Array, forward
     shape = (index.size, index.size)
     matrix = coo_matrix((np.concatenate(entries), (np.concatenate(rows), np.concatenate(columns))), shape=shape)
     matrix = matrix + diags(main.ravel())
-    return spsolve(matrix.tocsc(), running.ravel()).reshape(modes, points)
+    try:
+        return splu(matrix.tocsc()).solve(running.ravel()).reshape(modes, points)
+    except RuntimeError as singular:
+        raise NoConvergence("the upwind scheme is singular: some policy never stops costing") from singular
