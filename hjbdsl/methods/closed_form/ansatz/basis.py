@@ -5,6 +5,7 @@ states, q(y) = theta_0 + theta_i y_i (+ theta_ij y_i y_j):
 
     power         sign*exp(q(y)) w^p                      CRRA; p is the degree of the rewards
     logarithm     a log(w) + q(y)
+    shifted       the two above in w + shift, for affine risk tolerance
     exponential   sign*exp(q(x))                          CARA, bonds, exponential-quadratic factors
     polynomial    q(x)                                    linear and quadratic values on a lattice or by mode
 
@@ -20,6 +21,7 @@ from typing import Literal
 import sympy as sp
 
 from hjbdsl.methods.closed_form.ansatz.homogeneity import Scaling, scaling
+from hjbdsl.methods.closed_form.ansatz.tolerance import hyperbolic_exponent
 from hjbdsl.model.problem import ControlProblem
 
 Kind = Literal["power", "logarithm", "exponential", "polynomial"]
@@ -36,6 +38,7 @@ class Ansatz:
     weight       1/|natural size of V|: rows of the matching are divided by that size
     sign         of V, where it is an exponential
     scaling      the homogeneity it rests on, None without one
+    shift        the unknown added to wealth, for utilities with affine risk tolerance; tried on the region alone
     """
 
     kind: Kind
@@ -45,6 +48,7 @@ class Ansatz:
     weight: sp.Expr
     sign: int
     scaling: Scaling | None = None
+    shift: sp.Symbol | None = None
 
     @property
     def multiplicative(self) -> bool:
@@ -63,6 +67,8 @@ def ansaetze(problem: ControlProblem) -> Iterator[Ansatz]:
         if problem.state_symbols[i].is_nonnegative and (found := scaling(problem, i)):
             homogeneous = True
             yield from _homogeneous(problem, found)
+    if not homogeneous and len(symbols) == 1:
+        yield from _shifted(problem, symbols[0])
     for degree in (1, 2):
         if len(symbols) > (_LARGEST_QUADRATIC if degree == 2 else _LARGEST_AFFINE):
             continue
@@ -91,6 +97,22 @@ def _homogeneous(problem: ControlProblem, found: Scaling) -> Iterator[Ansatz]:
                 "" if degree == 0 else f" times an exponential-{_shape(degree)} function of the factors"
             )
             yield Ansatz("power", name, amplitude, unknowns, weight, sign, found)
+
+
+def _shifted(problem: ControlProblem, wealth: sp.Symbol) -> Iterator[Ansatz]:
+    """Powers and logarithms of w + shift: subsistence levels, constant income, every utility with affine risk tolerance."""
+    p = hyperbolic_exponent(problem)
+    if p is None:
+        return
+    level, slope, shift = (sp.Symbol(name, real=True) for name in ("theta_0", "slope", "shift"))
+    name = f"of {wealth} less a constant"
+    if problem.numeric(p) == 0:
+        form = level + slope * sp.log(wealth + shift)
+        yield Ansatz("logarithm", f"logarithm {name}", form, (level, shift, slope), sp.S.One, 1, None, shift)
+        return
+    for sign in _signs(problem, p):
+        unit = sp.exp(level) * (wealth + shift) ** p
+        yield Ansatz("power", f"power {name}", sign * unit, (level, shift), 1 / unit, sign, None, shift)
 
 
 def _shape(degree: int) -> str:

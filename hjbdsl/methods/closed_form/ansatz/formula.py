@@ -16,7 +16,7 @@ from hjbdsl.budget import BudgetExceeded, time_budget
 from hjbdsl.methods.closed_form.ansatz.evolution import CoefficientPath
 from hjbdsl.methods.closed_form.ansatz.function import AnsatzFunction
 from hjbdsl.methods.closed_form.ansatz.letters import Letters, letters
-from hjbdsl.methods.closed_form.ansatz.samples import sample_states
+from hjbdsl.methods.closed_form.ansatz.samples import sample_region, sample_states
 from hjbdsl.methods.closed_form.notation import written
 from hjbdsl.model.equation import HJBEquation
 from hjbdsl.model.problem import TIME, ControlProblem, Notation
@@ -70,7 +70,7 @@ def _solved(equation: HJBEquation, function: AnsatzFunction) -> Letters | None:
 
 
 def _agrees(problem: ControlProblem, answer: Letters, function: AnsatzFunction) -> bool:
-    states = sample_states(problem, 7)
+    states = sample_states(problem, 7) if function.ansatz.shift is None else sample_region(problem, 7)
     end = problem.numeric(problem.objective.end)
     times = np.linspace(0, 0.95 * float(end), 7) if end.is_finite else np.zeros(7)
     point = function.evaluate(times, states, np.zeros(7, dtype=np.int64))

@@ -83,6 +83,7 @@ class Hamiltonian:
         self._pairs = pairs
         second = [sp.diff(first[i], problem.state_symbols[j]) for i, j in pairs]
         self._value = Kernel([value, *(first[i] for i in problem.continuous_states), *second])
+        self._ruin = Kernel([states[0] + ansatz.shift] if ansatz.shift is not None else [])
         self._sensitivity = Kernel([numeric(ansatz.weight), *(sp.diff(value, k) for k in ansatz.unknowns)])
         self._local = numeric(equation.hamiltonian - problem.objective.discount * VALUE)
         self.transitions: tuple[Transition, ...] = transitions_of(problem, self.index, ansatz, states, order)
@@ -155,7 +156,10 @@ class Hamiltonian:
             gradient[:, i] = column
         for column, (i, j) in zip(values[1 + len(problem.continuous_states) :], self._pairs, strict=True):
             hessian[:, i, j] = hessian[:, j, i] = column
-        return Derivatives(np.array(values[0]), np.zeros(count), gradient, hessian)
+        value = np.array(values[0])
+        for beyond in self._ruin(environment, (count,)):  # an even power would be finite there too
+            value[beyond <= 0] = gradient[beyond <= 0] = hessian[beyond <= 0] = np.nan
+        return Derivatives(value, np.zeros(count), gradient, hessian)
 
     def sensitivity(self, environment: Environment, count: int) -> tuple[Array, Array]:
         """Row weights (P,) and dV/dtheta (P, K)."""

@@ -129,14 +129,14 @@ def _split(problem: ControlProblem, reward: sp.Expr, moving: dict[sp.Symbol, int
     """(degree, constant) of one reward; degree None where it is a mere constant; None where it is not homogeneous."""
     slope = euler(reward, moving)
     if slope == 0:
-        constant = _constant(problem, reward)
+        constant = constant_value(problem, reward)
         return None if constant is None else (None, constant)
     ratio = _constant_ratio(problem, euler(slope, moving), slope)
     if ratio is None:
         return None
     if ratio[1] == 0:
         return sp.S.Zero, sp.S.Zero
-    constant = _constant(problem, reward - slope / ratio[0])
+    constant = constant_value(problem, reward - slope / ratio[0])
     return None if constant is None else (ratio[0], constant)
 
 
@@ -177,7 +177,7 @@ def _exact(problem: ControlProblem, top: sp.Expr, bottom: sp.Expr, value: float)
     return sp.nsimplify(sp.Float(value), rational=True, tolerance=1e-12)
 
 
-def _constant(problem: ControlProblem, expression: sp.Expr) -> sp.Expr | None:
+def constant_value(problem: ControlProblem, expression: sp.Expr) -> sp.Expr | None:
     """The number that `expression` is everywhere, exactly; None where it is not constant."""
     values = _evaluate(problem, [expression, sp.S.One], sample_environment(problem))[0]
     values = values[np.isfinite(values)]

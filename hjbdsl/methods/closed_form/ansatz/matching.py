@@ -17,7 +17,8 @@ import sympy as sp
 
 from hjbdsl.methods.closed_form.ansatz.basis import Ansatz
 from hjbdsl.methods.closed_form.ansatz.hamiltonian import Hamiltonian, Optimised, Points
-from hjbdsl.methods.closed_form.ansatz.samples import far_states, sample_states
+from hjbdsl.methods.closed_form.ansatz.samples import far_states, sample_region, sample_states
+from hjbdsl.methods.closed_form.ansatz.tolerance import risk_tolerance
 from hjbdsl.model.equation import HJBEquation
 from hjbdsl.model.problem import TIME
 from hjbdsl.model.solution import Array
@@ -48,7 +49,7 @@ class Matching:
         index = self.hamiltonian.index
         self.places, self.coefficients = index.size, len(ansatz.unknowns)
         count = 1 if not equation.problem.continuous_states else 2 * self.coefficients + 4
-        base = sample_states(equation.problem, count)
+        base = sample_states(equation.problem, count) if ansatz.shift is None else sample_region(equation.problem, count)
         self._state = np.tile(base, (self.places, 1))
         self._state[:, list(equation.problem.lattice_states)] = np.repeat(index.lattice, count, axis=0)
         self._place = np.repeat(np.arange(self.places), count)
@@ -107,6 +108,8 @@ class Matching:
         return theta if theta is not None and self._fits(terminal, environment, theta) else None
 
     def _fit(self, terminal: sp.Expr, environment: dict[sp.Symbol, Array]) -> Array | None:
+        if self.ansatz.shift is not None:
+            return self._fit_shifted(terminal, environment)
         scaling = self.ansatz.scaling
         shape = (self.places, self.samples)
         if not self.ansatz.multiplicative:
@@ -128,6 +131,31 @@ class Matching:
             return None
         else:
             return self._solve(columns, environment, np.log(goal))
+        return theta
+
+    def _fit_shifted(self, terminal: sp.Expr, environment: dict[sp.Symbol, Array]) -> Array | None:
+        """The shift from the risk tolerance of the terminal reward, its amplitude and level by least squares."""
+        problem = self.hamiltonian.equation.problem
+        wealth = problem.state_symbols[problem.continuous_states[0]]
+        tolerance = risk_tolerance(terminal, wealth)
+        if tolerance is None or self.ansatz.shift is None:
+            return None
+        value, width, slope = _values(environment, [terminal, tolerance, sp.diff(tolerance, wealth)])
+        shift = float(np.median(width / slope - environment[wealth]))
+        known = {s: np.full(value.shape, shift if s == self.ansatz.shift else 0.0) for s in self.ansatz.unknowns}
+        theta = np.zeros((self.places, self.coefficients))
+        theta[:, self.ansatz.unknowns.index(self.ansatz.shift)] = shift
+        if self.ansatz.multiplicative:
+            (unit,) = _values(environment | known, [problem.numeric(self.ansatz.expression)])
+            with np.errstate(invalid="ignore"):  # the other sign of the ansatz
+                theta[:, 0] = np.log((value / unit).reshape(self.places, self.samples).mean(axis=1))
+            return theta if np.isfinite(theta).all() else None
+        solved = self._solve(
+            [sp.S.One, sp.log(wealth + sp.Float(shift, 17))], environment, value.reshape(self.places, self.samples)
+        )
+        if solved is None:
+            return None
+        theta[:, 0], theta[:, -1] = solved.T
         return theta
 
     def _solve(self, columns: list[sp.Expr], environment: dict[sp.Symbol, Array], goal: Array) -> Array | None:

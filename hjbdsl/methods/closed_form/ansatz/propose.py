@@ -9,6 +9,7 @@ import numpy as np
 
 from hjbdsl.methods.closed_form.ansatz.basis import Ansatz, ansaetze
 from hjbdsl.methods.closed_form.ansatz.constants import NO_LEVEL, Level, without_constants
+from hjbdsl.methods.closed_form.ansatz.domain import escaping_state
 from hjbdsl.methods.closed_form.ansatz.evolution import FlowError, evolve
 from hjbdsl.methods.closed_form.ansatz.formula import formula
 from hjbdsl.methods.closed_form.ansatz.function import AnsatzFunction
@@ -22,6 +23,7 @@ from hjbdsl.model.equation import HJBEquation
 from hjbdsl.model.solution import Rejected
 from hjbdsl.numeric.compile import UnsupportedExpression
 
+_ESCAPES = "its policy drives `{}` through an end of its domain"
 _BREAKS = "it holds near the region but not far from it, where a control bound begins to bind"
 
 
@@ -72,6 +74,8 @@ def _stationary(equation: HJBEquation, matching: Matching, level: Level) -> Prop
         return Rejected(root.reason)
     if not matching.holds_far(0.0, root.theta, np.zeros_like(root.theta)):
         return Rejected(_BREAKS)
+    if state := escaping_state(matching.hamiltonian, 0.0, root.theta):
+        return Rejected(_ESCAPES.format(state))
     accuracy = max(root.residual / root.decay, 1e-13)
     samples = len(matching.points(0.0).place)
     statements = (
@@ -101,6 +105,8 @@ def _evolving(equation: HJBEquation, matching: Matching, level: Level) -> Propos
         theta = evolution.path.at(np.array([fraction * float(end)]))[0][0]
         if not matching.holds_far(fraction * float(end), theta, matching(fraction * float(end), theta).flow):
             return Rejected(_BREAKS)
+        if state := escaping_state(matching.hamiltonian, fraction * float(end), theta):
+            return Rejected(_ESCAPES.format(state))
     accuracy = max(10 * evolution.accuracy, 1e-11 if evolution.start else 1e-12)
     statements = [
         f"the equation maps the ansatz into itself (relative defect {evolution.defect:.0e} along the path)",

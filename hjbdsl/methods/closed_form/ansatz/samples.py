@@ -26,6 +26,18 @@ def sample_states(problem: ControlProblem, count: int, spread: float = 1.0) -> A
     return np.stack(columns, axis=1) if columns else np.zeros((count, 0))
 
 
+def sample_region(problem: ControlProblem, count: int) -> Array:
+    """(count, n) states inside the region only."""
+    generator = np.random.default_rng(_SEED)
+    columns = []
+    for bounds, (low, high) in zip(problem.state_bounds, problem.region, strict=True):
+        if bounds.is_finite_set:
+            columns.append(generator.choice(np.array([_number(problem, p) for p in bounds.points]), count))
+        else:
+            columns.append(generator.uniform(_number(problem, low), _number(problem, high), count))
+    return np.stack(columns, axis=1)
+
+
 def region_states(problem: ControlProblem) -> Array:
     """The centre and the two extreme corners of the region, (3, n); lattice states at the middle and end points."""
     rows = []
