@@ -12,15 +12,13 @@ Optimization, 2nd ed., sections 16.5 and 19.6).
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
-import sympy as sp
 from numpy.typing import NDArray
 
-from hjbdsl.model.problem import ControlProblem
-from hjbdsl.numeric.compile import compile_expressions
+from hjbdsl.numeric.control_set import ControlSet
 
 Array = NDArray[np.float64]
 Rows = NDArray[np.int64]
@@ -46,77 +44,12 @@ Objective = Callable[[Array, Rows], Evaluation]
 
 
 @dataclass(frozen=True, slots=True)
-class ControlSet:
-    """lower, upper (P, m), infinite where there is no bound; G (P, c, m), h (P, c): the joint constraints G a <= h;
-    `finite` the points of each component that lives in a finite set, None for an interval."""
-
-    lower: Array
-    upper: Array
-    normals: Array
-    offsets: Array
-    finite: tuple[Array | None, ...]
-
-    def rows(self, rows: Rows) -> ControlSet:
-        return ControlSet(self.lower[rows], self.upper[rows], self.normals[rows], self.offsets[rows], self.finite)
-
-
-@dataclass(frozen=True, slots=True)
 class Optimum:
     """control (P, m), value (P,), converged (P,)."""
 
     control: Array
     value: Array
     converged: NDArray[np.bool_]
-
-
-class ControlRegion:
-    """The control set of a problem, compiled once, then asked `at` points. Joint constraints must be affine in the controls."""
-
-    def __init__(self, problem: ControlProblem):
-        groups = (*problem.controls, *problem.adversaries)
-        self._symbols = tuple(s for g in groups for s in g.symbols)
-        bounds = [b for g in groups for b in g.bounds]
-        self._finite = tuple(np.array([float(problem.numeric(v)) for v in b.points]) if b.is_finite_set else None for b in bounds)
-        rows = [row for c in problem.constraints if c.role != "state" for row in _affine_rows(c.condition, self._symbols)]
-        flat = [problem.numeric(e) for b in bounds for e in (b.lower, b.upper)]
-        flat += [problem.numeric(e) for row in rows for e in row]
-        self._count = len(rows)
-        self._arguments = sorted(set().union(*(e.free_symbols for e in flat)), key=str) if flat else []
-        self._function = compile_expressions(self._arguments, flat)
-
-    def at(self, environment: Mapping[sp.Symbol, Array], count: int) -> ControlSet:
-        """The control set at `count` points of an environment symbol -> array."""
-        m = len(self._symbols)
-        values = np.stack([np.broadcast_to(v, (count,)) for v in self._function(*(environment[s] for s in self._arguments))])
-        box = values[: 2 * m].reshape(m, 2, count)
-        joint = values[2 * m :].reshape(self._count, m + 1, count)
-        return ControlSet(
-            box[:, 0].T.copy(), box[:, 1].T.copy(), joint[:, :m].transpose(2, 0, 1).copy(), joint[:, m].T.copy(), self._finite
-        )
-
-
-def _affine_rows(condition: sp.Basic, controls: tuple[sp.Symbol, ...]) -> list[tuple[sp.Expr, ...]]:
-    """`condition` as rows (g_1, ..., g_m, h) of g.a <= h. Raises `ValueError` where it is not affine in the controls."""
-    if isinstance(condition, sp.And):
-        return [row for part in condition.args for row in _affine_rows(part, controls)]
-    if condition == sp.true:
-        return []
-    match condition:
-        case sp.LessThan() | sp.StrictLessThan():
-            excess = [condition.lhs - condition.rhs]
-        case sp.GreaterThan() | sp.StrictGreaterThan():
-            excess = [condition.rhs - condition.lhs]
-        case sp.Equality():
-            excess = [condition.lhs - condition.rhs, condition.rhs - condition.lhs]
-        case _:
-            raise ValueError(f"the joint constraint {condition} is not an inequality")
-    rows = []
-    for e in excess:
-        slopes = [sp.diff(e, a) for a in controls]
-        if any(set(controls) & s.free_symbols for s in slopes):
-            raise ValueError(f"the joint constraint {condition} is not affine in the controls")
-        rows.append((*slopes, -e.xreplace(dict.fromkeys(controls, sp.S.Zero))))
-    return rows
 
 
 def optimise(objective: Objective, region: ControlSet, sense: float = 1.0, start: Array | None = None) -> Optimum:

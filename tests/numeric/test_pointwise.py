@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 from scipy.optimize import minimize
 
-from hjbdsl.numeric.pointwise import ControlSet, Evaluation, optimise
+from hjbdsl.numeric.control_set import ControlSet
+from hjbdsl.numeric.pointwise import Evaluation, optimise
 
 
 def region(count, lower, upper, normals=None, offsets=None, finite=None):

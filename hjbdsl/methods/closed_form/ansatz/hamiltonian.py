@@ -26,7 +26,8 @@ from hjbdsl.model.equation import VALUE, HJBEquation
 from hjbdsl.model.problem import TIME
 from hjbdsl.model.solution import Array
 from hjbdsl.numeric.compile import compile_expressions
-from hjbdsl.numeric.pointwise import ControlRegion, Evaluation, optimise
+from hjbdsl.numeric.control_set import ControlRegion
+from hjbdsl.numeric.pointwise import Evaluation, optimise
 from hjbdsl.symbolic.derivatives import jump_difference_symbols
 
 Environment = Mapping[sp.Symbol, Array]
