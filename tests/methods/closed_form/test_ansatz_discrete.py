@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import pickle
 
 import numpy as np
 import pytest
@@ -153,3 +154,14 @@ def test_queue_over_a_finite_time_against_an_integrator():
 
     expected = solve_ivp(backwards, (0, 4), np.zeros(4), rtol=1e-11, atol=1e-12).y[:, -1]
     np.testing.assert_allclose(at(found, np.arange(4)[:, None]).value, expected, rtol=1e-8)
+
+
+def test_an_answer_travels_as_plain_data():
+    found = solve(QUEUE.format(controls="[0, 1.5]", end="4"))
+    copy = pickle.loads(pickle.dumps(found.function))
+    x = np.arange(4.0)[:, None]
+    times = np.linspace(0, 4, 4)
+    before, after = (f.evaluate(times, x, np.zeros(4, dtype=int)) for f in (found.function, copy))
+    np.testing.assert_array_equal(before.value, after.value)
+    np.testing.assert_array_equal(before.control, after.control)
+    assert np.isnan(copy.evaluate(times[:1], np.array([[0.5]]), np.zeros(1, dtype=int)).value).all()

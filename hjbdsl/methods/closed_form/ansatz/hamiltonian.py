@@ -30,6 +30,9 @@ from hjbdsl.numeric.control_set import ControlRegion
 from hjbdsl.numeric.pointwise import Evaluation, optimise
 from hjbdsl.symbolic.derivatives import jump_difference_symbols
 
+ORDER = 32
+"""Nodes for the marks of jumps."""
+
 Environment = Mapping[sp.Symbol, Array]
 
 
@@ -71,7 +74,7 @@ class Optimised:
 class Hamiltonian:
     """Compiled once for an equation and an ansatz."""
 
-    def __init__(self, equation: HJBEquation, ansatz: Ansatz, order: int = 32):
+    def __init__(self, equation: HJBEquation, ansatz: Ansatz, order: int = ORDER):
         problem = equation.problem
         self.equation, self.ansatz, self.order = equation, ansatz, order
         self.index: DiscreteIndex = discrete_index(problem)

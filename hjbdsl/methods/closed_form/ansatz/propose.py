@@ -24,6 +24,8 @@ from hjbdsl.model.solution import Rejected
 from hjbdsl.numeric.compile import UnsupportedExpression
 
 _ESCAPES = "its policy drives `{}` through an end of its domain"
+_COARSEST = 1e-7
+_MARKS = "the jump marks cannot be integrated accurately by Gaussian quadrature"
 _BREAKS = "it holds near the region but not far from it, where a control bound begins to bind"
 
 
@@ -76,7 +78,10 @@ def _stationary(equation: HJBEquation, matching: Matching, level: Level) -> Prop
         return Rejected(_BREAKS)
     if state := escaping_state(matching.hamiltonian, 0.0, root.theta):
         return Rejected(_ESCAPES.format(state))
-    accuracy = max(root.residual / root.decay, 1e-13)
+    marks = matching.mark_error(0.0, root.theta) / root.decay
+    if marks > _COARSEST:
+        return Rejected(_MARKS)
+    accuracy = max(root.residual / root.decay, marks, 1e-13)
     samples = len(matching.points(0.0).place)
     statements = (
         f"the equation maps the ansatz into itself (relative defect {root.defect:.0e} at {samples} samples)",
@@ -107,7 +112,10 @@ def _evolving(equation: HJBEquation, matching: Matching, level: Level) -> Propos
             return Rejected(_BREAKS)
         if state := escaping_state(matching.hamiltonian, fraction * float(end), theta):
             return Rejected(_ESCAPES.format(state))
-    accuracy = max(10 * evolution.accuracy, 1e-11 if evolution.start else 1e-12)
+    marks = matching.mark_error(0.0, evolution.path.at(np.zeros(1))[0][0]) * float(end)
+    if marks > _COARSEST:
+        return Rejected(_MARKS)
+    accuracy = max(10 * evolution.accuracy, marks, 1e-11 if evolution.start else 1e-12)
     statements = [
         f"the equation maps the ansatz into itself (relative defect {evolution.defect:.0e} along the path)",
         f"coefficients integrated backwards; the integral equation holds to {evolution.accuracy:.0e}, by Gauss quadrature",
