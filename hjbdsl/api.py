@@ -21,7 +21,7 @@ from hjbdsl.model.evidence import CheckResult
 from hjbdsl.model.problem import ControlProblem
 from hjbdsl.model.solution import Array, Evidence, Formula, PointValues
 from hjbdsl.model.solution import Solution as SolvedProblem
-from hjbdsl.numeric.points import Points, default_points, stated_points
+from hjbdsl.numeric.points import Points, default_points, stated_array
 from hjbdsl.numeric.state_space import control_groups
 
 
@@ -174,14 +174,12 @@ def _points(equation: HJBEquation, point: Mapping[str, ArrayLike | str]) -> tupl
         shape = np.broadcast_shapes(*(a.shape[:-1] if name in vectors else a.shape for name, a in arrays.items()))
     except ValueError as error:
         raise UsageError(f"the arrays of the point do not broadcast together: {error}") from error
-    columns: dict[str, list[Any]] = {}
+    count = int(np.prod(shape))
+    rows: dict[str, ArrayLike] = {name: value for name, value in point.items() if isinstance(value, str)}
     for name, array in arrays.items():
-        full = np.broadcast_to(array, (*shape, array.shape[-1]) if name in vectors and array.ndim else shape)
-        columns[name] = full.reshape(-1, full.shape[-1]).tolist() if name in vectors and array.ndim else full.ravel().tolist()
-    count = int(np.prod(shape)) if shape else 1
-    labels = {name: value for name, value in point.items() if isinstance(value, str)}
-    rows = [{**{name: column[i] for name, column in columns.items()}, **labels} for i in range(count)]
-    return shape, stated_points(problem, equation.stationary, rows)
+        tail = array.shape[-1:] if name in vectors else ()
+        rows[name] = np.broadcast_to(array, (*shape, *tail)).reshape(count, *tail)
+    return shape, stated_array(problem, equation.stationary, rows, count)
 
 
 def _by_group(groups: Sequence[Any], table: Array, shape: tuple[int, ...]) -> dict[str, Any]:

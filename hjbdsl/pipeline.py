@@ -55,17 +55,18 @@ class Considered:
 
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """What a method says, and which of its families had declined before: (family, reason)."""
+    """What a method says, which of its families had declined before: (family, reason), and which of them broke down."""
 
     answer: Accepted | Rejected
     declined: tuple[tuple[str, str], ...] = ()
+    failed: tuple[str, ...] = ()
 
 
 def _closed_form(equation: HJBEquation, _request: Request) -> Reply:
     from hjbdsl.methods import closed_form  # noqa: PLC0415 (a method is imported when it is asked)
 
     outcome = closed_form.explain(equation)
-    return Reply(outcome.answer, outcome.declined)
+    return Reply(outcome.answer, outcome.declined, outcome.failed)
 
 
 def _grid(equation: HJBEquation, request: Request) -> Reply:
@@ -130,11 +131,12 @@ def well_posed(equation: HJBEquation, cached: bool = True) -> tuple[Diagnostic, 
 def solve(equation: HJBEquation, request: Request, cached: bool = True) -> tuple[Solution, tuple[Considered, ...]]:
     """The answer of the first method that accepts, and what every method asked had to say.
 
-    A method that fails leaves the word to the next one, and its failure on record. Raises `NoMethodError` with the reasons where
-    none accepts, `SolverError` where none accepts and one has failed, `UsageError` where `request.method` is not a method.
+    A method (or a family of one) that fails leaves the word to the next one, and its failure on record. Raises `NoMethodError`
+    with the reasons where none accepts, `SolverError` where none accepts and one has failed, `UsageError` where `request.method`
+    is not a method.
     """
     considered: list[Considered] = []
-    failed: Exception | None = None
+    failure: Exception | None = None
     for name, method in _order(equation.problem, request.method):
         hint = equation.problem.hint
         options = hint.options if hint is not None and hint.method == name else {}
@@ -144,17 +146,20 @@ def solve(equation: HJBEquation, request: Request, cached: bool = True) -> tuple
         except (HjbError, UsageError):
             raise
         except Exception as error:
-            failed = failed or error
+            failure = error
             considered.append(Considered(name, False, f"failed: {_described(error)}", failed=True))
             continue
+        reasons = dict(reply.declined)
+        considered += [Considered(f"{name}/{family}", False, reasons[family], failed=True) for family in reply.failed]
         match reply.answer:
             case Accepted(solution):
                 considered.append(Considered(name, True, solution.family, reply.declined))
                 return solution, tuple(considered)
             case Rejected(reason):
                 considered.append(Considered(name, False, reason, reply.declined))
-    if failed is not None:
-        raise SolverError("; ".join(f"{entry.method} {entry.reason}" for entry in considered if entry.failed)) from failed
+    broken = "; ".join(f"{entry.method} {entry.reason}" for entry in considered if entry.failed)
+    if broken:
+        raise SolverError(broken) from failure
     raise NoMethodError(_reasons(considered) | _absent(equation.problem))
 
 

@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from hjbdsl.errors import UsageError
 from hjbdsl.model.problem import Bounds, ControlProblem, VariableGroup
@@ -38,14 +38,35 @@ class Points:
 
 
 def stated_points(problem: ControlProblem, stationary: bool, points: Sequence[StatedPoint]) -> Points:
-    """The points that a person states. A time that is left out is 0. Raises `UsageError` with the remedy for a state that is
-    missing, unknown, of the wrong length or outside its domain."""
-    rows = [_stated(problem, stationary, point) for point in points]
-    return Points(
-        np.array([row[0] for row in rows], dtype=float),
-        np.array([row[1] for row in rows], dtype=float).reshape(len(rows), problem.dimension),
-        np.array([row[2] for row in rows], dtype=np.int64),
-    )
+    """The points that a person states one by one. A time that is left out is 0. Raises `UsageError` with the remedy for a state
+    that is missing, unknown, of the wrong length or outside its domain."""
+    return _joined([stated_array(problem, stationary, point, 1) for point in points], problem.dimension)
+
+
+def stated_array(problem: ControlProblem, stationary: bool, point: Mapping[str, ArrayLike], count: int) -> Points:
+    """`count` points stated together: every value is a number or an array (count,), of a vector state (n,) or (count, n), of a
+    mode a label. Raises as `stated_points`."""
+    chains = {chain.name: chain for chain in problem.modes}
+    _names_known(problem, stationary, point)
+    columns = [_components(group, point[group.name], count) for group in problem.states]
+    x = np.concatenate([np.zeros((count, 0)), *columns], axis=1)
+    outside = np.flatnonzero(~inside(problem, x))
+    if outside.size:
+        values = ", ".join(f"{s.name}={v:g}" for s, v in zip(problem.state_symbols, x[outside[0]], strict=True))
+        raise UsageError(f"the point {values} lies outside the state space of the problem")
+    labels = []
+    for name, chain in chains.items():
+        if not isinstance(point[name], str) or point[name] not in chain.labels:
+            raise UsageError(f"`{name}` has no mode `{point[name]!s}`; it has {', '.join(chain.labels)}")
+        labels.append(chain.labels.index(str(point[name])))
+    mode = problem.mode_tuples().index(tuple(labels))
+    return Points(_stated_time(problem, stationary, point, count), x, np.full(count, mode, dtype=np.int64))
+
+
+def _joined(parts: Sequence[Points], dimension: int) -> Points:
+    if not parts:
+        return Points(np.zeros(0), np.zeros((0, dimension)), np.zeros(0, dtype=np.int64))
+    return Points(*(np.concatenate([getattr(part, name) for part in parts]) for name in ("t", "x", "mode")))
 
 
 def default_points(problem: ControlProblem) -> Points:
@@ -93,49 +114,48 @@ def crossed(times: Array, states: Array, modes: Sequence[int]) -> Points:
     return Points(t, x, np.repeat(np.array(modes, dtype=np.int64), k * len(times)))
 
 
-def _stated(problem: ControlProblem, stationary: bool, point: StatedPoint) -> tuple[float, list[float], int]:
-    chains = {chain.name: chain for chain in problem.modes}
-    known = {group.name for group in problem.states} | chains.keys() | {"t"}
+def _names_known(problem: ControlProblem, stationary: bool, point: Mapping[str, ArrayLike]) -> None:
+    wanted = [group.name for group in problem.states] + [chain.name for chain in problem.modes]
     template = _template(problem, stationary)
     for name in point:
-        if name not in known:
+        if name not in {*wanted, "t"}:
             raise UsageError(f"the point names `{name}`, which is not a state of the problem; state it as {template}")
-    missing = [name for name in (*(group.name for group in problem.states), *chains) if name not in point]
+    missing = [name for name in wanted if name not in point]
     if missing:
         raise UsageError(f"the point leaves out `{'`, `'.join(missing)}`; state it as {template}")
-    row = [value for group in problem.states for value in _components(group, point[group.name])]
-    if not inside(problem, np.array([row]).reshape(1, -1))[0]:
-        raise UsageError(f"the point {_written(point)} lies outside the state space of the problem")
-    labels = []
-    for name, chain in chains.items():
-        label = point[name]
-        if label not in chain.labels:
-            raise UsageError(f"`{name}` has no mode `{label}`; it has {', '.join(chain.labels)}")
-        labels.append(chain.labels.index(str(label)))
-    return _stated_time(problem, stationary, point), row, problem.mode_tuples().index(tuple(labels))
 
 
-def _stated_time(problem: ControlProblem, stationary: bool, point: StatedPoint) -> float:
-    time, end = point.get("t", 0.0), horizon(problem)
-    if not isinstance(time, int | float) or math.isnan(time):
-        raise UsageError(f"the time `{time}` is not a number")
-    if not stationary and not -1e-12 <= time <= end * (1 + 1e-12):
-        raise UsageError(f"the time {time:g} lies outside [0, {end:g}]")
-    return float(time)
+def _stated_time(problem: ControlProblem, stationary: bool, point: Mapping[str, ArrayLike], count: int) -> Array:
+    time, end = _numbers("t", point.get("t", 0.0)), horizon(problem)
+    if np.isnan(time).any() or time.ndim > 1:
+        raise UsageError(f"the time `{point['t']!s}` is not a number")
+    wrong = np.extract((time < -1e-12) | (time > end * (1 + 1e-12)), time)
+    if wrong.size and not stationary:
+        raise UsageError(f"the time {wrong[0]:g} lies outside [0, {end:g}]")
+    return np.array(np.broadcast_to(time, count))
 
 
-def _components(group: VariableGroup, value: float | Sequence[float] | str) -> list[float]:
-    scalar = isinstance(value, int | float)
-    if isinstance(value, str):
-        raise UsageError(f"`{group.name}` wants a number, not `{value}`")
-    if not group.shape and not scalar:
+def _numbers(name: str, value: ArrayLike) -> Array:
+    try:
+        return np.asarray(value, dtype=float)
+    except (TypeError, ValueError):
+        raise UsageError(f"`{name}` wants a number, not `{value!s}`") from None
+
+
+def _components(group: VariableGroup, value: ArrayLike, count: int) -> Array:
+    """The columns (count, n) of one declared state; angles wrapped into [-pi, pi]."""
+    given, size = _numbers(group.name, value), len(group.symbols)
+    if not group.shape and given.shape not in ((), (count,)):
         raise UsageError(f"`{group.name}` is a scalar; state it as {_example(group)}")
-    values = [float(value)] if isinstance(value, int | float) else [float(entry) for entry in value]
-    if group.shape and (scalar or len(values) != len(group.symbols)):
-        raise UsageError(f"`{group.name}` has {len(group.symbols)} components; state it as {_example(group)}")
-    if not all(map(math.isfinite, values)):
+    if group.shape and given.shape not in ((size,), (count, size)):
+        raise UsageError(f"`{group.name}` has {size} components; state it as {_example(group)}")
+    if not np.all(np.isfinite(given)):
         raise UsageError(f"`{group.name}` wants finite numbers")
-    return [_wrapped(entry) if bounds.periodic else entry for entry, bounds in zip(values, group.bounds, strict=True)]
+    table = np.array(np.broadcast_to(given if group.shape else given[..., None], (count, size)))
+    for column, bounds in enumerate(group.bounds):
+        if bounds.periodic:
+            table[:, column] = _wrapped(table[:, column])
+    return table
 
 
 def _example(group: VariableGroup) -> str:
@@ -145,9 +165,9 @@ def _example(group: VariableGroup) -> str:
     return f"{group.name}=[{','.join(entries if len(entries) <= _LONGEST_EXAMPLE else [*entries[:2], '…'])}]"
 
 
-def _wrapped(angle: float) -> float:
-    """The same angle in [-pi, pi]."""
-    return angle if -math.pi <= angle <= math.pi else math.remainder(angle, 2 * math.pi)
+def _wrapped(angle: Array) -> Array:
+    """The same angles in [-pi, pi]."""
+    return np.where(np.abs(angle) <= math.pi, angle, np.remainder(angle + math.pi, 2 * math.pi) - math.pi)
 
 
 def _template(problem: ControlProblem, stationary: bool) -> str:
@@ -155,7 +175,3 @@ def _template(problem: ControlProblem, stationary: bool) -> str:
     parts += [_example(group) for group in problem.states]
     parts += [f"{chain.name}={chain.labels[0]}" for chain in problem.modes]
     return '"' + ",".join(parts) + '"'
-
-
-def _written(point: StatedPoint) -> str:
-    return ", ".join(f"{name}={value}" for name, value in point.items())

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from hjbdsl.budget import BudgetExceeded, time_budget
+from hjbdsl.errors import HjbError
 from hjbdsl.methods.closed_form.family import Family, Proposal
 from hjbdsl.methods.closed_form.verify import verify
 from hjbdsl.model.equation import HJBEquation
@@ -23,21 +24,33 @@ VERIFY_SECONDS = 20.0
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """`answer`, and why each family that was tried before it (or all of them) did not give one: (family, reason)."""
+    """`answer`, and why each family that was tried before it (or all of them) did not give one: (family, reason). `failed` names
+    those that broke down instead of declining."""
 
     answer: Accepted | Rejected
     declined: tuple[tuple[str, str], ...]
+    failed: tuple[str, ...] = ()
 
 
 def explain(equation: HJBEquation, families: Sequence[tuple[str, Family]]) -> Outcome:
-    """Try `families` in order. `HjbError` from a family (the problem is ill posed) propagates."""
+    """Try `families` in order. `HjbError` from a family (the problem is ill posed) propagates; a family that breaks down leaves
+    the word to the next one, and its breakdown on record."""
     declined: list[tuple[str, str]] = []
+    failed: list[str] = []
     for name, propose in families:
-        answer = _attempt(equation, propose)
+        try:
+            answer = _attempt(equation, propose)
+        except HjbError:
+            raise
+        except Exception as error:
+            declined.append((name, f"failed: {type(error).__name__}: {error}"))
+            failed.append(name)
+            continue
         if isinstance(answer, Solution):
-            return Outcome(Accepted(answer), tuple(declined))
+            return Outcome(Accepted(answer), tuple(declined), tuple(failed))
         declined.append((name, answer.reason))
-    return Outcome(Rejected("; ".join(f"{name}: {reason}" for name, reason in declined)), tuple(declined))
+    reasons = "; ".join(f"{name}: {reason}" for name, reason in declined)
+    return Outcome(Rejected(reasons), tuple(declined), tuple(failed))
 
 
 def _attempt(equation: HJBEquation, propose: Family) -> Solution | Rejected:
