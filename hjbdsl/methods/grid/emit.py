@@ -19,15 +19,19 @@ from hjbdsl.model.equation import VALUE, HJBEquation
 from hjbdsl.model.problem import TIME, ControlProblem
 
 _OWN_NAMES = re.compile(
-    r"(([xabApkMXGCBnyzepmw]|axial)\d+|[frstV]|low|high|mark|target|rate|row|shift|position|ended|bounds|terminal|obstacle|"
-    r"candidate|admissible|coefficients|exit_value|sweep|assemble|optimise|WIDTH|POOL|MODES|SENSE|CONTROLS|PLAYERS|DIMENSION)"
+    r"([abcdeghknpquxyzABCGMX]|up|down|ahead|behind|after|before|centre|low|high|best|width|start|forward|backward|known_up|"
+    r"known_down|axial|side_|jump_|q\d)\d+|[cdefgjkrstuVHMB]|here|mark|marks|mark_weights|target|rate|row|position|ended|bounds|terminal|"
+    r"obstacle|candidate|admissible|coefficients|exit_value|sweep|assemble|optimise|hamiltonian|entry|leap_row|cross_row|repeated|"
+    r"node_data|selling|exit_fraction|axis_weights|prange|njit|kind|side|step|fresh|total|count|constant|weights|cols|work|base|"
+    r"offsets|own|mine|theirs|worst|value|weight|found|policy|totals|counts|constants|failures|gone|edges|mesh|extras|nodes|"
+    r"WIDTH|MODES|SENSE|CONTROLS|PLAYERS|DIMENSION|CANDIDATES|FIRST_FIXED|WRAP|MIRROR|OPEN|CONSTRAIN|JOINT|(TABLE|LATTICE)_\d+|w\d+"
 )
 _ENVIRONMENT = Environment(
     loader=PackageLoader("hjbdsl.codegen"), undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True,
     keep_trailing_newline=True, autoescape=False,
 )  # fmt: skip
-SEARCH_NODES = 33
-SEARCH_LEVELS = range(5, 21)
+SEARCH_NODES = {1: 25, 2: 7, 3: 4}
+"""Lattice of the numerical search by the number of control components."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,9 +141,7 @@ def _bounds(emitter: _Emitter) -> list[str]:
     finite = [sp.sympify(e) for e in low + high]
     lines, results = emitter.lines([sp.S.Zero if e.is_infinite else e for e in finite])
     texts = [("-np.inf" if e == -sp.oo else "np.inf") if e.is_infinite else r for e, r in zip(finite, results, strict=True)]
-    m = len(every)
-    lines += [f"low[{c}] = {texts[c]}" for c in range(m)] + [f"high[{c}] = {texts[m + c]}" for c in range(m)]
-    return lines
+    return [*lines, f"return {', '.join(texts)}"]
 
 
 def _admissible(emitter: _Emitter) -> list[str]:
@@ -158,12 +160,6 @@ def _admissible(emitter: _Emitter) -> list[str]:
     lines, results = emitter.lines(relaxed, controls=True) if relaxed else ([], [])
     tests += [f"({text}) >= -1e-9" for text in results]
     return [*lines, f"return {' and '.join(tests) if tests else 'True'}"]
-
-
-def _unbounded(emitter: _Emitter) -> bool:
-    """Whether no control has a bound: then a lone candidate is the interior stationary point."""
-    bounds = [b for group in emitter.problem.controls + emitter.problem.adversaries for b in group.bounds]
-    return not emitter.problem.constraints and all(b.lower == -sp.oo and b.upper == sp.oo and not b.points for b in bounds)
 
 
 def _resting(emitter: _Emitter) -> list[tuple[str, Mapping[sp.Symbol, sp.Expr]]]:
@@ -191,31 +187,31 @@ def _candidates(emitter: _Emitter) -> list[dict[str, object]]:
     named = [(c.name, c.controls) for c in emitter.equation.optimum.candidates] + _resting(emitter)
     for name, controls in named:
         lines, results = emitter.lines([controls[symbol] for symbol in emitter.controls])
-        branches.append({"name": name, "lines": lines + [f"a[{c}] = {text}" for c, text in enumerate(results)]})
+        branches.append({"name": name, "lines": [*lines, f"return {', '.join(results)}{',' if len(results) == 1 else ''}"]})
     return branches
 
 
-def _search(emitter: _Emitter) -> tuple[list[str], int]:
-    """Lines that add a lattice of controls and a pattern round the old one, where no formula covers the optimum."""
+def _search(emitter: _Emitter) -> int:
+    """Nodes a component of the numerical search, 0 where formulas cover the optimum."""
     if emitter.equation.optimum.status != "implicit" or not emitter.controls:
-        return [], 0
-    m = len(emitter.controls)
-    nodes = SEARCH_NODES if m == 1 else 9
-    if m > 3:
+        return 0
+    if len(emitter.controls) not in SEARCH_NODES:
         raise NotImplementedError("a numerical search over more than three control components")
+    if emitter.problem.controls and emitter.problem.adversaries:
+        raise NotImplementedError("a game whose saddle point has no formula")
+    return SEARCH_NODES[len(emitter.controls)]
+
+
+def _fallback(emitter: _Emitter) -> list[str]:
+    """A control inside the box, where nothing else is admissible yet: the middle, or one unit from the finite end."""
     lines = []
-    for c in range(m):
-        lines.append(f"{'    ' * c}for i{c} in range({nodes}):")
-    pad = "    " * m
-    lines += [f"{pad}pool[size, {c}] = low[{c}] + (high[{c}] - low[{c}]) * i{c} / {nodes - 1}" for c in range(m)]
-    lines.append(f"{pad}size += 1")
-    lines.append(f"for level in range({SEARCH_LEVELS.start}, {SEARCH_LEVELS.stop}):")
-    for c in range(m):
-        for sign in "+-":
-            lines += [f"    for i in range({m}):", "        pool[size, i] = pool[0, i]"]
-            lines.append(f"    pool[size, {c}] = min(max(pool[0, {c}] {sign} (high[{c}] - low[{c}]) * 2.0 ** -level, low[{c}]), high[{c}])")
-            lines.append("    size += 1")
-    return lines, nodes**m + 2 * m * len(SEARCH_LEVELS)
+    for c in range(len(emitter.controls)):
+        low, high = f"low{c}", f"high{c}"
+        lines.append(
+            f"a{c} = 0.5 * ({low} + {high}) if abs({low}) < 1e300 and abs({high}) < 1e300 else "
+            f"({low} + 1.0 if abs({low}) < 1e300 else ({high} - 1.0 if abs({high}) < 1e300 else 0.0))"
+        )
+    return lines
 
 
 def _jumps(emitter: _Emitter) -> list[dict[str, object]]:
@@ -283,6 +279,9 @@ def _geometry(d: int) -> dict[str, object]:
             text = f"({text}) * n{i} + {index[i]}"
         return text
 
+    def joint(index: Mapping[int, str]) -> str:
+        return flat({**index, 0: f"s * n0 + {index[0]}"}) if d > 1 else f"s * n0 + {index[0]}"
+
     here = {i: f"k{i}" for i in axes}
     loops, depth = [], 2
     for i in axes:
@@ -294,17 +293,44 @@ def _geometry(d: int) -> dict[str, object]:
         "xs": ", ".join(f"x{i}" for i in axes), "ks": ", ".join(f"k{i}" for i in axes), "es": ", ".join(f"e{i}" for i in axes),
         "ps": ", ".join(f"p{i}" for i in axes), "ms": ", ".join(f"M{i}{j}" for i in axes for j in axes if j >= i),
         "bs": ", ".join(f"b{i}" for i in axes), "qs": ", ".join(f"A{i}{j}" for i in axes for j in axes if j >= i),
-        "Xs": ", ".join(f"X{i}" for i in axes), "Xk": ", ".join(f"X{i}[k{i}]" for i in axes),
-        "geometry": ", ".join(f"X{i}, G{i}, C{i}" for i in axes),
-        "flat_k": flat(here), "flat_p": flat({i: f"p{i}" for i in axes}), "flat_m": flat({i: f"m{i}" for i in axes}),
-        "flat_up": [flat({**here, i: "up"}) for i in axes], "flat_down": [flat({**here, i: "down"}) for i in axes],
-        "cross": {
-            (i, j): [flat({**here, i: a, j: b}) for a in ("iu", "il") for b in ("ju", "jl")] for i in axes for j in axes if j > i
-        },
+        "ns": ", ".join(f"n{i}" for i in axes), "Xk": ", ".join(f"mesh[{3 * i}, k{i}]" for i in axes),
+        "nodes": " * ".join(f"n{i}" for i in axes), "node": ", ".join(f"x{i}, g{i}, c{i}" for i in axes),
+        "flat_k0": flat(here), "flat_p": joint({i: f"p{i}" for i in axes}), "flat_m": joint({i: f"m{i}" for i in axes}),
+        "flat_side": [joint({**here, i: "k"}) for i in axes],
+        "strides": [" * ".join(f"n{j}" for j in axes if j > i) or "1" for i in axes],
+        "scaled": ", ".join(f"q{i}{j}" for i in axes for j in axes if j >= i),
+        "scaled_values": ", ".join(f"A{i}{j} / (g{i} * g{j})" for i in axes for j in axes if j >= i),
+        "axials": ", ".join(f"q{i}" for i in axes),
+        "distances": ", ".join(f"ahead{i}, behind{i}" for i in axes),
+        "sides": ", ".join(f"up{i}, ahead{i}, down{i}, behind{i}" for i in axes),
+        "no_row": f"math.nan, 0.0, {'0.0, 0.0, ' * d}0, -1", "inner": "    " * (d + 1),
         "corners": corners,
         "corner_flat": [flat({i: f"(c{i} + {c[i]}) % n{i}" if c[i] else f"c{i}" for i in axes}) for c in corners],
         "loops_open": "\n".join(loops), "indent": "    " * depth,
     }  # fmt: skip
+
+
+def _exit(emitter: _Emitter) -> tuple[list[str], list[str]]:
+    """Where the process has ended and what it pays there: the exit of the file, and ends with a written value."""
+    problem = emitter.problem
+    ended: sp.Basic = problem.exit.condition if problem.exit else sp.false
+    paid = problem.objective.exit_value if problem.objective.exit_value is not None else sp.S.Zero
+    for condition in emitter.equation.boundaries:
+        if condition.kind == "value":
+            symbol = problem.state_symbols[condition.state]
+            beyond = symbol <= condition.location if condition.side == "lower" else symbol >= condition.location
+            ended, paid = sp.Or(ended, beyond), sp.Piecewise((condition.amount, beyond), (paid, True))
+    if ended == sp.false:
+        return [], _returned(emitter, None)
+    lines, results = emitter.lines([sp.Piecewise((1, ended), (0, True))])
+    return [*lines, f"return {results[0]} > 0.5"], _returned(emitter, paid)
+
+
+def _leaps_controlled(problem: ControlProblem, controls: Sequence[sp.Symbol]) -> bool:
+    """Whether a control enters a jump or a switch of mode."""
+    jumped = [e for jump in problem.jumps for e in (jump.rate, *jump.displacement.values())]
+    switched = [rate for chain in problem.modes for rate in chain.rates.values()]
+    return any(c in sp.sympify(e).free_symbols for e in jumped + switched for c in controls)
 
 
 def emit(equation: HJBEquation, mark_counts: Sequence[int]) -> str:
@@ -314,33 +340,49 @@ def emit(equation: HJBEquation, mark_counts: Sequence[int]) -> str:
     d, m = len(emitter.axes), len(emitter.controls)
     objective = problem.objective
     candidates = _candidates(emitter)
-    search, searched = _search(emitter)
     controls = [f"a{c}" for c in range(m)]
-    width = 12 + 2 * d + sum(n * 2**d for n in mark_counts) + len(emitter.discrete.labels)
     payoff = equation.obstacle.payoff if equation.obstacle else None
     final = objective.terminal if objective.terminal is not None else objective.stop_value
     if objective.form in ("running_min", "running_max"):
         final = payoff
-    context = {
+    exit_lines, paid_lines = _exit(emitter)
+    constraints = _admissible(emitter)
+    has_cross = any(a != b for a, b in equation.covariance)
+    has_leaps = bool(problem.jumps or problem.modes)
+    scratch = ", cols, weights" + (", work, base, offsets" if has_cross else "") if has_cross or has_leaps else ""
+    controlled = any(c in e.free_symbols for e in equation.covariance.values() for c in emitter.controls)
+    sense = (1.0 if equation.maximise else -1.0) * (1.0 if problem.control_symbols or not problem.adversary_symbols else -1.0)
+    context: dict[str, object] = {
         **_geometry(d), **_coefficients(emitter),
-        "header": f"Grid solver for the problem `{problem.name}`.", "m": m,
+        "problem": problem, "equation": equation, "m": m, "source_name": problem.source.path.rpartition("/")[2],
         "m_own": len(problem.control_symbols), "m_adversary": len(problem.adversary_symbols),
-        "modes": len(emitter.discrete.labels), "n_candidates": len(candidates), "width": width,
-        "parameter_lines": [f"{emitter.names[s]} = {float(v)!r}" for s, v in problem.values.items()]
-        + [f"SENSE = {1.0 if equation.maximise else -1.0}", f"POOL = {1 + 4 * len(candidates) + searched}",
-           f"FIRST_FIXED = {len(equation.optimum.candidates)}  # candidates from here on do not depend on V"],
-        "diffusion_controlled": any(c in e.free_symbols for e in equation.covariance.values() for c in emitter.controls),
-        "uncorrelated": " and ".join(f"A{i}{j} == 0.0" for i in range(d) for j in range(i + 1, d)) or "True",
+        "game": bool(problem.control_symbols and problem.adversary_symbols), "controls": controls,
+        "modes": len(emitter.discrete.labels), "n_candidates": len(candidates), "n_formulas": len(equation.optimum.candidates),
+        "width": 16 + 2 * d + sum(n * 2**d for n in mark_counts) + len(emitter.discrete.labels),
+        "parameter_lines": [f"{emitter.names[s]} = {float(v)!r}" for s, v in problem.values.items()], "sense": sense,
+        "diffusion_controlled": controlled, "mixed": has_cross and controlled, "has_cross": has_cross, "has_leaps": has_leaps,
+        "scratch": scratch, "parallel": d == 3,
+        "scratch_cross": f"work, base, offsets = np.zeros(({d + 1}, 6)), np.zeros(({d + 1}, {d}), np.int64), np.zeros((6, {d}), np.int64)"
+        if has_cross else "",
         "table_lines": _tables(emitter),
-        "comma_as": "".join(f", {a}" for a in controls), "comma_trial": "".join(f", trial[{c}]" for c in range(m)),
-        "comma_control": "".join(f", control[{c}]" for c in range(m)), "comma_policy": "".join(f", policy[j, {c}]" for c in range(m)),
-        "bound_lines": _bounds(emitter) if m else [], "constraint_lines": _admissible(emitter),
-        "sole_candidate": equation.optimum.status == "symbolic" and len(equation.optimum.candidates) == 1 and _unbounded(emitter),
-        "candidate_branches": candidates, "search_lines": search,
-        "exit_lines": _returned(emitter, problem.exit.condition) if problem.exit else ["return False"],
-        "exit_value_lines": _returned(emitter, objective.exit_value), "obstacle_lines": _returned(emitter, payoff),
-        "terminal_lines": _returned(emitter, final), "jumps": _jumps(emitter),
-        "mode_lines": _modes(emitter), "has_modes": bool(problem.modes),
+        "comma_as": "".join(f", {a}" for a in controls), "comma_best": "".join(f", best{c}" for c in range(m)),
+        "comma_policy": "".join(f", policy[j, {c}]" for c in range(m)),
+        "lows_highs": ", ".join([f"low{c}" for c in range(m)] + [f"high{c}" for c in range(m)]),
+        "bound_lines": _bounds(emitter) if m else [], "constraint_lines": constraints,
+        "has_constraints": constraints != ["return True"], "candidate_branches": candidates,
+        "search": _search(emitter), "fallback_lines": _fallback(emitter),
+        "has_exit": bool(exit_lines), "exit_lines": exit_lines or ["return False"], "exit_value_lines": paid_lines,
+        "obstacle_lines": _returned(emitter, payoff), "terminal_lines": _returned(emitter, final),
+        "jumps": _jumps(emitter), "mode_lines": _modes(emitter), "has_modes": bool(problem.modes),
     }  # fmt: skip
-    context["arguments"] = f"{context['geometry']}, circular, ends, gone, marks, mark_weights"
+    context["mesh_arguments"] = f"mesh, {context['ns']}, edges" + (", gone" if exit_lines else "")
+    context["marks"] = ", marks, mark_weights" if problem.jumps else ""
+    controlled_leaps = _leaps_controlled(problem, emitter.controls)
+    context["cross_controlled"], context["cross_fixed"] = has_cross and controlled, has_cross and not controlled
+    context["leaps_controlled"] = controlled_leaps
+    context["fixed"] = (has_cross and not controlled) or (has_leaps and not controlled_leaps)
+    context["row_scratch"] = row_scratch = (has_cross and controlled) or controlled_leaps
+    context["extras"] = f", {context['ks']}, {context['mesh_arguments']}{context['marks']}{scratch}" if row_scratch else ""
+    context["given"] = "known, leaving" + (f", {context['axials']}" if has_cross and not controlled else "")
+    context["try_control"] = _ENVIRONMENT.get_template("grid_try.py.j2").render(context).rstrip() if m else ""
     return _ENVIRONMENT.get_template("grid_scheme.py.j2").render(context)

@@ -1,75 +1,164 @@
-"""Equations with time, backwards from the terminal value by explicit monotone steps: V(t - dt) = V + dt H(V), dt below the
-inverse of the largest row total, so that every step is a convex combination of neighbours.
+"""Equations with time, backwards from the terminal value, by the cheaper of two ways.
+
+implicit   BDF2 with steps that grow from the terminal time, each step by policy iteration (one dimension)
+explicit   V(t - dt) = V + dt H(V) with convex weights, or with noise the second-order Runge-Kutta-Legendre steps of s stages that
+           reach (s^2 + s - 2)/4 times as far (Meyer, Balsara, Aslam 2012)
 """
 
 from __future__ import annotations
 
+import math
+import time
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 from hjbdsl.errors import SolverError
+from hjbdsl.methods.grid.howard import Task, obstacle_side, policy_iteration, sound
 from hjbdsl.methods.grid.program import GridProgram
 from hjbdsl.model.equation import HJBEquation
 from hjbdsl.model.solution import Array
 
 SAFETY = 0.9
-MOST_UPDATES = 4e9
-"""Node updates after which a run is refused as too expensive."""
+MOST_STAGES = 25
+IMPLICIT_TOLERANCE = 1e-8
 
 
 @dataclass(frozen=True, slots=True)
 class EvolutionAnswer:
-    """V and policy on time slices (ascending): arrays (slices, nodes) and (slices, nodes, controls)."""
+    """V, policy and stopping set on time slices (ascending): (slices, nodes), (slices, nodes, controls), (slices, nodes)."""
 
-    times: Array
     V: Array
     policy: Array
+    stopped: NDArray[np.bool_]
     steps: int
+    way: str
 
 
-def evolve(program: GridProgram, equation: HJBEquation, end: float, times: Array) -> EvolutionAnswer:
-    """March from `end` down to times[0], recording every slice."""
-    V = _constrain(program, equation, end, program.data(end, 3))
-    policy = program.new_policy()
-    H, totals, failures = program.sweep(V, policy, end)
-    _sound(failures)
-    slices = {len(times) - 1: (V.copy(), policy.copy())}
-    t, steps, longest = end, 0, np.inf
-    for number in range(len(times) - 2, -1, -1):
-        while t > times[number] + 1e-12 * max(1.0, end):
-            largest = max(float(np.max(totals)), 1e-12)
-            dt = min(SAFETY / largest, t - times[number], longest)
-            if (t - times[0]) / dt * program.size > MOST_UPDATES:
-                raise SolverError(f"explicit steps of {dt:.2g} would be too many on {program.size} nodes")
-            longest = 1.5 * dt
-            V = _constrain(program, equation, t - dt, V + dt * H)
-            t, steps = t - dt, steps + 1
-            H, totals, failures = program.sweep(V, policy, t)
-            _sound(failures)
-        slices[number] = (V.copy(), policy.copy())
-    order = range(len(times))
-    return EvolutionAnswer(times, np.array([slices[k][0] for k in order]), np.array([slices[k][1] for k in order]), steps)
+def graded_times(end: float, count: int) -> Array:
+    """`count` + 1 times from 0 to `end`, quadratically dense at the end, where kinks of the terminal value smooth out."""
+    return end * (1.0 - np.linspace(1.0, 0.0, count + 1) ** 2)
 
 
-def _constrain(program: GridProgram, equation: HJBEquation, t: float, V: Array) -> Array:
-    """Put the exit value where the process has ended, and hold V on its side of the obstacle."""
-    if program.gone.any():
-        V = np.where(program.gone, program.data(t, 1), V)
-    match equation.obstacle.kind if equation.obstacle else None:
-        case None:
-            return V
-        case "stop":
-            best = np.maximum if equation.maximise else np.minimum
-            return np.where(program.gone, V, best(V, program.data(t, 2)))
-        case "running_min":
-            return np.minimum(V, program.data(t, 2))
-        case "running_max":
-            return np.maximum(V, program.data(t, 2))
-        case other:
-            raise ValueError(f"obstacle {other}")
+def evolve(program: GridProgram, equation: HJBEquation, end: float, slices: int, substeps: int, deadline: float) -> EvolutionAnswer:
+    """March from `end` to 0, recording `slices` + 1 times; `substeps` implicit steps between two of them. Raises SolverError
+    where the march would not end before `deadline` (on the clock `time.monotonic`)."""
+    march = _March(program, equation, end, slices, deadline)
+    stochastic = all((i, i) in equation.covariance for i in equation.problem.continuous_states)
+    if len(program.mesh.axes) == 1 and equation.covariance:
+        return march.implicit(substeps)
+    return march.explicit(stochastic)
 
 
-def _sound(failures: int) -> None:
-    if failures:
-        raise SolverError(f"no admissible control, or no finite Hamiltonian, at {failures} grid nodes")
+class _March:
+    """One march: its data, and what it has recorded."""
+
+    def __init__(self, program: GridProgram, equation: HJBEquation, end: float, slices: int, deadline: float):
+        self.program, self.end, self.deadline, self.slices = program, end, deadline, slices
+        self.side = obstacle_side(equation)
+        self.times = graded_times(end, slices)
+        self.policy = program.new_policy()
+        self.V = self.constrain(end, program.data(end, 3))
+        self.steps = 0
+        self.recorded: list[tuple[Array, Array, NDArray[np.bool_]]] = []
+
+    def constrain(self, t: float, V: Array) -> Array:
+        """Put the exit value where the process has ended, and hold V on its side of the obstacle."""
+        if self.side:
+            payoff = self.program.data(t, 2)
+            V = np.maximum(V, payoff) if self.side > 0 else np.minimum(V, payoff)
+        return np.where(self.program.gone, self.program.data(t, 1), V) if self.program.module.EXIT else V
+
+    def record(self, t: float, stopped: NDArray[np.bool_] | None = None) -> None:
+        if stopped is None:
+            stopped = np.zeros(self.program.size, np.bool_)
+            if self.side:
+                payoff = self.program.data(t, 2)
+                stopped = np.abs(self.V - payoff) <= 1e-12 * (1.0 + np.abs(payoff))
+        self.recorded.append((self.V.copy(), self.policy.copy(), stopped))
+
+    def answer(self, way: str) -> EvolutionAnswer:
+        ordered = self.recorded[::-1]
+        V, policy, stopped = (np.array([entry[part] for entry in ordered]) for part in range(3))
+        return EvolutionAnswer(V, policy, stopped, self.steps, way)
+
+    def implicit(self, substeps: int) -> EvolutionAnswer:
+        times = graded_times(self.end, self.slices * substeps)[::-1]
+        _, _, failures = self.program.sweep(self.V, self.policy, self.end)
+        sound(failures)
+        self.record(self.end)
+        older, length, stopped = self.V, 0.0, None
+        for number in range(1, times.size):
+            dt = times[number - 1] - times[number]
+            ratio = dt / length if length else 0.0
+            leading = (1.0 + 2.0 * ratio) / (1.0 + ratio)
+            source = (self.V * (1.0 + ratio) - older * ratio**2 / (1.0 + ratio)) / dt
+            task = Task(self.program, times[number], self.side, shift=leading / dt, source=source)
+            solved = policy_iteration(task, self.V, self.policy, stopped, IMPLICIT_TOLERANCE, 40)
+            if solved.change > 1e-5:
+                raise SolverError(f"policy iteration did not settle at t = {times[number]:.4g}")
+            older, self.V, length, stopped = self.V, solved.V, dt, solved.stopped if self.side else None
+            self.steps += 1
+            if time.monotonic() > self.deadline:
+                raise SolverError("out of time")
+            if number % substeps == 0:
+                self.record(times[number], stopped)
+        return self.answer("implicit")
+
+    def explicit(self, stochastic: bool) -> EvolutionAnswer:
+        t = self.end
+        H, totals, failures = self.program.sweep(self.V, self.policy, t)
+        sound(failures)
+        self.record(t)
+        began = time.monotonic()
+        for target in self.times[-2::-1]:
+            cells = 1.0 / max(self.advection(t), 1e-12) if stochastic else math.inf
+            while t > target + 1e-12 * self.end:
+                largest = SAFETY / max(float(np.max(totals)), 1e-12)
+                wanted = min(t - target, max(cells, largest))
+                stages = 1
+                if stochastic and wanted > largest:
+                    stages = min(MOST_STAGES, math.ceil((math.sqrt(9.0 + 16.0 * wanted / largest) - 1.0) / 2.0) | 1)
+                reach = largest if stages == 1 else largest * (stages**2 + stages - 2) / 4.0
+                dt = wanted / math.ceil(wanted / reach)
+                self.V = self.constrain(t - dt, self.V + dt * H if stages == 1 else self.legendre(t, dt, stages, H))
+                t, self.steps = t - dt, self.steps + stages
+                H, totals, failures = self.program.sweep(self.V, self.policy, t)
+                sound(failures)
+                now = time.monotonic()
+                done = (self.end - t) / self.end
+                if now > self.deadline or (now - began > 3.0 and done > 0 and began + (now - began) / done > self.deadline + 5.0):
+                    raise SolverError("out of time")
+            self.record(t)
+        return self.answer("explicit")
+
+    def advection(self, t: float) -> float:
+        """The fastest drift, in cells a unit of time: a long Legendre step is stable along the negative axis only."""
+        rows, _ = self.program.rows(self.policy, t)
+        used = np.arange(rows.cols.shape[1])[None, :] < rows.counts[:, None]
+        shape = self.program.mesh.shape
+        nodes = self.program.mesh.nodes
+        here, there = np.unravel_index(np.arange(self.program.size) % nodes, shape), np.unravel_index(rows.cols % nodes, shape)
+        fastest = np.zeros(self.program.size)
+        for k, n in enumerate(shape):
+            moved = there[k] - here[k][:, None]
+            moved = np.where(2 * np.abs(moved) > n, 0, moved)  # across a circle's seam
+            fastest += np.abs(np.sum(np.where(used, rows.weights * moved, 0.0), axis=1))
+        return float(np.max(fastest))
+
+    def legendre(self, t: float, dt: float, stages: int, H0: Array) -> Array:
+        """One step of RKL2; `H0` is H(V) at t."""
+        w = 4.0 / (stages**2 + stages - 2.0)
+        b = [1 / 3, 1 / 3] + [(j * j + j - 2.0) / (2.0 * j * (j + 1.0)) for j in range(2, stages + 1)]
+        older, newer = self.V, self.V + b[1] * w * dt * H0
+        for j in range(2, stages + 1):
+            mu, nu = (2.0 * j - 1.0) / j * b[j] / b[j - 1], -(j - 1.0) / j * b[j] / b[j - 2]
+            reached = t - dt * ((j - 1) ** 2 + (j - 1) - 2.0) / (stages**2 + stages - 2.0) if j > 2 else t - dt * w / 3.0
+            if self.program.module.EXIT:
+                newer = np.where(self.program.gone, self.program.data(reached, 1), newer)
+            H, _, failures = self.program.sweep(newer, self.policy, reached)
+            sound(failures)
+            step = mu * newer + nu * older + (1.0 - mu - nu) * self.V + mu * w * dt * H - mu * (1.0 - b[j - 1]) * w * dt * H0
+            older, newer = newer, step
+        return newer

@@ -6,7 +6,10 @@ trusted between 0.7 and 2.3.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,6 +21,51 @@ from hjbdsl.model.solution import Array, PointValues, ValueFunction
 
 SAFETY = 1.5
 """The band is this many times the estimated error of the finest level after extrapolation's own correction."""
+TRUSTED_ORDER = (0.7, 2.3)
+ROUNDING = 1e-11
+
+
+@dataclass(frozen=True, slots=True)
+class Worth:
+    """What levels tell of one another: mean differences of successive levels, the observed order, whether it is trusted for
+    extrapolation, and whether the levels settle at all. `floor` is an absolute error that no refinement removes, `typical` the mean
+    band over the samples."""
+
+    differences: tuple[float, ...]
+    order: float
+    trusted: bool
+    settled: bool
+    floor: float
+    typical: float = 0.0
+
+    @staticmethod
+    def of(values: Sequence[Array], floor: float) -> Worth:
+        """From the same points on two or three levels, coarse to fine."""
+        differences = tuple(float(np.mean(np.abs(b - a))) for a, b in pairwise(values))
+        scale = 1e-3 + float(np.max(np.abs(values[-1])))
+        if len(values) < 3:
+            return Worth(differences, math.nan, False, differences[-1] < 1e-9 * scale, floor)
+        first, second = differences
+        order = math.log2(max(first, 1e-300) / max(second, 1e-300))
+        tiny = second < 1e-9 * scale
+        trusted = TRUSTED_ORDER[0] <= order <= TRUSTED_ORDER[1] and not tiny
+        bare = Worth(differences, order, trusted, trusted or tiny or order > TRUSTED_ORDER[1], floor)
+        return replace(bare, typical=float(np.mean(bare.extrapolate(values)[1])))
+
+    def extrapolate(self, values: Sequence[Array]) -> tuple[Array, Array]:
+        """Best value and its error: Richardson's where the order is trusted, else the finest level with the size of its last steps."""
+        fine = values[-1]
+        step = np.abs(fine - values[-2])
+        rounding = self.floor + ROUNDING * (1.0 + np.abs(fine)) + 0.3 * self.typical
+        if len(values) < 3:
+            return fine, 4.0 * step + rounding
+        earlier = np.abs(values[-2] - values[-3])
+        if not self.trusted:
+            return fine, 3.0 * np.maximum(step, (0.25 if self.settled else 0.5) * earlier) + rounding
+        gain = 2.0 ** min(self.order, 2.0) - 1.0
+        # where the local ratio differs from the order, the larger of the two corrections is the honest band
+        error = SAFETY * np.maximum(step / gain * 0.35, np.abs(step - earlier / (gain + 1.0)) / gain)
+        return fine + (fine - values[-2]) / gain, error + rounding
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,19 +117,16 @@ def _spline(mesh: Mesh, values: Array, z: Array, order: int, wrap: bool) -> Arra
 @dataclass(frozen=True, slots=True)
 class GridFunction(ValueFunction):
     """Levels from coarse to fine; `policy` (slices, S, controls, *shape) and `stopped` (slices, S, *shape) of the finest;
-    `labels` lists (joint mode index, lattice values) a discrete state; `order` is the measured order, nan where it is not trusted;
-    `outside` the absolute effect of the artificial ends."""
+    `labels` lists (joint mode index, lattice values) a discrete state; `worth` turns the levels into a value and its error."""
 
-    levels: tuple[Level, Level, Level]
+    levels: tuple[Level, ...]
     policy: Array
     stopped: NDArray[np.bool_] | None
     labels: tuple[tuple[int, tuple[float, ...]], ...]
     continuous: tuple[int, ...]
     lattice: tuple[int, ...]
     controls: int
-    order: float
-    outside: float
-    rounding: float
+    worth: Worth
 
     def discrete(self, x: Array, mode: NDArray[np.int64]) -> NDArray[np.int64]:
         table = np.array([[number, *values] for number, values in self.labels])
@@ -92,8 +137,7 @@ class GridFunction(ValueFunction):
     def evaluate(self, t: Array, x: Array, mode: NDArray[np.int64]) -> PointValues:
         s = self.discrete(x, mode)
         y = x[:, list(self.continuous)]
-        coarse, middle, fine = (level.at(t, y, s) for level in self.levels)
-        value, error = self.extrapolate(coarse, middle, fine)
+        value, error = self.worth.extrapolate([level.at(t, y, s) for level in self.levels])
         finest = self.levels[-1]
         gradient = np.zeros(x.shape)
         for i, axis in enumerate(self.continuous):
@@ -107,15 +151,3 @@ class GridFunction(ValueFunction):
             stop = interpolate(finest.mesh, finest.times, self.stopped.astype(float), t, y, s, order=1) > 0.5
         return PointValues(value, error, gradient, control, stop=stop)
 
-    def extrapolate(self, coarse: Array, middle: Array, fine: Array) -> tuple[Array, Array]:
-        """Best value and its error from three levels of a value."""
-        step, earlier = np.abs(fine - middle), np.abs(middle - coarse)
-        if np.isfinite(self.order):
-            gain = 2.0**self.order - 1.0
-            value = fine + (fine - middle) / gain
-            # where the local ratio differs from the order, the larger of the two corrections is the honest band
-            error = SAFETY * np.maximum(step / gain * 0.5, np.abs(step - earlier / 2.0**self.order) / gain)
-            error = np.maximum(error, 0.1 * step / gain)
-        else:
-            value, error = fine, 3.0 * np.maximum(step, 0.5 * earlier)
-        return value, error + self.outside + self.rounding * (1.0 + np.abs(value))

@@ -16,73 +16,62 @@ from hjbdsl.model.equation import HJBEquation
 from hjbdsl.model.solution import Array
 from hjbdsl.numeric.compile import compile_expressions
 
-FIXED, MIRROR, WRAP, OPEN, CONSTRAIN = 0, 1, 2, 3, 4
-_END = {"periodic": WRAP, "reflect": MIRROR, "constrain": CONSTRAIN}
+MIRROR, WRAP, OPEN, CONSTRAIN = 1, 2, 3, 4
+_END = {"periodic": WRAP, "reflect": MIRROR, "slope": MIRROR, "constrain": CONSTRAIN}
 UNIFORM, LOGARITHMIC, CIRCLE = 0, 1, 2
 
 
-REGION_SHARE = 0.6
-"""Share of an axis's cells that the region keeps when both of its ends are padded."""
+WIDENING = 20.0
+"""Padding at a distance of p region widths takes r cells for every cell of the region, where r + WIDENING r^3 = p."""
 
 
 @dataclass(frozen=True, slots=True)
 class Axis:
-    """One axis from `low` to `high` in y = x, or y = log x on a logarithmic axis: unit spacing in xi, even over the region
-    [`near_low`, `near_high`], widening like u + g u^3 over the padding, so that distant ends cost few nodes. A circle leaves its last node out."""
+    """One axis in y = x, or y = log x on a logarithmic axis: on the coarsest level `cells` = (before, in, after) the region from
+    `near_low` to `near_high`. Unit spacing in xi is even over the region; over the padding y leaves it like W (r + g r^3), r the number of
+    region widths W in cells, so that distant ends cost few nodes and moving them further changes no node already there.
+    A circle leaves its last node out."""
 
     kind: int
-    low: float
     near_low: float
     near_high: float
-    high: float
+    cells: tuple[int, int, int]
+    widening: tuple[float, float]
     ends: tuple[int, int]
+    padded: tuple[bool, bool]
+    slopes: tuple[float, float] = (0.0, 0.0)
 
-    @property
-    def padded(self) -> tuple[bool, bool]:
-        """Whether each end is artificial: the state goes on beyond it."""
-        return self.near_low > self.low, self.near_high < self.high
-
-    def _cells(self, n: int) -> tuple[float, float, float, float, float, float]:
-        """Spacing h over the region, cells before, in and after it, and the stretching g on either side."""
-        total = float(n if self.kind == CIRCLE else n - 1)
-        before, region, after = self.near_low - self.low, self.near_high - self.near_low, self.high - self.near_high
-        share = REGION_SHARE ** (0.5 * (bool(before) + bool(after)))
-        h = max(region / (share * total), 0.0)
-        if (self.high - self.low) / total <= h:
-            h = (self.high - self.low) / total  # a narrow padding is as even as the region
-            return h, before / h, region / h, after / h, 0.0, 0.0
-        rest = total - region / h
-        root = [width ** (1 / 3) for width in (before, after)]
-        left = rest * root[0] / (root[0] + root[1]) if before or after else 0.0
-        left, right = min(left, before / h), min(rest - left, after / h)
-        left = min(rest - right, before / h) if right < rest - left else left
-        stretch = [(width / h - cells) / cells**3 if cells else 0.0 for width, cells in ((before, left), (after, right))]
-        return h, left, region / h, right, max(stretch[0], 0.0), max(stretch[1], 0.0)
+    def nodes(self, multiple: int) -> int:
+        """Nodes with `multiple` times the cells of the coarsest level."""
+        return multiple * sum(self.cells) + (self.kind != CIRCLE)
 
     def curve(self, xi: Array, n: int) -> tuple[Array, Array, Array]:
         """y(xi) with its first two derivatives."""
-        h, left, middle, _, g0, g1 = self._cells(n)
-        before, after = np.maximum(left - xi, 0.0), np.maximum(xi - left - middle, 0.0)
-        y = self.near_low + h * (xi - left) - h * g0 * before**3 + h * g1 * after**3
-        return y, h * (1 + 3 * g0 * before**2 + 3 * g1 * after**2), h * 6 * (g1 * after - g0 * before)
+        multiple = (n if self.kind == CIRCLE else n - 1) / sum(self.cells)
+        width, count = self.near_high - self.near_low, multiple * self.cells[1]
+        r = (xi - multiple * self.cells[0]) / count
+        before, after = np.maximum(-r, 0.0), np.maximum(r - 1.0, 0.0)
+        g0, g1 = self.widening
+        y = self.near_low + width * (r - g0 * before**3 + g1 * after**3)
+        first = width / count * (1.0 + 3.0 * g0 * before**2 + 3.0 * g1 * after**2)
+        return y, first, width / count**2 * 6.0 * (g1 * after - g0 * before)
 
     def coordinates(self, n: int) -> tuple[Array, Array, Array]:
         """X, X', X'' at n nodes."""
         y, first, second = self.curve(np.arange(n, dtype=float), n)
-        if self.kind == CIRCLE:
-            return y, first, second
-        y[0], y[-1] = self.low, self.high
         if self.kind == LOGARITHMIC:
             x = np.exp(y)
             return x, x * first, x * (first**2 + second)
+        if self.kind == UNIFORM:
+            y = np.where(np.abs(y) < 1e-13 * (1.0 + np.max(np.abs(y))), 0.0, y)
         return y, first, second
 
     def index(self, x: Array, n: int) -> Array:
         """Fractional index of coordinates x, by Newton's method from the nearest node."""
-        y = np.log(x) if self.kind == LOGARITHMIC else x
+        y = np.log(np.maximum(x, 1e-300)) if self.kind == LOGARITHMIC else x
         xi = np.arange(n, dtype=float)
         if self.kind == CIRCLE:
-            return np.mod((y - self.low) / (self.high - self.low) * n, n)
+            return np.mod((y - self.near_low) / (self.near_high - self.near_low) * n, n)
         z = np.interp(y, self.curve(xi, n)[0], xi)
         for _ in range(6):
             value, slope, _ = self.curve(z, n)
@@ -120,26 +109,31 @@ def region_box(equation: HJBEquation) -> list[tuple[float, float]]:
     ]
 
 
-def build_axes(equation: HJBEquation, padding: float) -> tuple[Axis, ...]:
-    """Axes of the padded region; `padding` is the widening of each artificial end in units of the region's width
+def build_axes(equation: HJBEquation, padding: float, cells: int) -> tuple[Axis, ...]:
+    """Axes with `cells` cells over an unpadded region on the coarsest level, of the padded region; `padding` is the widening of each artificial end in units of the region's width
     (of its logarithm for a positive state). True ends of the state space and exits are kept where they are."""
     problem = equation.problem
     box = region_box(equation)
     found = _continuation_box(equation, box) if problem.exit is not None else [(None, None)] * len(box)
     return tuple(
-        _axis(equation, i, near, ends, padding) for i, near, ends in zip(problem.continuous_states, box, found, strict=True)
+        _axis(equation, i, near, ends, padding, cells) for i, near, ends in zip(problem.continuous_states, box, found, strict=True)
     )
 
 
 def _axis(
-    equation: HJBEquation, i: int, near: tuple[float, float], found: tuple[float | None, float | None], padding: float
+    equation: HJBEquation, i: int, near: tuple[float, float], found: tuple[float | None, float | None], padding: float, cells: int
 ) -> Axis:
     problem = equation.problem
     bounds = problem.state_bounds[i]
     if bounds.periodic:
-        return Axis(CIRCLE, -math.pi, -math.pi, math.pi, math.pi, (WRAP, WRAP))
+        return Axis(CIRCLE, -math.pi, math.pi, (0, cells, 0), (0.0, 0.0), (WRAP, WRAP), (False, False))
     lower, upper = float(problem.numeric(bounds.lower)), float(problem.numeric(bounds.upper))
     ends = {c.side: _END.get(c.kind, OPEN) for c in equation.boundaries if c.state == i}
+    slopes = {c.side: float(problem.numeric(c.amount)) for c in equation.boundaries if c.state == i and c.kind == "slope"}
+    for condition in equation.boundaries:
+        if condition.state == i and condition.written and condition.kind not in ("growth", "natural"):
+            place = float(problem.numeric(condition.location))
+            lower, upper = (place, upper) if condition.side == "lower" else (lower, place)
     logarithmic = lower == 0.0 and bounds.lower_open and near[0] > 0 and found == (None, None)
     scale = math.log if logarithmic else float
     near_low, near_high = scale(near[0]), scale(near[1])
@@ -156,7 +150,28 @@ def _axis(
     if high >= true_high or found[1] is not None:
         high, near_high, codes[1] = true_high, min(near_high, true_high), ends.get("upper", OPEN)
         near_high = high if high - near_high < width else near_high
-    return Axis(LOGARITHMIC if logarithmic else UNIFORM, low, near_low, near_high, high, (codes[0], codes[1]))
+    width = near_high - near_low
+    region = max(6, round(cells * 0.8 ** ((near_low > low) + (near_high < high))))
+    before, g0 = _padding_cells((near_low - low) / width, region, low == true_low)
+    after, g1 = _padding_cells((high - near_high) / width, region, high == true_high)
+    return Axis(
+        LOGARITHMIC if logarithmic else UNIFORM, near_low, near_high, (before, region, after), (g0, g1), (codes[0], codes[1]),
+        (low > true_low, high < true_high), (slopes.get("lower", 0.0), slopes.get("upper", 0.0)),
+    )  # fmt: skip
+
+
+def _padding_cells(distance: float, region: int, exact: bool) -> tuple[int, float]:
+    """Cells of a padding `distance` region widths wide and its widening; an `exact` end is met by adapting the widening."""
+    if distance <= 0.0:
+        return 0, 0.0
+    r = 0.0
+    for _ in range(60):
+        r -= (r + WIDENING * r**3 - distance) / (1.0 + 3.0 * WIDENING * r**2)
+    cells = max(1, math.ceil(r * region - 1e-9))
+    if not exact:
+        return cells, WIDENING
+    cells = min(cells, max(1, math.floor(distance * region)))
+    return cells, max((distance * region / cells - 1.0) * (region / cells) ** 2, 0.0)
 
 
 def _continuation_box(

@@ -11,7 +11,7 @@ from types import ModuleType
 import numpy as np
 from numpy.typing import NDArray
 
-from hjbdsl.methods.grid.mesh import CIRCLE, Mesh
+from hjbdsl.methods.grid.mesh import Mesh
 from hjbdsl.model.solution import Array
 
 
@@ -32,17 +32,23 @@ class GridProgram:
     def __init__(self, module: ModuleType, mesh: Mesh, marks: tuple[Array, ...], mark_weights: tuple[Array, ...]):
         self.module, self.mesh = module, mesh
         self.size = module.MODES * mesh.nodes
-        self.geometry = tuple(array for i in range(len(mesh.axes)) for array in (mesh.X[i], mesh.G[i], mesh.C[i]))
+        d = len(mesh.axes)
+        self.mesh_array = np.zeros((3 * d + 1, max(2 * d, *mesh.shape)))
+        for i, n in enumerate(mesh.shape):
+            self.mesh_array[3 * i : 3 * i + 3, :n] = mesh.X[i], mesh.G[i], mesh.C[i]
+            self.mesh_array[3 * d, 2 * i : 2 * i + 2] = mesh.axes[i].slopes
         self.gone = np.zeros(self.size, np.bool_)
-        circular = np.array([axis.kind == CIRCLE for axis in mesh.axes])
-        ends = np.array([axis.ends for axis in mesh.axes], np.int64)
-        self.arguments = (*self.geometry, circular, ends, self.gone, marks, mark_weights)
-        self.gone[:] = self.data(0.0, 0) > 0.5
+        edges = np.array([axis.ends for axis in mesh.axes], np.int64)
+        self.arguments = (
+            self.mesh_array, *mesh.shape, edges, *((self.gone,) if module.EXIT else ()), *((marks, mark_weights) if module.JUMPS else ())
+        )  # fmt: skip
+        if module.EXIT:
+            self.gone[:] = self.data(0.0, 0) > 0.5
 
     def data(self, t: float, kind: int) -> Array:
         """kind 1: exit value, 2: obstacle, 3: terminal value at time t."""
         out = np.empty(self.size)
-        self.module.node_data(t, *self.geometry, kind, out)
+        self.module.node_data(t, self.mesh_array, *self.mesh.shape, kind, out)
         return out
 
     def new_policy(self) -> Array:

@@ -1,33 +1,32 @@
-"""The method: choose the padded domain, solve on three nested levels, measure the order, and say what the answer is worth.
+"""The method: choose the padded domain, solve on nested levels, measure the order, and say what the answer is worth.
 
 In: an `HJBEquation`. Out: `Accepted(Solution)` or `Rejected(reason)`. Raises SolverError where it had accepted and failed.
 """
 
 from __future__ import annotations
 
-import math
+import time
 from collections.abc import Mapping
-from types import MappingProxyType, ModuleType
+from types import MappingProxyType
 
 import numpy as np
 import sympy as sp
 
-from hjbdsl.codegen.store import load_generated
+from hjbdsl.budget import BudgetExceeded, time_budget
 from hjbdsl.errors import SolverError
-from hjbdsl.methods.grid.emit import DiscreteStates, emit
-from hjbdsl.methods.grid.evolution import evolve
-from hjbdsl.methods.grid.function import GridFunction, Level
-from hjbdsl.methods.grid.mesh import CIRCLE, Axis, Mesh, build_axes, region_box
-from hjbdsl.methods.grid.program import GridProgram
-from hjbdsl.methods.grid.stationary import policy_iteration
+from hjbdsl.methods.grid.emit import DiscreteStates
+from hjbdsl.methods.grid.function import GridFunction, Worth
+from hjbdsl.methods.grid.levels import Runner, Solved
+from hjbdsl.methods.grid.mesh import Axis, build_axes, region_box
 from hjbdsl.model.equation import HJBEquation
 from hjbdsl.model.solution import Accepted, Array, Evidence, Rejected, Solution
-from hjbdsl.numeric.marks import mark_quadrature
 
-NODES = {1: 801, 2: 161, 3: 61}
-SLICES = {1: 81, 2: 41, 3: 21}
-TRUSTED_ORDER = (0.7, 2.3)
-MARK_NODES = 16
+NODES = {1: 801, 2: 161, 3: 49}
+FINEST = {1: 4001, 2: 641, 3: 129}
+SECONDS = 60.0
+MOST_PADDING = 8.0
+COARSEST = 8
+"""Cells of the finest level for one of the coarsest."""
 
 
 def rejection(equation: HJBEquation) -> str | None:
@@ -42,134 +41,136 @@ def rejection(equation: HJBEquation) -> str | None:
         return "the quadratic gradient term of a risk-sensitive objective is not in the scheme"
     if problem.exploration is not None:
         return "the soft maximum of an exploratory problem is not in the scheme"
-    if any(c.kind in ("slope",) for c in equation.boundaries):
-        return "a boundary slope is not in the scheme"
-    if any(c.kind == "value" for c in equation.boundaries):
-        return "a boundary value is not in the scheme"
+    if problem.exit is not None and problem.exit.condition.atoms(sp.Eq):
+        return "the exit is a thin set, which no node need meet"
+    if any(c.role == "state" for c in problem.constraints):
+        return "a joint constraint on states is not in the scheme"
+    if equation.stationary and problem.objective.form in ("running_min", "running_max"):
+        return "reachability without end is not in the scheme"
     return None
 
 
-class _Runner:
-    """One equation's program, run on meshes of any size."""
-
-    def __init__(self, equation: HJBEquation):
-        self.equation = equation
-        problem = equation.problem
-        rules = [mark_quadrature(jump.law, problem.values, MARK_NODES) for jump in problem.jumps]
-        self.marks = tuple(rule.nodes for rule in rules)
-        self.mark_weights = tuple(rule.weights for rule in rules)
-        source = emit(equation, [len(m) for m in self.marks])
-        self.module: ModuleType = load_generated(source, "grid")
-        self.end = float(problem.numeric(problem.objective.end)) if not equation.stationary else math.inf
-        slices = SLICES[len(problem.continuous_states)]
-        self.times = np.array([0.0]) if equation.stationary else np.linspace(0.0, self.end, slices)
-
-    def level(self, axes: tuple[Axis, ...], shape: tuple[int, ...]) -> tuple[Level, Array, Array | None, dict[str, float]]:
-        """Solve on one mesh: the level, the policy by nodes, where it stops, and what was measured."""
-        mesh = Mesh.of(axes, shape)
-        program = GridProgram(self.module, mesh, self.marks, self.mark_weights)
-        grid = (self.module.MODES, *shape)
-        equation = self.equation
-        m = self.module.CONTROLS
-        stopping = equation.obstacle is not None and equation.obstacle.kind == "stop"
-        if equation.stationary:
-            answer = policy_iteration(
-                program, equation.maximise, stopping, equation.problem.objective.form == "average", None
-            )
-            policy = np.moveaxis(answer.policy.reshape((1, *grid, -1)), -1, 2)[:, :, :m]
-            stopped = answer.stopped.reshape((1, *grid)) if stopping else None
-            numbers = {"iterations": float(answer.iterations), "policy_residual": answer.residual, "average": answer.average}
-            return Level(mesh, self.times, answer.V.reshape((1, *grid))), policy, stopped, numbers
-        march = evolve(program, equation, self.end, self.times)
-        V = march.V.reshape((len(self.times), *grid))
-        policy = np.moveaxis(march.policy.reshape((len(self.times), *grid, -1)), -1, 2)[:, :, :m]
-        stopped = None
-        if stopping:
-            payoff = np.array([program.data(t, 2) for t in self.times]).reshape(V.shape)
-            stopped = np.abs(V - payoff) <= 1e-12 * (1.0 + np.abs(payoff))
-        return Level(mesh, self.times, V), policy, stopped, {"steps": float(march.steps)}
-
-
-def _shape(axes: tuple[Axis, ...], finest: int, halvings: int) -> tuple[int, ...]:
-    """Nodes an axis: `finest`, with every cell doubled `halvings` times."""
-    cells = (finest - 1) // 2**halvings
-    return tuple(cells if axis.kind == CIRCLE else cells + 1 for axis in axes)
-
-
-def _samples(equation: HJBEquation, box: list[tuple[float, float]], labels: int, times: Array) -> tuple[Array, Array, Array]:
-    """Points of the region, discrete states and times at which levels are compared."""
-    generator = np.random.default_rng(0)
-    count = 400
-    low, high = np.array([b[0] for b in box]), np.array([b[1] for b in box])
-    x = low + (high - low) * generator.random((count, len(box)))
-    t = generator.choice(times[: max(1, len(times) - 2)], count)
-    return t, x, generator.integers(0, labels, count)
-
-
-def solve(equation: HJBEquation, options: Mapping[str, float | str] = MappingProxyType({}), tol: float | None = None) -> Accepted | Rejected:
-    """Solve on three levels, widening the artificial ends until they no longer matter. `options`: nx, nt; `tol` the accuracy wanted."""
+def solve(
+    equation: HJBEquation, options: Mapping[str, float | str] = MappingProxyType({}), tol: float | None = None
+) -> Accepted | Rejected:
+    """Solve on nested levels, widening the artificial ends until they no longer matter. `options`: nx nodes an axis, nt time steps,
+    seconds; `tol`: the absolute accuracy wanted, for which levels are added while time lasts."""
     reason = rejection(equation)
     if reason is not None:
         return Rejected(reason)
+    began = time.monotonic()
+    deadline = began + float(options.get("seconds", SECONDS))
     try:
-        runner = _Runner(equation)
+        runner = Runner(equation, float(options.get("nt", 0)), deadline)
     except NotImplementedError as unsupported:
         return Rejected(f"the scheme cannot write {unsupported}")
-    problem = equation.problem
-    box = region_box(equation)
-    labels = DiscreteStates.of(problem).labels
-    finest = int(options.get("nx", NODES[len(box)]))
-    finest = 4 * max(4, round((finest - 1) / 4)) + 1
-    t, x, s = _samples(equation, box, len(labels), runner.times)
+    return Accepted(_Search(equation, runner, options, deadline).solution(tol))
 
-    padding = 1.0
-    axes = build_axes(equation, padding)
-    coarse = runner.level(axes, _shape(axes, finest, 2))
-    outside = 0.0
-    while any(end for axis in axes for end in axis.padded):
-        wider = build_axes(equation, 2 * padding)
-        other = runner.level(wider, _shape(wider, finest, 2))
-        change = np.abs(other[0].at(t, x, s) - coarse[0].at(t, x, s))
-        scale = 1.0 + np.max(np.abs(other[0].at(t, x, s)))
-        padding, axes, coarse, outside = 2 * padding, wider, other, float(np.max(change))
-        if outside < (1e-6 if len(box) == 1 else 1e-4) * scale or padding >= 8:
-            break
-    middle = runner.level(axes, _shape(axes, finest, 1))
-    fine, policy, stopped, numbers = runner.level(axes, _shape(axes, finest, 0))
-    levels = (coarse[0], middle[0], fine)
-    values = [level.at(t, x, s) for level in levels]
-    first, second = np.abs(values[1] - values[0]), np.abs(values[2] - values[1])
-    order = math.log2(max(float(np.mean(first)), 1e-300) / max(float(np.mean(second)), 1e-300))
-    trusted = TRUSTED_ORDER[0] <= order <= TRUSTED_ORDER[1]
-    modes = {mode: number for number, mode in enumerate(problem.mode_tuples())}
-    function = GridFunction(
-        levels, policy, stopped,
-        tuple((modes[mode], tuple(float(problem.numeric(sp.sympify(v))) for v in values_)) for mode, values_ in labels),
-        problem.continuous_states, problem.lattice_states, runner.module.CONTROLS,
-        min(order, 2.0) if trusted else math.nan, outside, 1e-12,
-    )  # fmt: skip
-    _, error = function.extrapolate(*values)
-    average, average_error = _average(function, coarse[3], middle[3], numbers) if problem.objective.form == "average" else (None, None)
-    settled = trusted or float(np.max(second)) < 1e-9 * (1.0 + np.max(np.abs(values[2])))
-    return Accepted(
-        Solution(
-            "grid", f"monotone finite differences on {' x '.join(map(str, fine.mesh.shape))} nodes",
-            "converged" if settled else "not_converged", function,
+
+class _Search:
+    """The sequence of levels of one equation."""
+
+    def __init__(self, equation: HJBEquation, runner: Runner, options: Mapping[str, float | str], deadline: float):
+        self.equation, self.runner, self.deadline = equation, runner, deadline
+        self.box = region_box(equation)
+        d = len(self.box)
+        wanted = min(int(options.get("nx", NODES[d])), FINEST[d])
+        self.cells = max(4, round((wanted - 1) / COARSEST))
+        self.labels = DiscreteStates.of(equation.problem).labels
+        self.outside = 0.0
+        self.points = self._samples()
+        self.note = ""
+
+    def _samples(self) -> tuple[Array, Array, Array]:
+        """Points of the region, discrete states and times at which levels are compared."""
+        generator = np.random.default_rng(0)
+        count = 600
+        low, high = np.array([b[0] for b in self.box]), np.array([b[1] for b in self.box])
+        x = low + (high - low) * generator.random((count, len(self.box)))
+        end = 0.0 if self.equation.stationary else self.runner.end
+        return end * generator.random(count) ** 2, x, generator.integers(0, len(self.labels), count)
+
+    def solution(self, tol: float | None) -> Solution:
+        axes, first = self._domain()
+        levels = self._refine(axes, first, tol)
+        if len(levels) < 2:
+            raise SolverError(f"only {len(levels)} of the levels was finished in time{self.note}; ask for fewer nodes with nx")
+        values = [level.level.at(*self.points) for level in levels[-3:]]
+        worth = Worth.of(values, self.outside + levels[-1].residual * float(np.max(np.abs(values[-1]))))
+        return self._present(levels, values, worth)
+
+    def _domain(self) -> tuple[tuple[Axis, ...], Solved]:
+        """The coarsest level, on ends so far out that twice as far changes nothing that matters."""
+        padding = 1.0
+        axes = build_axes(self.equation, padding, self.cells)
+        solved = self.runner.level(axes, 1, None)
+        while any(end for axis in axes for end in axis.padded):
+            wider = build_axes(self.equation, 2 * padding, self.cells)
+            other = self.runner.level(wider, 1, None)
+            values, before = other.level.at(*self.points), solved.level.at(*self.points)
+            self.outside = float(np.max(np.abs(values - before)))
+            padding, axes, solved = 2 * padding, wider, other
+            if self.outside < (1e-6 if len(self.box) == 1 else 1e-5) * float(np.max(np.abs(values))) or padding >= MOST_PADDING:
+                break
+        return axes, solved
+
+    def _refine(self, axes: tuple[Axis, ...], first: Solved, tol: float | None) -> list[Solved]:
+        """Twice as many cells again and again, until the finest level or the time is reached."""
+        levels = [first]
+        multiple = 2
+        while multiple <= COARSEST or (tol is not None and self._band(levels) > tol):
+            left = self.deadline - time.monotonic()
+            if len(levels) >= 2 and levels[-1].seconds * self.runner.growth > left:
+                self.note = f" (a level of {levels[-1].seconds * self.runner.growth:.0f} s would not end in the {max(left, 0):.0f} s left)"
+                break
+            try:
+                with time_budget(max(left, 1.0)):
+                    levels.append(self.runner.level(axes, multiple, levels[-1]))
+            except BudgetExceeded:
+                self.note = " (out of time)"
+                break
+            except SolverError as failure:
+                if len(levels) < 2:
+                    raise
+                self.note = f" ({failure})"
+                break
+            multiple *= 2
+        return levels
+
+    def _band(self, levels: list[Solved]) -> float:
+        if len(levels) < 3:
+            return np.inf
+        values = [level.level.at(*self.points) for level in levels[-3:]]
+        return float(np.max(Worth.of(values, self.outside).extrapolate(values)[1]))
+
+    def _present(self, levels: list[Solved], values: list[Array], worth: Worth) -> Solution:
+        problem, fine = self.equation.problem, levels[-1]
+        modes = {mode: number for number, mode in enumerate(problem.mode_tuples())}
+        function = GridFunction(
+            tuple(level.level for level in levels[-3:]), fine.policy, fine.stopped,
+            tuple((modes[mode], tuple(float(problem.numeric(sp.sympify(v))) for v in at)) for mode, at in self.labels),
+            problem.continuous_states, problem.lattice_states, self.runner.module.CONTROLS, worth,
+        )  # fmt: skip
+        error = worth.extrapolate(values)[1]
+        average, average_error = None, None
+        if problem.objective.form == "average":
+            constants = [np.array([level.numbers["average"]]) for level in levels[-3:]]
+            number, band = Worth.of(constants, levels[-1].residual * abs(float(constants[-1][0]))).extrapolate(constants)
+            average, average_error = float(number[0]), float(band[0])
+        shape = " x ".join(map(str, fine.level.mesh.shape))
+        differences = ", ".join(f"{d:.2g}" for d in worth.differences)
+        settled = worth.settled and fine.residual < 1e-6
+        return Solution(
+            "grid", f"monotone finite differences on {shape} nodes", "converged" if settled else "not_converged", function,
             Evidence(
-                "grid_convergence", float(numbers.get("policy_residual", 0.0)),
-                (f"three levels, mean differences {np.mean(first):.2g} and {np.mean(second):.2g}: observed order {order:.2f}",
-                 f"artificial ends doubled: the answer on the region moved by {outside:.2g}"),
-                {"order": order, "band": float(np.max(error)), "domain_sensitivity": outside, **numbers},
+                "grid_convergence", fine.residual,
+                (f"{len(levels)} nested levels, mean differences of the last ones {differences}: observed order {worth.order:.2f}",
+                 f"artificial ends twice as far out: the answer on the region moved by {self.outside:.2g}", fine.way),
+                {"order": worth.order, "band": float(np.max(error)), "domain_sensitivity": self.outside, **fine.numbers},
             ),
             average=average, average_error=average_error,
-            warnings=() if settled else (f"observed order {order:.2f} is outside {TRUSTED_ORDER}: values are not extrapolated",),
-        )
-    )  # fmt: skip
+            warnings=() if settled else (f"the levels do not settle (observed order {worth.order:.2f}){self.note}: the band is a guess",),
+        )  # fmt: skip
 
 
-def _average(function: GridFunction, coarse: dict[str, float], middle: dict[str, float], fine: dict[str, float]) -> tuple[float, float]:
-    value, error = function.extrapolate(*(np.array([numbers["average"]]) for numbers in (coarse, middle, fine)))
-    return float(value[0]), float(error[0])
-
-
-__all__ = ["SolverError", "solve"]
+__all__ = ["solve"]

@@ -1,0 +1,179 @@
+"""Howard's policy iteration on the scheme's rows: 0 = opt_a { H_a(V) } - shift V + source, with stopping as one more control.
+
+A stationary equation has shift 0; an implicit time step has shift 1/dt times the step's leading coefficient and the past as its
+source. (Howard 1960; Bokanowski, Maroso, Zidani 2009 for obstacles and convergence.)
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+import scipy.sparse as sparse
+import scipy.sparse.linalg as sparse_linalg
+from numpy.typing import NDArray
+from scipy.linalg import LinAlgError, solve_banded
+
+from hjbdsl.errors import SolverError
+from hjbdsl.methods.grid.program import GridProgram, Rows
+from hjbdsl.model.equation import HJBEquation
+from hjbdsl.model.solution import Array
+
+WIDEST_BAND = 24
+PSEUDO_STEPS = 40
+
+
+@dataclass(frozen=True, slots=True)
+class Policy:
+    """V and policy at the nodes; `stopped` where the obstacle holds; the average (zero otherwise); iterations; the last change of V
+    and the last change of the average, relative to the size of V."""
+
+    V: Array
+    policy: Array
+    stopped: NDArray[np.bool_]
+    average: float
+    iterations: int
+    change: float
+
+
+@dataclass(frozen=True, slots=True)
+class Task:
+    """What is solved at time t. `side`: 1 where V must stay above the obstacle, -1 below, 0 without one."""
+
+    program: GridProgram
+    t: float
+    side: int
+    average: bool = False
+    shift: float = 0.0
+    source: Array | None = None
+
+
+def obstacle_side(equation: HJBEquation) -> int:
+    """Whether V stays above (1) or below (-1) its obstacle; 0 without one."""
+    match equation.obstacle.kind if equation.obstacle else None:
+        case None:
+            return 0
+        case "stop":
+            return 1 if equation.maximise else -1
+        case "running_min":
+            return -1
+        case "running_max":
+            return 1
+        case other:
+            raise ValueError(f"obstacle {other}")
+
+
+def policy_iteration(
+    task: Task, V: Array, policy: Array, stopped: NDArray[np.bool_] | None, tolerance: float, most: int
+) -> Policy:
+    """Iterate until V changes by less than `tolerance` of its size. `stopped` is the first guess of the stopping set (None: from V).
+    `policy` is updated in place. Raises SolverError where no control is admissible."""
+    program = task.program
+    exit_value = program.data(task.t, 1) if program.module.EXIT else np.zeros(program.size)
+    payoff = program.data(task.t, 2) if task.side else np.zeros(program.size)
+    V = np.where(program.gone, exit_value, V)
+    guess, constant, change, best = stopped, 0.0, np.inf, np.inf
+    stopped = np.zeros(program.size, np.bool_)
+    for iteration in range(1, most + 1):
+        H, totals, failures = program.sweep(V, policy, task.t)
+        sound(failures)
+        if task.side:
+            gain = H - task.shift * V + (0.0 if task.source is None else task.source)
+            waiting = (payoff - V) * np.maximum(totals + task.shift, 1e-12)
+            stopped = guess if guess is not None else ~program.gone & (task.side * waiting >= task.side * gain)
+            guess = None
+        rows, failures = program.rows(policy, task.t)
+        sound(failures)
+        before, earlier = V, constant
+        V, constant = _solve(task, rows, stopped, payoff, exit_value)
+        change = float(np.max(np.abs(V - before))) / (1e-3 + float(np.max(np.abs(V))))
+        change = max(change, abs(constant - earlier) / (1e-3 + abs(constant)))
+        best = min(best, change)
+        if change < tolerance:
+            break
+    return Policy(V, policy, stopped, constant, iteration, change)
+
+
+def pseudo_time(task: Task, V: Array, policy: Array) -> Array:
+    """A start for policy iteration: implicit steps in time, ever longer, one policy each. An unstable or unprofitable policy is left
+    before its value is asked for."""
+    program = task.program
+    _, totals, failures = program.sweep(V, policy, task.t)
+    sound(failures)
+    shift = 1.0 + float(np.median(totals))
+    for _ in range(PSEUDO_STEPS):
+        step = replace(task, shift=shift, source=shift * V, average=False)
+        V = policy_iteration(step, V, policy, None, 1e-2, 2).V
+        if task.average:
+            V = V - V[program.mesh.nodes // 2]
+        shift *= 0.7
+    return V
+
+
+def sound(failures: int) -> None:
+    if failures:
+        raise SolverError(f"no admissible control, or no finite Hamiltonian, at {failures} grid nodes")
+
+
+def _solve(task: Task, rows: Rows, stopped: NDArray[np.bool_], payoff: Array, exit_value: Array) -> tuple[Array, float]:
+    program = task.program
+    fixed = stopped | program.gone
+    totals = np.where(fixed, 1.0, rows.totals + task.shift)
+    right = rows.constants if task.source is None else rows.constants + task.source
+    right = np.where(program.gone, exit_value, np.where(stopped, payoff, right))
+    used = (np.arange(rows.cols.shape[1])[None, :] < rows.counts[:, None]) & ~fixed[:, None]
+    line, place = np.nonzero(used)
+    columns, weights = rows.cols[line, place], rows.weights[line, place]
+    if not task.average and len(program.mesh.axes) == 1:
+        solution = _banded(program, totals, line, columns, weights, right)
+        if solution is not None:
+            return solution, 0.0
+    matrix = sparse.csr_matrix((-weights, (line, columns)), shape=(program.size, program.size)) + sparse.diags(totals)
+    if task.average:
+        middle = program.mesh.nodes // 2
+        matrix = sparse.bmat(
+            [[matrix, sparse.csr_matrix(np.ones((program.size, 1)))],
+             [sparse.csr_matrix(([1.0], ([0], [middle])), shape=(1, program.size)), None]]
+        )  # fmt: skip
+        solution = _sparse(matrix.tocsc(), np.append(right, 0.0), len(program.mesh.axes))
+        return solution[:-1], float(solution[-1])
+    return _sparse(matrix.tocsc(), right, len(program.mesh.axes)), 0.0
+
+
+def _banded(program: GridProgram, totals: Array, line: Array, columns: Array, weights: Array, right: Array) -> Array | None:
+    """One dimension, nodes numbered across the discrete states first; None where the band is too wide."""
+    states, nodes = program.module.MODES, program.mesh.nodes
+    number = (np.arange(program.size) % nodes) * states + np.arange(program.size) // nodes
+    rows, cols = number[line], number[columns]
+    reach = int(np.max(np.abs(rows - cols))) if rows.size else 0
+    if reach > WIDEST_BAND:
+        return None
+    bands = np.bincount((reach + rows - cols) * program.size + cols, -weights, (2 * reach + 1) * program.size).astype(float).reshape(2 * reach + 1, program.size)
+    bands[reach, number] += totals
+    ordered = np.empty_like(right)
+    ordered[number] = right
+    try:
+        return _finite(solve_banded((reach, reach), bands, ordered, overwrite_ab=True, check_finite=False)[number])
+    except LinAlgError:
+        return _finite(np.full(1, np.nan))
+
+
+def _sparse(matrix: sparse.csc_matrix, right: Array, dimension: int) -> Array:
+    """Sparse LU up to two dimensions, BiCGSTAB with an incomplete LU above."""
+    try:
+        if dimension <= 2:
+            return _finite(sparse_linalg.splu(matrix).solve(right))
+        preconditioner = sparse_linalg.spilu(matrix, drop_tol=1e-3, fill_factor=6)
+    except RuntimeError:
+        return _finite(np.full(1, np.nan))
+    operator = sparse_linalg.LinearOperator(matrix.shape, preconditioner.solve)
+    solution, code = sparse_linalg.bicgstab(matrix, right, rtol=1e-10, atol=0.0, maxiter=400, M=operator)
+    if code != 0:
+        raise SolverError("the linear system of a policy did not converge")
+    return _finite(solution)
+
+
+def _finite(solution: Array) -> Array:
+    if not np.all(np.isfinite(solution)):
+        raise SolverError("the linear system of a policy is singular: some states never reach an end")
+    return solution

@@ -1,0 +1,129 @@
+"""One equation's program, run on meshes of any size; each level starts from the one before."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.ndimage import map_coordinates
+
+from hjbdsl.codegen.store import load_generated
+from hjbdsl.errors import SolverError
+from hjbdsl.methods.grid.emit import emit
+from hjbdsl.methods.grid.evolution import evolve, graded_times
+from hjbdsl.methods.grid.function import Level
+from hjbdsl.methods.grid.howard import Task, obstacle_side, policy_iteration, pseudo_time
+from hjbdsl.methods.grid.mesh import CIRCLE, Axis, Mesh
+from hjbdsl.methods.grid.program import GridProgram
+from hjbdsl.model.equation import HJBEquation
+from hjbdsl.model.solution import Array
+from hjbdsl.numeric.marks import mark_quadrature
+
+SLICES = {1: 80, 2: 40, 3: 10}
+MARK_NODES = 16
+TOLERANCE = 1e-9
+MOST_ITERATIONS = 60
+FIRST_CELLS = 24
+FINEST_MULTIPLE = 8
+
+
+@dataclass(frozen=True, slots=True)
+class Solved:
+    """One level: V, policy (slices, S, controls, *shape), stopping set (slices, S, *shape), the relative change of V in the last
+    policy iteration, seconds taken."""
+
+    level: Level
+    policy: Array
+    stopped: NDArray[np.bool_] | None
+    residual: float
+    seconds: float
+    way: str
+    numbers: Mapping[str, float]
+
+
+class Runner:
+    """Writes and loads the program once. `steps`: time steps on the finest level (0: the method's own)."""
+
+    def __init__(self, equation: HJBEquation, steps: float, deadline: float):
+        self.equation, self.deadline = equation, deadline
+        problem = equation.problem
+        d = len(problem.continuous_states)
+        rules = [mark_quadrature(jump.law, problem.values, MARK_NODES) for jump in problem.jumps]
+        self.marks = tuple(rule.nodes for rule in rules)
+        self.mark_weights = tuple(rule.weights for rule in rules)
+        self.module = load_generated(emit(equation, [len(m) for m in self.marks]), "grid")
+        self.end = math.inf if equation.stationary else float(problem.numeric(problem.objective.end))
+        self.slices = SLICES[d]
+        self.substeps = max(1, round(max(steps, 320.0) / self.slices))
+        self.growth = 2.0 ** (d + 1) if not equation.stationary or d == 1 else 6.0 if d == 2 else 14.0
+
+    def level(self, axes: tuple[Axis, ...], multiple: int, start: Solved | None) -> Solved:
+        """Solve on the mesh with `multiple` times the cells of the coarsest."""
+        began = time.monotonic()
+        shape = tuple(axis.nodes(multiple) for axis in axes)
+        program = GridProgram(self.module, Mesh.of(axes, shape), self.marks, self.mark_weights)
+        solved = self._stationary(program, start) if self.equation.stationary else self._evolution(program, multiple)
+        V, policy, stopped, residual, way, numbers = solved
+        grid = (len(V), self.module.MODES, *shape)
+        times = np.zeros(1) if self.equation.stationary else graded_times(self.end, self.slices)
+        policy = np.moveaxis(policy.reshape((*grid, -1)), -1, 2)[:, :, : self.module.CONTROLS]
+        halted = stopped.reshape(grid) if obstacle_side(self.equation) else None
+        level = Level(program.mesh, times, V.reshape(grid))
+        return Solved(level, policy, halted, residual, time.monotonic() - began, way, numbers)
+
+    def _evolution(self, program: GridProgram, multiple: int) -> tuple[Array, Array, Array, float, str, dict[str, float]]:
+        substeps = max(1, round(self.substeps * multiple / FINEST_MULTIPLE))
+        march = evolve(program, self.equation, self.end, self.slices, substeps, self.deadline)
+        way = f"{march.steps} {march.way} steps in time"
+        return march.V, march.policy, march.stopped, 0.0, way, {"steps": float(march.steps)}
+
+    def _stationary(self, program: GridProgram, start: Solved | None) -> tuple[Array, Array, Array, float, str, dict[str, float]]:
+        """Policy iteration, from the level before; the coarsest level climbs from a handful of nodes."""
+        task = Task(program, 0.0, obstacle_side(self.equation), self.equation.problem.objective.form == "average")
+        V, policy, stopped = np.zeros(program.size), program.new_policy(), None
+        if start is None:
+            start = self._coarser(program.mesh.axes)
+        if start is not None:
+            grid = (self.module.MODES, *program.mesh.shape)
+            V = prolong(start.level.V[0], grid, program.mesh.axes, 3).ravel()
+            for c in range(self.module.CONTROLS):
+                policy[:, c] = prolong(start.policy[0][:, c], grid, program.mesh.axes, 1).ravel()
+            if start.stopped is not None:
+                stopped = prolong(start.stopped[0].astype(float), grid, program.mesh.axes, 0).ravel() > 0.5
+        else:
+            V = pseudo_time(task, V, policy)
+        try:
+            answer = policy_iteration(task, V, policy, stopped, TOLERANCE, MOST_ITERATIONS)
+            if answer.change > 1e-6:
+                raise SolverError("policy iteration did not settle")
+        except SolverError:
+            V = pseudo_time(task, np.zeros(program.size), policy)
+            answer = policy_iteration(task, V, policy, None, TOLERANCE, MOST_ITERATIONS)
+        numbers = {"iterations": float(answer.iterations), "average": answer.average}
+        return answer.V[None], answer.policy[None], answer.stopped[None], answer.change, "policy iteration", numbers
+
+    def _coarser(self, axes: tuple[Axis, ...]) -> Solved | None:
+        """The solution with half the cells of the coarsest level, where that still is a grid."""
+        if min(min(c for c in axis.cells if c) for axis in axes) < 4 or max(sum(axis.cells) for axis in axes) < FIRST_CELLS:
+            return None
+        halves = tuple(replace(axis, cells=tuple(-(-c // 2) for c in axis.cells)) for axis in axes)
+        if any(2 * h != c for axis, half in zip(axes, halves, strict=True) for c, h in zip(axis.cells, half.cells, strict=True)):
+            return None
+        return self.level(halves, 1, None)
+
+
+def prolong(values: Array, grid: tuple[int, ...], axes: tuple[Axis, ...], order: int) -> Array:
+    """Values (S, *coarse) on the nodes (S, *fine) of a finer mesh of the same axes."""
+    lines = []
+    for axis, fine, coarse in zip(axes, grid[1:], values.shape[1:], strict=True):
+        ratio = coarse / fine if axis.kind == CIRCLE else (coarse - 1) / (fine - 1)
+        lines.append(np.arange(fine) * ratio)
+    places = np.array(np.meshgrid(*lines, indexing="ij"))
+    return np.array([map_coordinates(values[s], places, order=order, mode="nearest") for s in range(grid[0])])
+
+
+__all__ = ["Runner", "Solved", "prolong"]
