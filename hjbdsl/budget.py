@@ -1,4 +1,7 @@
-"""A time budget for symbolic attempts: sympy can run for minutes, so every attempt is bounded and given up cleanly."""
+"""A time budget for symbolic attempts: sympy can run for minutes, so every attempt is bounded and given up cleanly.
+
+The clock is the processor time of this process, not the wall's: on a busy machine the same attempt must not end differently.
+"""
 
 from __future__ import annotations
 
@@ -16,7 +19,7 @@ class BudgetExceeded(BaseException):
 
 @contextmanager
 def time_budget(seconds: float) -> Iterator[None]:
-    """Raise `BudgetExceeded` in the body after `seconds` of wall time; nested budgets keep the earlier deadline.
+    """Raise `BudgetExceeded` in the body after `seconds` of processor time; nested budgets keep the earlier deadline.
 
     Works in the main thread, where alarms arrive; in another thread the body runs without a bound.
     """
@@ -27,16 +30,16 @@ def time_budget(seconds: float) -> Iterator[None]:
     def expire(_signal: int, _frame: FrameType | None) -> None:
         raise BudgetExceeded
 
-    started = time.monotonic()
-    outer_handler = signal.signal(signal.SIGALRM, expire)
-    outer_remaining, _ = signal.setitimer(signal.ITIMER_REAL, seconds)
+    started = time.process_time()
+    outer_handler = signal.signal(signal.SIGPROF, expire)
+    outer_remaining, _ = signal.setitimer(signal.ITIMER_PROF, seconds)
     if 0 < outer_remaining < seconds:
-        signal.setitimer(signal.ITIMER_REAL, outer_remaining)
+        signal.setitimer(signal.ITIMER_PROF, outer_remaining)
     try:
         yield
     finally:
-        signal.setitimer(signal.ITIMER_REAL, 0)
-        signal.signal(signal.SIGALRM, outer_handler)
+        signal.setitimer(signal.ITIMER_PROF, 0)
+        signal.signal(signal.SIGPROF, outer_handler)
         if outer_remaining:
-            left = outer_remaining - (time.monotonic() - started)
-            signal.setitimer(signal.ITIMER_REAL, max(left, 1e-6))
+            left = outer_remaining - (time.process_time() - started)
+            signal.setitimer(signal.ITIMER_PROF, max(left, 1e-6))

@@ -263,8 +263,9 @@ def _matched(
     scale = amplitude / unit if amplitude is not None else unit
     drift, covariance = problem.drift[problem.continuous_states[0]], equation.covariance
     pieces = [(problem.objective.running, sp.S.One)]
-    pieces += [(term, derivatives[0]) for term in sp.Add.make_args(drift)]
-    pieces += [(entry / 2, derivatives[1]) for entry in covariance.values()]
+    chosen = frozenset(controls)
+    pieces += [(term, derivatives[0]) for term in _summands(drift, chosen)]
+    pieces += [(term / 2, derivatives[1]) for entry in covariance.values() for term in _summands(entry, chosen)]
     if amplitude is None and unit != 1:
         pieces.append((-problem.objective.discount, unit))
     terms = [_tidy(piece.xreplace(known) * factor / scale) for piece, factor in pieces if piece != 0]
@@ -272,6 +273,19 @@ def _matched(
         return _Matched(sp.Add(*terms), sp.S.Zero, controls)
     free = sp.Add(*(_facing(_factored(t / unit), drift) for t in terms if amplitude not in t.free_symbols))
     return _Matched(free, sp.Add(*(t for t in terms if amplitude in t.free_symbols)), controls)
+
+
+def _summands(expression: sp.Expr, chosen: frozenset[sp.Symbol]) -> list[sp.Expr]:
+    """The terms of a sum, a factor such as `r + pi*(mu - r) - k` multiplied out where it holds a control; mu - r stays whole."""
+    terms: list[sp.Expr] = []
+    for term in sp.Add.make_args(expression):
+        sums = [f for f in sp.Mul.make_args(term) if f.is_Add and f.free_symbols & chosen]
+        if not sums:
+            terms.append(term)
+            continue
+        rest = sp.Mul(*(f for f in sp.Mul.make_args(term) if f is not sums[0]))
+        terms += [part for summand in sums[0].args for part in _summands(rest * summand, chosen)]
+    return terms
 
 
 def _tidy(expression: sp.Expr) -> sp.Expr:
