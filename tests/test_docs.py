@@ -14,6 +14,7 @@ import hjbdsl
 from hjbdsl.cli.main import main
 from hjbdsl.errors import HjbError
 from hjbdsl.frontend.parse import parse_text
+from hjbdsl.methods.closed_form import FAMILIES
 
 ROOT = Path(__file__).resolve().parents[1]
 PAGES = (ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md")))
@@ -48,7 +49,7 @@ def test_fragments_parse(_: str, text: str) -> None:
 @pytest.mark.parametrize(("code", "text"), blocks("hjb-error"))
 def test_mistakes_are_the_ones_named(code: str, text: str) -> None:
     with pytest.raises(HjbError) as raised:
-        hjbdsl.loads(text).hjb  # noqa: B018 (some mistakes show in the equation only)
+        hjbdsl.loads(text).solve("closed_form")  # some mistakes show in the equation only, some when it is solved
     assert {diagnostic.code for diagnostic in raised.value.diagnostics} == {code}
 
 
@@ -56,8 +57,8 @@ def test_mistakes_are_the_ones_named(code: str, text: str) -> None:
 def test_commands_run_and_print_what_is_shown(
     _: str, session: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    """Every `$ hjb ...` ends with status 0, in a folder that holds `problems/`; the lines below it stand in its output, in this order.
-    `...` stands for lines left out."""
+    """Every `$ hjb ...` ends with status 0, in a folder that holds `problems/`; the lines below it stand in its output, in this
+    order. `...` stands for lines left out."""
     (tmp_path / "problems").symlink_to(ROOT / "problems")
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("HJBDSL_CACHE", str(tmp_path / "cache"))
@@ -79,6 +80,12 @@ def test_the_table_of_codes_is_complete() -> None:
     table = set(re.findall(r"^\| (HJB\d{3}) \|", (ROOT / "docs" / "language.md").read_text(encoding="utf-8"), re.MULTILINE))
     used = {code for path in (ROOT / "hjbdsl").rglob("*.py") for code in _CODE.findall(path.read_text(encoding="utf-8"))}
     assert table == used
+
+
+def test_the_table_of_families_is_complete() -> None:
+    page = (ROOT / "docs" / "methods.md").read_text(encoding="utf-8")
+    table = re.findall(r"^\| (\w+) \| [^|]+ \| [^|]+ \|$", page.partition("## The families")[2], re.MULTILINE)
+    assert [name for name in table if name != "name"] == [name for name, _ in FAMILIES]
 
 
 def test_pages_name_no_file_that_is_missing() -> None:
