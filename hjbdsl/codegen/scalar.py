@@ -77,6 +77,8 @@ class ScalarPrinter(PythonCodePrinter):
             return f"math.sqrt({self._print(base)})"
         if exponent == sp.Rational(-1, 2):
             return f"1.0/math.sqrt({self._print(base)})"
+        if exponent.is_Integer and exponent < 0:  # numba raises on 0.0**-1, whatever its error model
+            return f"1.0/({self._print(base)})" if exponent == -1 else f"1.0/({self._print(base)})**({-int(exponent)})"
         if exponent.is_Integer:
             return f"({self._print(base)})**({int(exponent)})"
         return f"({self._print(base)})**({self._print(exponent)})"

@@ -352,6 +352,7 @@ def emit(equation: HJBEquation, mark_counts: Sequence[int]) -> str:
     scratch = ", cols, weights" + (", work, base, offsets" if has_cross else "") if has_cross or has_leaps else ""
     controlled = any(c in e.free_symbols for e in equation.covariance.values() for c in emitter.controls)
     sense = (1.0 if equation.maximise else -1.0) * (1.0 if problem.control_symbols or not problem.adversary_symbols else -1.0)
+    np_base = [[int(i == j) for j in range(d)] for i in range(d)] + [[-1] * d]
     context: dict[str, object] = {
         **_geometry(d), **_coefficients(emitter),
         "problem": problem, "equation": equation, "m": m, "source_name": problem.source.path.rpartition("/")[2],
@@ -362,7 +363,7 @@ def emit(equation: HJBEquation, mark_counts: Sequence[int]) -> str:
         "parameter_lines": [f"{emitter.names[s]} = {float(v)!r}" for s, v in problem.values.items()], "sense": sense,
         "diffusion_controlled": controlled, "mixed": has_cross and controlled, "has_cross": has_cross, "has_leaps": has_leaps,
         "scratch": scratch, "parallel": d == 3,
-        "scratch_cross": f"work, base, offsets = np.zeros(({d + 1}, 6)), np.zeros(({d + 1}, {d}), np.int64), np.zeros((6, {d}), np.int64)"
+        "scratch_cross": f"work, base, offsets = np.zeros(({d + 1}, 6)), np.array({np_base}), np.zeros((6, {d}), np.int64)"
         if has_cross else "",
         "table_lines": _tables(emitter),
         "comma_as": "".join(f", {a}" for a in controls), "comma_best": "".join(f", best{c}" for c in range(m)),

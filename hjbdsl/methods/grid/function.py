@@ -64,7 +64,7 @@ class Worth:
             return fine, 3.0 * np.maximum(step, (0.25 if self.settled else 0.5) * earlier) + rounding
         gain = 2.0 ** min(self.order, 2.0) - 1.0
         # where the local ratio differs from the order, the larger of the two corrections is the honest band
-        error = SAFETY * np.maximum(step / gain * 0.35, np.abs(step - earlier / (gain + 1.0)) / gain)
+        error = SAFETY * np.maximum(step / gain * 0.5, np.abs(step - earlier / (gain + 1.0)) / gain)
         return fine + (fine - values[-2]) / gain, error + rounding
 
 
@@ -116,17 +116,30 @@ def _spline(mesh: Mesh, values: Array, z: Array, order: int, wrap: bool) -> Arra
 
 @dataclass(frozen=True, slots=True)
 class GridFunction(ValueFunction):
-    """Levels from coarse to fine; `policy` (slices, S, controls, *shape) and `stopped` (slices, S, *shape) of the finest;
+    """Levels from coarse to fine; `policy` (slices, S, controls, *shape) and `stopped` (slices, S, *shape) of the finest, `earlier` the
+    policy of the level before;
     `labels` lists (joint mode index, lattice values) a discrete state; `worth` turns the levels into a value and its error."""
 
     levels: tuple[Level, ...]
     policy: Array
+    earlier: Array
     stopped: NDArray[np.bool_] | None
     labels: tuple[tuple[int, tuple[float, ...]], ...]
     continuous: tuple[int, ...]
     lattice: tuple[int, ...]
     controls: int
     worth: Worth
+
+    def control(self, c: int, t: Array, y: Array, s: NDArray[np.int64]) -> Array:
+        """Component c of the policy, extrapolated like V where the two finest levels nearly agree (not across a switch)."""
+        finest, coarser = self.levels[-1], self.levels[-2]
+        nodes, earlier = self.policy[:, :, c], self.earlier[:, :, c]
+        fine = interpolate(finest.mesh, finest.times, nodes, t, y, s, order=1)
+        if not self.worth.trusted:
+            return fine
+        step = fine - interpolate(coarser.mesh, coarser.times, earlier, t, y, s, order=1)
+        step = np.where(np.abs(step) < 0.05 * (1e-12 + np.abs(fine)), step, 0.0)
+        return np.clip(fine + step / (2.0 ** min(self.worth.order, 2.0) - 1.0), np.min(nodes), np.max(nodes))
 
     def discrete(self, x: Array, mode: NDArray[np.int64]) -> NDArray[np.int64]:
         table = np.array([[number, *values] for number, values in self.labels])
@@ -143,9 +156,7 @@ class GridFunction(ValueFunction):
         for i, axis in enumerate(self.continuous):
             slope = np.gradient(finest.V, axis=2 + i) / finest.mesh.G[i].reshape([-1 if j == i else 1 for j in range(y.shape[1])])
             gradient[:, axis] = interpolate(finest.mesh, finest.times, slope, t, y, s, order=1)
-        control = np.column_stack(
-            [interpolate(finest.mesh, finest.times, self.policy[:, :, c], t, y, s, order=1) for c in range(self.controls)]
-        ) if self.controls else np.zeros((t.size, 0))  # fmt: skip
+        control = np.column_stack([self.control(c, t, y, s) for c in range(self.controls)]) if self.controls else np.zeros((t.size, 0))
         stop = None
         if self.stopped is not None:
             stop = interpolate(finest.mesh, finest.times, self.stopped.astype(float), t, y, s, order=1) > 0.5

@@ -147,7 +147,7 @@ class _Search:
         problem, fine = self.equation.problem, levels[-1]
         modes = {mode: number for number, mode in enumerate(problem.mode_tuples())}
         function = GridFunction(
-            tuple(level.level for level in levels[-3:]), fine.policy, fine.stopped,
+            tuple(level.level for level in levels[-3:]), fine.policy, levels[-2].policy, fine.stopped,
             tuple((modes[mode], tuple(float(problem.numeric(sp.sympify(v))) for v in at)) for mode, at in self.labels),
             problem.continuous_states, problem.lattice_states, self.runner.module.CONTROLS, worth,
         )  # fmt: skip
