@@ -19,10 +19,10 @@ from hjbdsl.model.equation import VALUE, HJBEquation
 from hjbdsl.model.problem import TIME, ControlProblem
 
 _OWN_NAMES = re.compile(
-    r"([abcdeghknpquxyzABCGMX]|up|down|ahead|behind|after|before|centre|low|high|best|width|start|forward|backward|known_up|"
+    r"([abcdeghknpquxyzABCGMX]|up|down|ahead|behind|after|before|centre|low|high|best|width|start|left|right|bl|br|speed|forward|backward|known_up|"
     r"known_down|axial|side_|jump_|q\d)\d+|[cdefgjkrstuVHMB]|here|mark|marks|mark_weights|target|rate|row|position|ended|bounds|terminal|"
     r"obstacle|candidate|admissible|coefficients|exit_value|sweep|assemble|optimise|hamiltonian|entry|leap_row|cross_row|repeated|"
-    r"node_data|selling|exit_fraction|axis_weights|prange|njit|kind|side|step|fresh|total|count|constant|weights|cols|work|base|"
+    r"node_data|selling|exit_fraction|axis_weights|prange|njit|kind|side|step|front|chosen|beside|weno|biased|rates|fastest|fresh|total|count|constant|weights|cols|work|base|"
     r"offsets|own|mine|theirs|worst|value|weight|found|policy|totals|counts|constants|failures|gone|edges|mesh|extras|nodes|"
     r"WIDTH|MODES|SENSE|CONTROLS|PLAYERS|DIMENSION|CANDIDATES|FIRST_FIXED|WRAP|MIRROR|OPEN|CONSTRAIN|JOINT|(TABLE|LATTICE)_\d+|w\d+"
 )
@@ -326,6 +326,22 @@ def _exit(emitter: _Emitter) -> tuple[list[str], list[str]]:
     return [*lines, f"return {results[0]} > 0.5"], _returned(emitter, paid)
 
 
+def _is_front(equation: HJBEquation, exit_lines: Sequence[str]) -> bool:
+    """Whether the equation is of first order, with time, on a domain without walls: then high order pays."""
+    problem = equation.problem
+    plain = not (equation.stationary or equation.covariance or problem.jumps or problem.modes or problem.lattice_states or exit_lines)
+    walls = any(c.kind in ("reflect", "slope", "constrain", "value", "absorbing") for c in equation.boundaries)
+    return plain and not walls and equation.optimum.status != "implicit"
+
+
+def _cases(emitter: _Emitter) -> list[dict[str, object]]:
+    cases = []
+    for case in emitter.equation.optimum.candidates:
+        lines, results = emitter.lines([sp.Piecewise((1, case.where), (0, True))])
+        cases.append({"name": case.name, "lines": lines, "where": f"{results[0]} > 0.5"})
+    return cases
+
+
 def _leaps_controlled(problem: ControlProblem, controls: Sequence[sp.Symbol]) -> bool:
     """Whether a control enters a jump or a switch of mode."""
     jumped = [e for jump in problem.jumps for e in (jump.rate, *jump.displacement.values())]
@@ -376,6 +392,9 @@ def emit(equation: HJBEquation, mark_counts: Sequence[int]) -> str:
         "obstacle_lines": _returned(emitter, payoff), "terminal_lines": _returned(emitter, final),
         "jumps": _jumps(emitter), "mode_lines": _modes(emitter), "has_modes": bool(problem.modes),
     }  # fmt: skip
+    context["front"], context["cases"] = _is_front(equation, exit_lines), _cases(emitter)
+    context |= {name: ", ".join(f"{stem}{i}" for i in range(d)) for name, stem in
+                (("lefts", "left"), ("rights", "right"), ("bls", "bl"), ("brs", "br"))}  # fmt: skip
     context["mesh_arguments"] = f"mesh, {context['ns']}, edges" + (", gone" if exit_lines else "")
     context["marks"] = ", marks, mark_weights" if problem.jumps else ""
     controlled_leaps = _leaps_controlled(problem, emitter.controls)

@@ -22,10 +22,13 @@ from hjbdsl.model.equation import HJBEquation
 from hjbdsl.model.solution import Accepted, Array, Evidence, Rejected, Solution
 
 NODES = {1: 801, 2: 161, 3: 49}
-FINEST = {1: 4001, 2: 641, 3: 129}
+FINEST = {1: 4001, 2: 641, 3: 97}
+FINEST_FRONT = {1: 801, 2: 145, 3: 65}
+"""Most nodes an axis taken from a hint; high order needs fewer."""
 SECONDS = 60.0
-MOST_PADDING = 8.0
-COARSEST = 8
+MOST_PADDING = {1: 8.0, 2: 4.0, 3: 2.0}
+PADDING_TOLERANCE = {1: 1e-6, 2: 1e-4, 3: 1e-3}
+COARSEST = {1: 8, 2: 8, 3: 4}
 """Cells of the finest level for one of the coarsest."""
 
 
@@ -74,8 +77,9 @@ class _Search:
         self.equation, self.runner, self.deadline = equation, runner, deadline
         self.box = region_box(equation)
         d = len(self.box)
-        wanted = min(int(options.get("nx", NODES[d])), FINEST[d])
-        self.cells = max(4, round((wanted - 1) / COARSEST))
+        most = FINEST_FRONT if runner.module.FRONT else FINEST
+        wanted = min(int(options.get("nx", NODES[d])), most[d])
+        self.cells = max(4, round((wanted - 1) / COARSEST[d]))
         self.labels = DiscreteStates.of(equation.problem).labels
         self.outside = 0.0
         self.points = self._samples()
@@ -101,7 +105,7 @@ class _Search:
 
     def _domain(self) -> tuple[tuple[Axis, ...], Solved]:
         """The coarsest level, on ends so far out that twice as far changes nothing that matters."""
-        padding = 1.0
+        padding = 1.0 if len(self.box) < 3 else 0.5
         axes = build_axes(self.equation, padding, self.cells)
         solved = self.runner.level(axes, 1, None)
         while any(end for axis in axes for end in axis.padded):
@@ -110,7 +114,7 @@ class _Search:
             values, before = other.level.at(*self.points), solved.level.at(*self.points)
             self.outside = float(np.max(np.abs(values - before)))
             padding, axes, solved = 2 * padding, wider, other
-            if self.outside < (1e-6 if len(self.box) == 1 else 1e-5) * float(np.max(np.abs(values))) or padding >= MOST_PADDING:
+            if self.outside < PADDING_TOLERANCE[len(self.box)] * float(np.max(np.abs(values))) or padding >= MOST_PADDING[len(self.box)]:
                 break
         return axes, solved
 
@@ -118,10 +122,11 @@ class _Search:
         """Twice as many cells again and again, until the finest level or the time is reached."""
         levels = [first]
         multiple = 2
-        while multiple <= COARSEST or (tol is not None and self._band(levels) > tol):
+        while multiple <= COARSEST[len(self.box)] or (tol is not None and self._band(levels) > tol):
             left = self.deadline - time.monotonic()
             if len(levels) >= 2 and levels[-1].seconds * self.runner.growth > left:
-                self.note = f" (a level of {levels[-1].seconds * self.runner.growth:.0f} s would not end in the {max(left, 0):.0f} s left)"
+                needed = levels[-1].seconds * self.runner.growth
+                self.note = f" (a level of {needed:.0f} s would not end in the {max(left, 0):.0f} s left)"
                 break
             try:
                 with time_budget(max(left, 1.0)):
@@ -159,17 +164,18 @@ class _Search:
             average, average_error = float(number[0]), float(band[0])
         shape = " x ".join(map(str, fine.level.mesh.shape))
         differences = ", ".join(f"{d:.2g}" for d in worth.differences)
+        warning = f"the levels do not settle (observed order {worth.order:.2f}){self.note}: the band is a guess"
         settled = worth.settled and fine.residual < 1e-6
         return Solution(
             "grid", f"monotone finite differences on {shape} nodes", "converged" if settled else "not_converged", function,
             Evidence(
                 "grid_convergence", fine.residual,
-                (f"{len(levels)} nested levels, mean differences of the last ones {differences}: observed order {worth.order:.2f}",
+                (f"{len(levels)} nested levels, last mean differences {differences}: observed order {worth.order:.2f}",
                  f"artificial ends twice as far out: the answer on the region moved by {self.outside:.2g}", fine.way),
                 {"order": worth.order, "band": float(np.max(error)), "domain_sensitivity": self.outside, **fine.numbers},
             ),
             average=average, average_error=average_error,
-            warnings=() if settled else (f"the levels do not settle (observed order {worth.order:.2f}){self.note}: the band is a guess",),
+            warnings=() if settled else (warning,),
         )  # fmt: skip
 
 
