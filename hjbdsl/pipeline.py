@@ -110,22 +110,21 @@ def set_equation(equation: HJBEquation, form: str, steps: bool) -> str:
     return render(equation, format=form, steps=steps)
 
 
-def well_posed(equation: HJBEquation, cached: bool = True) -> tuple[Diagnostic, ...]:
+def well_posed(equation: HJBEquation) -> tuple[Diagnostic, ...]:
     """Ask the closed-form engine, briefly, whether it can show that the problem has no finite value; then raises `HjbError`.
 
-    Its answer is kept: `solve` finds it on the shelf. An engine that fails is no mistake of the file: that is a warning.
+    An engine that fails is no mistake of the file: that is a warning.
     """
+    from hjbdsl.methods import closed_form  # noqa: PLC0415 (a method is imported when it is asked)
+
     try:
         with time_budget(WELL_POSED_SECONDS):
-            _ask("closed_form", _closed_form, equation, Request(), cached)
+            failed = closed_form.examine(equation)
     except BudgetExceeded:
         return ()
-    except HjbError:
-        raise
-    except Exception as error:
-        message = f"whether the problem is well posed could not be examined: {_described(error)}"
-        return (Diagnostic("HJB190", message, "this is a bug of hjb; please report it with the file", None, severity="warning"),)
-    return ()
+    help_text = "this is a bug of hjb; please report it with the file"
+    message = "whether the problem is well posed could not be examined by all families: {}"
+    return tuple(Diagnostic("HJB190", message.format(reason), help_text, None, severity="warning") for reason in failed)
 
 
 def solve(equation: HJBEquation, request: Request, cached: bool = True) -> tuple[Solution, tuple[Considered, ...]]:

@@ -31,7 +31,7 @@ def run(
     for path in files:
         question = Question.ask(existing(path), overrides(settings), variant)
         try:
-            result, _ = answer(question, "check", (), lambda problem: _check(problem, not no_cache), not no_cache)
+            result, _ = answer(question, "check", (), _check, not no_cache)
         except HjbError as error:
             result = {"ok": False, "diagnostics": [d.as_json() for d in error.diagnostics]}
             result["text"] = str(error)
@@ -43,11 +43,11 @@ def run(
     return 0 if all(result["ok"] for result in results) else _EXIT_FILE
 
 
-def _check(problem: ControlProblem, cached: bool) -> dict[str, Any]:
+def _check(problem: ControlProblem) -> dict[str, Any]:
     from hjbdsl import pipeline  # noqa: PLC0415 (sympy: only where something has to be worked out)
 
     equation = pipeline.derive(problem, pipeline.DERIVING_SECONDS_OF_CHECK)
-    warnings = (*problem.warnings, *pipeline.well_posed(equation, cached))
+    warnings = (*problem.warnings, *pipeline.well_posed(equation))
     return {
         "ok": True,
         "problem": problem.name,

@@ -82,7 +82,7 @@ def hjb(version: bool = typer.Option(False, "--version", callback=_version, is_e
 def main(arguments: Sequence[str] | None = None) -> NoReturn:
     """Run the command line and leave the process with its exit status."""
     arguments = list(sys.argv[1:] if arguments is None else arguments)
-    # threads of a linear-algebra library wait for one another by spinning: on a busy machine small matrices take ten times as long
+    # threads of linear algebra wait for one another by spinning: on a busy machine small matrices take ten times as long
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     if hasattr(signal, "SIGPIPE"):
         signal.signal(signal.SIGPIPE, signal.SIG_DFL)  # a reader that has gone away ends us quietly, as it ends any other tool

@@ -53,6 +53,24 @@ def explain(equation: HJBEquation, families: Sequence[tuple[str, Family]]) -> Ou
     return Outcome(Rejected(reasons), tuple(declined), tuple(failed))
 
 
+def examine(equation: HJBEquation, families: Sequence[tuple[str, Family]]) -> tuple[str, ...]:
+    """Ask `families` in order, up to the first that proposes, whether the problem is ill posed: then `HjbError`. Nothing is
+    verified, so this is quick. Returns what broke down: "family: error"."""
+    failed: list[str] = []
+    for name, propose in families:
+        try:
+            with time_budget(FAMILY_SECONDS):
+                if isinstance(propose(equation), Proposal):
+                    break
+        except BudgetExceeded:
+            continue
+        except HjbError:
+            raise
+        except Exception as error:
+            failed.append(f"{name}: {type(error).__name__}: {error}")
+    return tuple(failed)
+
+
 def _attempt(equation: HJBEquation, propose: Family) -> Solution | Rejected:
     try:
         with time_budget(FAMILY_SECONDS):
