@@ -34,6 +34,36 @@ class MarkQuadrature:
         return values @ self.weights
 
 
+@dataclass(frozen=True, slots=True)
+class MarkSupport:
+    """The closed support of a law: the `points` of a finite sum, or the interval [low, high] with infinite ends allowed."""
+
+    low: float
+    high: float
+    points: tuple[float, ...] = ()
+
+
+def mark_support(law: MarkLaw, values: Mapping[sp.Symbol, sp.Expr]) -> MarkSupport:
+    """Raises `ValueError` where the law's arguments are no numbers."""
+    numbers = [_number(argument, values) for argument in law.arguments]
+    match law.kind:
+        case "none":
+            return MarkSupport(0.0, 0.0, (0.0,))
+        case "discrete":
+            atoms = sorted(_number(value, values) for value, probability in law.atoms if _number(probability, values) > 0)
+            return MarkSupport(atoms[0], atoms[-1], tuple(atoms))
+        case "normal":
+            mean, variance = numbers
+            return MarkSupport(-np.inf, np.inf) if variance > 0 else MarkSupport(mean, mean, (mean,))
+        case "exponential":
+            return MarkSupport(0.0, np.inf)
+        case "uniform":
+            low, high = numbers
+            return MarkSupport(low, high) if high > low else MarkSupport(low, low, (low,))
+        case _:
+            raise ValueError(f"unknown mark law `{law.kind}`")
+
+
 def mark_quadrature(law: MarkLaw, values: Mapping[sp.Symbol, sp.Expr], order: int = 32) -> MarkQuadrature:
     """Nodes and weights of `law`, its arguments made numbers by `values`. Raises `ValueError` where they are no numbers or no law
     (a negative variance, probabilities that do not sum to one)."""

@@ -57,17 +57,18 @@ def optimise(objective: Objective, region: ControlSet, sense: float = 1.0, start
     count, m = region.lower.shape
     best = Optimum(np.full((count, m), np.nan), np.full(count, -np.inf), np.zeros(count, dtype=bool))
     finite = [k for k, points in enumerate(region.finite) if points is not None]
+    possible = (region.lower <= region.upper).all(axis=1)
     for combination in itertools.product(*(region.finite[k] for k in finite)):  # type: ignore[arg-type]
         lower, upper = region.lower.copy(), region.upper.copy()
         lower[:, finite] = upper[:, finite] = combination
         fixed = ControlSet(lower, upper, region.normals, region.offsets, (None,) * m)
         with np.errstate(all="ignore"):  # values that do not exist are NaN here and never chosen
             found = _continuous(objective, fixed, sense, start if not finite else None)
-        better = found.converged & (found.value > best.value)
+        better = found.converged & possible & (found.value > best.value)
         best = Optimum(
             np.where(better[:, None], found.control, best.control),
             np.where(better, found.value, best.value),
-            best.converged | found.converged,
+            best.converged | (found.converged & possible),
         )
     return Optimum(best.control, sense * best.value, best.converged)
 

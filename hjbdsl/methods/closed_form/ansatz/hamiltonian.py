@@ -12,7 +12,7 @@ coefficients `theta` (1 or P, D, K).
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import sympy as sp
@@ -27,6 +27,7 @@ from hjbdsl.model.problem import TIME
 from hjbdsl.model.solution import Array
 from hjbdsl.numeric.compile import compile_expressions
 from hjbdsl.numeric.control_set import ControlRegion
+from hjbdsl.numeric.landing import landings
 from hjbdsl.numeric.pointwise import Evaluation, optimise
 from hjbdsl.symbolic.derivatives import jump_difference_symbols
 
@@ -103,6 +104,9 @@ class Hamiltonian:
             for symbol, transition in zip(jump_difference_symbols(problem), self.transitions, strict=False)
             if symbol in used and transition.difference is not None
         ]
+        self._landings = Kernel([landing.guarded(landing.excess, -sp.S.One) for landing in landings(problem)])
+        if ansatz.shift is not None and any(set(jump.displacement) & set(problem.continuous_states) for jump in problem.jumps):
+            raise NotApplicable("a jump may carry wealth below the level that the shift stands for")
         self._objective: _Objective | None = None
         self._region: ControlRegion | None = None
         if self.controls and not self._candidates:
@@ -175,17 +179,28 @@ class Hamiltonian:
         count = len(points.place)
         if not self.controls:
             rate, scale = self.rate(environment, count)
-            found = np.isfinite(rate)
+            found = np.isfinite(rate) & self._lands_inside(environment, points)
             return Optimised(rate, np.zeros((count, 0)), scale, found), environment
         if self._candidates:
-            return self._best_candidate(environment, count), environment
+            best = self._best_candidate(environment, count)
+            full = environment | {s: best.control[:, k] for k, s in enumerate(self.controls)}
+            return replace(best, found=best.found & self._lands_inside(full, points)), environment
         assert self._objective is not None
         assert self._region is not None
         sense = 1.0 if self.equation.maximise else -1.0
         result = optimise(self._objective.bind(environment), self._region.at(environment, count), sense, start)
         full = environment | {s: result.control[:, k] for k, s in enumerate(self.controls)}
         rate, scale = self.rate(full, count)
-        return Optimised(rate, result.control, scale, result.converged & np.isfinite(rate)), full
+        found = result.converged & np.isfinite(rate) & self._lands_inside(full, points)
+        return Optimised(rate, result.control, scale, found), full
+
+    def _lands_inside(self, environment: Environment, points: Points) -> NDArray[np.bool_]:
+        """Whether every mark of every jump leaves the states in their domains, (P,)."""
+        inside = np.ones(len(points.place), dtype=bool)
+        size = 1e-9 * (1 + np.abs(points.state).max(axis=1, initial=0.0))
+        for excess in self._landings(environment, inside.shape):
+            inside &= excess <= size
+        return inside
 
     def _best_candidate(self, environment: dict[sp.Symbol, Array], count: int) -> Optimised:
         best = np.full(count, np.nan)

@@ -22,6 +22,8 @@ from hjbdsl.model.solution import Array
 _STEPS = 400
 _FAR = 300.0
 """A logarithmic amplitude beyond this has run away."""
+_JUMP = 10.0
+"""A step after which the flow is this much faster has left the path that finite-horizon values follow."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +38,7 @@ class StationaryRoot:
 
 @dataclass(frozen=True, slots=True)
 class NoRoot:
-    """`diverges`: the flow ran away although the ansatz is invariant, growing at `rate` a unit of time."""
+    """`diverges`: finite-horizon values certainly grow for ever, at `rate` a unit of time."""
 
     reason: str
     diverges: bool = False
@@ -93,7 +95,8 @@ def _continue(matching: Matching, start: Array) -> StationaryRoot | NoRoot:
             return NoRoot("the optimum is not attained on the ansatz")
         change = np.linalg.solve(np.eye(size) / step - jacobian, here.flow.ravel()).reshape(theta.shape)
         trial = matching(0.0, theta + change, here.control)
-        if not trial.valid or np.abs(change).max() > 5 + np.abs(theta).max():
+        faster = np.abs(trial.flow).max() > _JUMP * np.abs(here.flow).max() + 1e-9 * (1 + np.abs(theta).max())
+        if not trial.valid or faster or np.abs(change).max() > 5 + np.abs(theta).max():
             step /= 4
             if step < 1e-14:
                 return NoRoot("the flow of the coefficients cannot be followed")
@@ -105,16 +108,39 @@ def _continue(matching: Matching, start: Array) -> StationaryRoot | NoRoot:
         theta, here = theta + change, trial
         if np.abs(change).max() <= 1e-14 * (1 + np.abs(theta).max()) and step > 1e3:
             break
-        if matching.ansatz.multiplicative and np.abs(theta[:, 0]).max() > _FAR:
-            return NoRoot("the value of the finite-horizon problem grows without bound", True, float(here.flow[:, 0].max()))
-        if np.abs(theta).max() > 1e9:
-            return NoRoot("the coefficients of the finite-horizon problem grow without bound", True, float(here.flow.max()))
+        if np.abs(theta).max() > (_FAR if matching.ansatz.multiplicative else 1e9):
+            growth = growth_rate(matching, theta)
+            return NoRoot("the coefficients of the finite-horizon problem grow without bound", growth > 0, growth)
     jacobian = flow_jacobian(matching, theta, here.control)
     residual = float(np.abs(here.flow).max())
     if jacobian is None or residual > 1e-9 * (1 + np.abs(theta).max()):
         return NoRoot(f"the coefficients did not settle (residual {residual:.1e})")
     decay = -float(np.linalg.eigvals(jacobian).real.max())
     return StationaryRoot(theta, decay, residual, here.defect)
+
+
+def growth_rate(matching: Matching, theta: Array) -> float:
+    """The rate at which the amplitudes of the finite-horizon value grow for ever, 0 where that is not certain.
+
+    At amplitudes beyond every reward F no longer depends on their common size: there exp(theta_0) obeys a linear system by mode, or
+    an optimum over such systems, with nonnegative entries off the diagonal. By Collatz and Wielandt its growth rate is at least the
+    least F of any profile, so that a positive least F is proof. (Without modes that is (1 - gamma) max_f G(f) - rho > 0.)
+    """
+    if not matching.ansatz.multiplicative:
+        return 0.0
+    flows = []
+    for level in (_FAR, 1.2 * _FAR):
+        moved = theta.copy()
+        moved[:, 0] += level - theta[:, 0].min()
+        match = matching(0.0, moved)
+        if not match.valid or match.defect > DEFECT:
+            return 0.0
+        flows.append(match.flow)
+    rounding = 1e-9 * (1e-3 + np.abs(flows[1]).max())
+    settled = np.abs(flows[1][:, 1:]).max(initial=0.0) <= 1e-6 * (1 + np.abs(theta[:, 1:]).max(initial=0.0))
+    least = float(flows[1][:, 0].min())
+    certain = least > 100 * rounding and settled and np.abs(flows[1] - flows[0]).max() <= rounding
+    return least if certain else 0.0
 
 
 def flow_jacobian(matching: Matching, theta: Array, control: Array) -> Array | None:

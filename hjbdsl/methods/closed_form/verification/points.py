@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from hjbdsl.model.problem import TIME, Bounds, ControlProblem
 from hjbdsl.model.solution import Array
 from hjbdsl.numeric.compile import compile_expressions
+from hjbdsl.numeric.landing import landings
 
 _UNBOUNDED_REGION = 2.0
 """Half-width used for a component whose region has no finite end."""
@@ -117,7 +118,8 @@ class ControlSet:
 
 
 def control_set(problem: ControlProblem, mode: tuple[int, ...]) -> ControlSet:
-    """The control set in the joint mode `mode`, with the parameters' numbers in. Joint constraints are given a slack of 1e-9."""
+    """The control set in the joint mode `mode`, with the parameters' numbers in: without the controls after which a jump could
+    leave a state's domain. Joint constraints are given a slack of 1e-9. Raises `ValueError` where such jumps cannot be bounded."""
 
     def exact(expression: sp.Basic) -> sp.Basic:
         return problem.numeric(problem.at_mode(expression, mode))
@@ -128,6 +130,8 @@ def control_set(problem: ControlProblem, mode: tuple[int, ...]) -> ControlSet:
     lower = compile_expressions(arguments, [exact(b.lower) if not b.is_finite_set else -sp.oo for b in bounds])
     upper = compile_expressions(arguments, [exact(b.upper) if not b.is_finite_set else sp.oo for b in bounds])
     relations = [r for c in problem.constraints if c.role != "state" for r in margins(exact(c.condition))]
+    for landing in landings(problem, uncontrolled=False):  # of the law's whole support, which no quadrature node reaches
+        relations.append(exact(landing.guarded(-landing.excess, sp.S.One)))
     slack = compile_expressions((*arguments, *symbols), relations)
 
     def limits(t: Array, x: Array) -> tuple[Array, Array]:
