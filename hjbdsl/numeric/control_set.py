@@ -1,7 +1,7 @@
 """The set of admissible controls at many points: box, affine joint constraints, finite sets.
 
-In: a problem. Out: a `ControlRegion`, compiled once, which gives the `ControlSet` at any points. A control after which a jump could
-carry a state out of its domain is not admissible. A constraint on one control alone becomes an end of its interval.
+In: a problem. Out: a `ControlRegion`, compiled once, which gives the `ControlSet` at any points. A control after which a jump
+could carry a state out of its domain is not admissible. A constraint on one control alone becomes an end of its interval.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """Where jumps may lead: the controls for which no mark of a jump carries a state out of its domain.
 
-In: a problem. Out: `Landing` conditions excess(t, x, a) <= 0, one an extreme point of the support of a mark's law: the law itself, not
-the nodes of a quadrature, which never reach the tails. Where a normal mark multiplies wealth, any stake at all leaves wealth
-negative with positive probability, so that the stake must vanish.
+In: a problem. Out: `Landing` conditions excess(t, x, a) <= 0, one an extreme point of the support of a mark's law: of the law
+itself, not the nodes of a quadrature, which never reach the tails. Where a normal mark multiplies wealth, any stake at all leaves
+wealth negative with positive probability, so that the stake must vanish.
 """
 
 from __future__ import annotations
@@ -35,8 +35,8 @@ class Landing:
 
 
 def landings(problem: ControlProblem, uncontrolled: bool = True) -> tuple[Landing, ...]:
-    """Those of displacements without a control only if `uncontrolled`. Raises `ValueError` where the extremes over the marks cannot
-    be told. An exit rule or a condition written at the end of a domain says what happens beyond it, and nothing is asked there."""
+    """Those of displacements without a control only if `uncontrolled`. An exit rule or a condition written at the end of a domain
+    says what happens beyond it, and nothing is asked there. Raises `ValueError` where the extremes over the marks are unknown."""
     if problem.exit is not None:
         return ()
     return tuple(landing for jump in problem.jumps for landing in _of_jump(problem, jump, uncontrolled))

@@ -11,8 +11,9 @@ import pytest
 from scipy.integrate import quad
 from scipy.optimize import minimize_scalar
 from scipy.stats import norm
+from solving import equation, point, solved
 
-from solving import point, solved
+from hjbdsl.methods import closed_form
 
 RATE, DISCOUNT, SIGMA, INTENSITY = 0.02, 0.06, 0.3, 0.5
 
@@ -99,10 +100,6 @@ maximize E integral(0, inf) exp(-0.6*t)*2*sqrt(c*w) dt
 
     best = growth(-0.5)
     assert best > max(growth(f) for f in np.linspace(-0.499, 3, 200))
-    from hjbdsl.methods import closed_form
-
-    from solving import equation
-
     answer = closed_form.solve(equation(text))
     if hasattr(answer, "solution"):  # the integrand is singular at the bound: an answer, if any, must be this one
         found, controls = point(answer.solution, 2.0)

@@ -21,7 +21,7 @@ from hjbdsl.methods.closed_form.notation import written
 from hjbdsl.model.equation import HJBEquation
 from hjbdsl.model.problem import TIME, ControlProblem, Notation
 from hjbdsl.model.solution import Formula
-from hjbdsl.numeric.compile import compile_expressions
+from hjbdsl.numeric.compile import UnsupportedExpression, compile_expressions
 from hjbdsl.symbolic.latex import to_latex
 
 SECONDS = 1.5
@@ -79,7 +79,10 @@ def _agrees(problem: ControlProblem, answer: Letters, function: AnsatzFunction) 
     arguments = (TIME, *problem.state_symbols)
     if any(e.free_symbols - set(arguments) for e in expressions):
         return False
-    found = compile_expressions(arguments, expressions)(times, *states.T)
+    try:
+        found = compile_expressions(arguments, expressions)(times, *states.T)
+    except UnsupportedExpression:  # not real: the letters of a branch of the maximiser that is not the active one
+        return False
     return all(
         bool(np.all(np.abs(a - b) <= _AGREEMENT * (1e-9 + np.abs(b))))
         for a, b in zip(found, (point.value, *point.control.T), strict=True)

@@ -122,9 +122,9 @@ def _continue(matching: Matching, start: Array) -> StationaryRoot | NoRoot:
 def growth_rate(matching: Matching, theta: Array) -> float:
     """The rate at which the amplitudes of the finite-horizon value grow for ever, 0 where that is not certain.
 
-    At amplitudes beyond every reward F no longer depends on their common size: there exp(theta_0) obeys a linear system by mode, or
-    an optimum over such systems, with nonnegative entries off the diagonal. By Collatz and Wielandt its growth rate is at least the
-    least F of any profile, so that a positive least F is proof. (Without modes that is (1 - gamma) max_f G(f) - rho > 0.)
+    At amplitudes beyond every reward F no longer depends on their common size: there exp(theta_0) obeys a linear system by mode,
+    or an optimum over such systems, with nonnegative entries off the diagonal. By Collatz and Wielandt its growth rate is at
+    least the least F of any profile, so that a positive least F is proof. (Without modes: (1 - gamma) max_f G(f) - rho > 0.)
     """
     if not matching.ansatz.multiplicative:
         return 0.0
