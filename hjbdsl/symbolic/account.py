@@ -14,7 +14,8 @@ from hjbdsl.model.problem import Notation
 from hjbdsl.symbolic.boundary_text import BoundaryLine, boundary_lines
 from hjbdsl.symbolic.composition import working_problem
 from hjbdsl.symbolic.definitions import abbreviations, hamiltonian_definition, policy_notation, value_definition
-from hjbdsl.symbolic.ends_text import exit_notation, terminal_notation
+from hjbdsl.symbolic.dynamics_text import rate_lines
+from hjbdsl.symbolic.ends_text import data_law, exit_notation, terminal_notation
 from hjbdsl.symbolic.horizon import last_time
 from hjbdsl.symbolic.maximiser_text import conditions_notation
 from hjbdsl.symbolic.writing import Writer, writer_for
@@ -46,7 +47,7 @@ def account(equation: HJBEquation) -> Account:
     writer = writer_of(equation)
     entries = [
         Entry("value", "Value", (value_definition(writer.problem, writer),)),
-        Entry("with", "With", tuple(abbreviations(writer.problem, writer))),
+        Entry("with", "With", tuple(_definitions(writer))),
         Entry("equation", "HJB equation" if writer.problem.controls else "Equation", (equation.pde,)),
         Entry("hamiltonian", "Hamiltonian", (hamiltonian_definition(writer.problem, writer, equation.covariance),)),
         *_optimum_entries(equation, writer),
@@ -57,6 +58,12 @@ def account(equation: HJBEquation) -> Account:
     if equation.advantage is not None:
         entries.append(Entry("advantage", "Advantage rate", (equation.advantage,)))
     return Account(tuple(e for e in entries if e.formulas or e.remark), boundary_lines(equation, writer))
+
+
+def _definitions(writer: Writer) -> list[Notation]:
+    """What the equation speaks of without saying it: functions of the file, rates of jumps and modes, the law of the data."""
+    problem = writer.problem
+    return [*abbreviations(problem, writer), *rate_lines(problem, writer), *data_law(problem, writer)]
 
 
 def _optimum_entries(equation: HJBEquation, writer: Writer) -> list[Entry]:

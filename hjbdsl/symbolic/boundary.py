@@ -14,7 +14,7 @@ from hjbdsl.model.equation import BoundaryCondition
 from hjbdsl.model.problem import BoundaryStatement, Bounds, ControlProblem
 from hjbdsl.symbolic.derivatives import control_set, depends
 from hjbdsl.symbolic.signs import is_weakly
-from hjbdsl.symbolic.text import to_text
+from hjbdsl.symbolic.text import text_symbol, to_text
 
 Side = Literal["lower", "upper"]
 _FAR = sp.Integer(10) ** 9
@@ -39,6 +39,7 @@ def _condition(
     exits: Mapping[tuple[int, Side], sp.Expr],
 ) -> BoundaryCondition:
     state = problem.state_symbols[index]
+    name = text_symbol(state.name)
     location = bounds.lower if side == "lower" else bounds.upper
     written = _written(problem, state, index, location, side)
     if written is not None:
@@ -46,22 +47,22 @@ def _condition(
             index, side, written.location, written.kind, written.amount, True, f"written on line {written.span.line}"
         )
     if bounds.periodic:
-        return BoundaryCondition(index, side, location, "periodic", None, False, f"{state} is an angle: both ends are one point")
+        return BoundaryCondition(index, side, location, "periodic", None, False, f"{name} is an angle: both ends are one point")
     if (index, side) in exits:
         face = exits[index, side]
         value = problem.objective.exit_value
         amount = (value if value is not None else sp.Integer(0)).subs(state, face)
         return BoundaryCondition(
-            index, side, face, "absorbing", amount, False, f"the process ends where {state} = {to_text(face)}"
+            index, side, face, "absorbing", amount, False, f"the process ends where {name} = {to_text(face)}"
         )
     if location in (sp.oo, -sp.oo):
-        why = f"{state} has no end on this side: V grows no faster than its data"
+        why = f"{name} has no end on this side"
         if _exited_far_out(problem, index, side):
-            why = f"far out on this side of {state} the process has ended: the condition is that at exit"
+            why = f"far out on this side of {name} the process has ended: the condition is that at exit"
         return BoundaryCondition(index, side, location, "growth", None, False, why)
     if bounds.lower_open if side == "lower" else bounds.upper_open:
         sign = ">" if side == "lower" else "<"
-        why = f"declared {state} {sign} {to_text(location)}: the end is never reached, so no condition is needed"
+        why = f"{name} {sign} {to_text(location)} is declared: the end is never reached"
         return BoundaryCondition(index, side, location, "natural", None, False, why)
     return _closed(problem, covariance, index, side, location)
 
@@ -71,20 +72,20 @@ def _closed(
 ) -> BoundaryCondition:
     """A closed bound with nothing written: harmless if drift and noise vanish or push inward there, else a state constraint."""
     state = problem.state_symbols[index]
+    name, sign = text_symbol(state.name), "≥" if side == "lower" else "≤"
     noise = sp.simplify(covariance.get((index, index), sp.Integer(0)).subs(state, location))
     inward = problem.drift[index].subs(state, location) * (1 if side == "lower" else -1)
     jumps = any(index in jump.displacement for jump in problem.jumps)
     if noise == 0 and not jumps and is_weakly(problem, sp.expand(inward), 1):
-        why = f"at {state} = {to_text(location)} the noise vanishes and the drift does not point outward"
+        why = f"at {name} = {to_text(location)} the noise vanishes and the drift does not point outward"
         return BoundaryCondition(index, side, location, "natural", None, False, why)
     controlled = depends(inward, control_set(problem)) or depends(noise, control_set(problem))
     if controlled and noise == 0:
-        side_of = f"{state} must stay on its side of {to_text(location)}"
-        why = f"{side_of}: only controls whose drift does not point outward are allowed there"
+        why = f"{name} {sign} {to_text(location)} must hold: only controls whose drift does not point outward are allowed there"
     elif controlled:
-        why = f"{state} is declared closed at {to_text(location)}: only controls that keep it inside are allowed there"
+        why = f"{name} {sign} {to_text(location)} must hold: only controls that keep it inside are allowed there"
     else:
-        why = f"{state} is declared closed at {to_text(location)}, but nothing in its equation keeps it inside: it is held there"
+        why = f"{name} {sign} {to_text(location)} is declared, but nothing in its equation keeps it inside: it is held there"
     return BoundaryCondition(index, side, location, "constrain", None, False, why)
 
 
@@ -139,12 +140,23 @@ def _face(problem: ControlProblem, relation: sp.Basic, state: sp.Symbol, index: 
     if state in right.free_symbols:
         return {}
     above = isinstance(relation, (sp.Ge, sp.Gt))
-    if left == sp.Abs(state) or left == sp.sqrt(state**2):
-        return {(index, "lower"): -right, (index, "upper"): right} if above else {}
+    ends: dict[tuple[int, Side], sp.Expr] = {(index, "lower"): -right, (index, "upper"): right}
+    if left != state and left in (sp.Abs(state), sp.sqrt(state**2)):
+        return {face: end for face, end in ends.items() if _reached(problem, index, end)} if above else {}
     if left != state:
+        return {}
+    if not _reached(problem, index, right):
         return {}
     if isinstance(relation, sp.Eq):
         low, high = problem.region[index]
         side: Side = "lower" if bool(sp.Le(problem.numeric(right), (low + high) / 2)) else "upper"
         return {(index, side): right}
     return {(index, "upper" if above else "lower"): right}
+
+
+def _reached(problem: ControlProblem, index: int, end: sp.Expr) -> bool:
+    """Whether an end lies in the state's own domain, by its numbers; one that cannot be compared is kept."""
+    bounds = problem.state_bounds[index]
+    place, lower, upper = (problem.numeric(e) for e in (end, bounds.lower, bounds.upper))
+    beyond = (place <= lower if bounds.lower_open else place < lower) == sp.true
+    return not (beyond or ((place >= upper if bounds.upper_open else place > upper) == sp.true))

@@ -58,7 +58,7 @@ def _merged(equation: HJBEquation) -> list[tuple[BoundaryCondition, Notation | N
                 if whole:
                     where = Notation(f"|{text}| → ∞", rf"\lVert {latex} \rVert \to \infty")
                 ended = "the process has ended" in condition.why
-                why = "the process has ended before" if ended else f"{state} has no end: V grows no faster than its data"
+                why = "the process has ended before" if ended else f"{text} has no end"
                 result.append((replace(condition, why=why), where))
     return result
 
@@ -81,5 +81,7 @@ def _statement(condition: BoundaryCondition, writer: Writer, state: Notation) ->
         case "natural":
             return Notation("no condition", r"\text{no condition}")
         case "growth":
-            return Notation("growth of the data", r"\text{growth of the data}")
+            if "the process has ended" in condition.why:
+                return Notation("V as at exit", r"V \text{ as at exit}")
+            return Notation("V grows no faster than the data", r"V \text{ grows no faster than the data}")
     raise ValueError(f"no such boundary condition: {condition.kind}")

@@ -16,6 +16,7 @@ from hjbdsl.model.problem import ControlProblem
 from hjbdsl.symbolic.derivatives import control_set, gradient_symbols, hessian_symbols, jump_difference_symbols
 from hjbdsl.symbolic.hamiltonian import Hamiltonian, hamiltonian
 from hjbdsl.symbolic.horizon import is_stationary
+from hjbdsl.symbolic.letters import ready_for_print
 from hjbdsl.symbolic.obstacle import obstacle_of
 from hjbdsl.symbolic.optimum import optimise, optimise_softly
 from hjbdsl.symbolic.optimum_blocks import BlockOptimum
@@ -46,7 +47,7 @@ class Composition:
 
 def working_problem(problem: ControlProblem) -> ControlProblem:
     """The control problem itself, or the reverse-time one."""
-    return problem if problem.reversal is None else reversed_problem(problem, covariance(problem))
+    return ready_for_print(problem if problem.reversal is None else reversed_problem(problem, covariance(problem)))
 
 
 def _reduced(problem: ControlProblem, full: Hamiltonian, optimum: Optimum, blocks: tuple[BlockOptimum, ...]) -> sp.Expr:

@@ -10,14 +10,19 @@ import sympy as sp
 
 from hjbdsl.model.equation import GibbsPolicy
 from hjbdsl.model.problem import TIME, ControlProblem, Notation
+from hjbdsl.symbolic.ends_text import surprise
 from hjbdsl.symbolic.equation_text import entropic, hamiltonian_notation, optimiser_word, policy_letter, soft_word
 from hjbdsl.symbolic.horizon import last_time
 from hjbdsl.symbolic.latex import latex_symbol
+from hjbdsl.symbolic.letters import average_letter, clock, inner_clock
 from hjbdsl.symbolic.terms.drift_diffusion import has_second_order
 from hjbdsl.symbolic.text import text_symbol
-from hjbdsl.symbolic.writing import Writer, bracketed, equal, join
+from hjbdsl.symbolic.writing import Writer, bracketed, divisor, equal, factor, is_sum, join
 
 _LONGEST_PAYOFF = 40
+_NOW = Notation("t", "t")
+_CLOCK = re.compile(r"(?<![\\\w])t(?!\w)")
+"""The letter t, no part of a word or a command."""
 _CALL = re.compile(r"([^\W\d]\w*)\(")
 _KNOWN_FUNCTIONS = {
     "exp", "log", "sqrt", "sin", "cos", "tan", "tanh", "atan2", "erf", "Phi", "max", "min", "abs", "sign", "indicator", "norm",
@@ -40,14 +45,16 @@ def value_definition(problem: ControlProblem, writer: Writer) -> Notation:
     match objective.form:
         case "average":
             f = soft_reward(problem, writer)
-            mean = rf"\lim_{{T \to \infty}} \frac1T\, \mathbb{{E}} \int_0^T {bracketed(f.latex)}\, dt"
-            return Notation(f"η = {word.text}lim 1/T E ∫₀^T {bracketed(f.text)} dt", rf"\eta = {word.latex}{mean}")
+            mean = rf"\lim_{{T \to \infty}} \frac1T\, \mathbb{{E}} \int_0^T {under_integral(f.latex)}\, dt"
+            eta = average_letter(problem)
+            text = f"{eta.text} = {word.text}lim 1/T E ∫_0^T {under_integral(f.text)} dt as T → ∞"
+            return Notation(text, f"{eta.latex} = {word.latex}{mean}")
         case "running_min" | "running_max":
             extreme = objective.form.removeprefix("running_")
-            l = writer.written("running", objective.running)  # noqa: E741 (the field's letter)
-            end = writer.write(last_time(problem))
-            text = f"{name.text} = {word.text}{extreme} over s in [t, {end.text}] of {bracketed(l.text)} at s"
-            latex = rf"\{extreme}_{{t \le s \le {end.latex}}} {bracketed(l.latex)}"
+            s, end = clock(problem), writer.write(last_time(problem))
+            quantity = _at(problem, writer, objective.running, s, Notation("l", "l"))
+            text = f"{name.text} = {word.text}{extreme} over {s.text} in [t, {end.text}] of {bracketed(quantity.text)}"
+            latex = rf"\{extreme}_{{t \le {s.latex} \le {end.latex}}} {bracketed(quantity.latex)}"
             return Notation(text, f"{name.latex} = {word.latex}{latex}")
         case _:
             inner = join(_payoffs(problem, writer))
@@ -70,7 +77,7 @@ def _expected(problem: ControlProblem, writer: Writer, word: Notation, inner: No
     if problem.objective.form == "risk":
         theta = writer.write(problem.objective.risk or sp.Integer(0))
         exponential = rf"\exp\left( {theta.latex} \left[ {inner.latex} \right] \right)"
-        text = f"{word.text}(1/{theta.text}) log E exp({theta.text} [ {inner.text} ])"
+        text = f"{word.text}(1/{divisor(theta.text)}) log E exp({factor(theta.text)} [ {inner.text} ])"
         return Notation(text, rf"{word.latex}\frac{{1}}{{{theta.latex}}} \log \mathbb{{E}} {exponential}")
     if not problem.objective.stochastic:
         return Notation(f"{word.text}[ {inner.text} ]", rf"{word.latex}\left[ {inner.latex} \right]")
@@ -84,15 +91,19 @@ def _payoffs(problem: ControlProblem, writer: Writer) -> list[Notation]:
     end = _random_end(problem, writer)
     pieces: list[Notation] = []
     if objective.running != 0 or problem.exploration is not None:
-        f = soft_reward(problem, writer, "s")
-        factor = _discount_factor(problem, writer, Notation("s", "s"))
-        pieces.append(Notation(f"∫_{start.text}^{end.text} {factor.text}{bracketed(f.text)} ds",
-                               rf"\int_{{{start.latex}}}^{{{end.latex}}} {factor.latex}{bracketed(f.latex)}\, ds"))  # fmt: skip
+        s = clock(problem)
+        f = soft_reward(problem, writer, s)
+        fade = _discount_factor(problem, writer, s)
+        pieces.append(Notation(
+            f"∫_{start.text}^{end.text} {fade.text}{under_integral(f.text)} d{s.text}",
+            rf"\int_{{{start.latex}}}^{{{end.latex}}} {fade.latex}{under_integral(f.latex)}\, d{s.latex}"))  # fmt: skip
+    if problem.reversal is not None:
+        return [*pieces, surprise(problem, f"({end.text})")]
     for value in dict.fromkeys((objective.stop_value, objective.exit_value, objective.terminal)):
         if value is not None and value != 0:
-            amount = _at_the_end(problem, writer, value, end)
-            factor = _discount_factor(problem, writer, end)
-            pieces.append(Notation(factor.text + bracketed(amount.text), factor.latex + bracketed(amount.latex)))
+            amount = _at(problem, writer, value, end, Notation("g", "g"))
+            fade = _discount_factor(problem, writer, end)
+            pieces.append(Notation(fade.text + bracketed(amount.text), fade.latex + bracketed(amount.latex)))
     return pieces or [Notation("0", "0")]
 
 
@@ -100,18 +111,24 @@ def abbreviations(problem: ControlProblem, writer: Writer) -> list[Notation]:
     """`u(k x) = (k x)^(1 - γ)/(1 - γ)`, where the file's reward is written with a function of its own."""
     lines = []
     own = problem.notation.get(("running",))
-    if own is not None and set(_CALL.findall(own.text)) - _KNOWN_FUNCTIONS and not writer.vector:
+    by_mode = {parameter.symbol.name for parameter in problem.mode_parameters}
+    if own is not None and set(_CALL.findall(own.text)) - _KNOWN_FUNCTIONS - by_mode and not writer.vector:
         lines.append(equal(own, writer.write(problem.objective.running)))
     return lines
 
 
-def _at_the_end(problem: ControlProblem, writer: Writer, value: sp.Expr, end: Notation) -> Notation:
-    """What is paid, with the states at that time: log(x(T)); g(x(T)) for vectors and long expressions."""
+def under_integral(written: str) -> str:
+    """In parentheses where a sum, or a sign in front, would run into what stands before it."""
+    return f"({written})" if is_sum(written) or written.startswith("-") else written
+
+
+def _at(problem: ControlProblem, writer: Writer, value: sp.Expr, end: Notation, letter: Notation) -> Notation:
+    """`value` with the states at a time: log(x(T)); g(x(T)) for vectors and long expressions."""
     names = [g.name for g in problem.states]
     if writer.vector or sp.count_ops(value) > _LONGEST_PAYOFF:
         text = ", ".join(f"{text_symbol(n)}({end.text})" for n in names)
         latex = ", ".join(f"{latex_symbol(n)}({end.latex})" for n in names)
-        return Notation(f"g({text})", f"g({latex})")
+        return Notation(f"{letter.text}({text})", f"{letter.latex}({latex})")
     states = problem.state_symbols
     then = replace(
         writer,
@@ -121,13 +138,12 @@ def _at_the_end(problem: ControlProblem, writer: Writer, value: sp.Expr, end: No
     return then.write(value)
 
 
-def soft_reward(problem: ControlProblem, writer: Writer, clock: str = "t") -> Notation:
-    """f at time `clock`; under `explore` its mean over the policy with the entropy's share."""
+def soft_reward(problem: ControlProblem, writer: Writer, at: Notation = _NOW) -> Notation:
+    """f at time `at`; under `explore` its mean over the policy with the entropy's share."""
     running = problem.objective.running
     f = writer.written("running", running)
-    if clock != "t" and TIME in running.free_symbols and not writer.vector:
-        later = replace(writer, text_names={**writer.text_names, TIME: clock}, latex_names={**writer.latex_names, TIME: clock})
-        f = later.write(running)
+    if at != _NOW and TIME in running.free_symbols:
+        f = Notation(_CLOCK.sub(at.text, f.text), _CLOCK.sub(at.latex, f.latex))
     return entropic(problem, writer, f) if problem.exploration else f
 
 
@@ -145,17 +161,17 @@ def _discount_factor(problem: ControlProblem, writer: Writer, until: Notation) -
     written = writer.written("discount", rate)
     if rate.free_symbols <= set(problem.values):
         gap = until if writer.stationary else Notation(f"({until.text} - t)", f"({until.latex} - t)")
-        return Notation(f"e^(-{bracketed(written.text)} {gap.text}) ", f"e^{{-{bracketed(written.latex)} {gap.latex}}} ")
-    start = "0" if writer.stationary else "t"
-    return Notation(f"e^(-∫_{start}^{until.text} {bracketed(written.text)} dv) ",
-                    rf"e^{{-\int_{start}^{{{until.latex}}} {bracketed(written.latex)}\, dv}} ")  # fmt: skip
+        return Notation(f"e^(-{factor(written.text)} {gap.text}) ", f"e^{{-{bracketed(written.latex)} {gap.latex}}} ")
+    start, v = "0" if writer.stationary else "t", inner_clock(problem)
+    return Notation(f"e^(-∫_{start}^{until.text} {bracketed(written.text)} d{v.text}) ",
+                    rf"e^{{-\int_{start}^{{{until.latex}}} {bracketed(written.latex)}\, d{v.latex}}} ")  # fmt: skip
 
 
 def hamiltonian_definition(problem: ControlProblem, writer: Writer, covariance: Mapping[tuple[int, int], sp.Expr]) -> Notation:
     """H(x, a, p, M): the letters p and M stand for the gradient and the Hessian, kept as V's derivatives in print."""
     inner = hamiltonian_notation(problem, writer, covariance)
-    groups = [*problem.states, *problem.controls, *problem.adversaries]
-    names = ([] if writer.stationary else ["t"]) + [g.name for g in groups]
+    chosen = [g.name for g in (*problem.controls, *problem.adversaries)]
+    names = ([] if writer.stationary else ["t"]) + [g.name for g in problem.states] + [c.name for c in problem.modes] + chosen
     derivative = _derivative_letters(problem, writer, bool(covariance) and has_second_order(covariance))
     text = ", ".join([*map(text_symbol, names), *(d.text for d in derivative)])
     latex = ", ".join([*map(latex_symbol, names), *(d.latex for d in derivative)])
@@ -185,8 +201,8 @@ def policy_notation(policy: GibbsPolicy, writer: Writer) -> tuple[Notation, ...]
     prior = exploration.prior is not None
     before = Notation(f"{letter.text}₀ ", rf"{letter.latex}_0 \,") if prior else Notation("", "")
     density = Notation(
-        f"{letter.text}* ∝ {before.text}exp({sign}H/{rate.text})",
-        rf"{letter.latex}^* \propto {before.latex}e^{{{sign}H/{rate.latex}}}",
+        f"{letter.text}* ∝ {before.text}exp({sign}H/{divisor(rate.text)})",
+        rf"{letter.latex}^* \propto {before.latex}e^{{{sign}H/{divisor(rate.latex)}}}",
     )
     lines = [density]
     match policy.kind:

@@ -66,8 +66,9 @@ def _differential(name: str) -> Notation:
 
 
 def _with_differential(coefficient: Notation, differential: Notation) -> Notation:
-    if coefficient.text == "1":
-        return differential
+    if coefficient.text in ("1", "-1"):
+        sign = coefficient.text.removesuffix("1")
+        return Notation(sign + differential.text, sign + differential.latex)
     text, latex = bracketed(coefficient.text), bracketed(coefficient.latex)
     return Notation(f"{text} {differential.text}", rf"{latex}\, {differential.latex}")
 

@@ -13,9 +13,10 @@ from hjbdsl.model.equation import AVERAGE
 from hjbdsl.model.problem import ControlProblem, Notation, VariableGroup
 from hjbdsl.symbolic.derivatives import control_set, depends
 from hjbdsl.symbolic.latex import latex_symbol
+from hjbdsl.symbolic.letters import advantage_letter, q_function_letter
 from hjbdsl.symbolic.terms.notation import generator_pieces, jump_pieces, mode_pieces, risk_pieces
 from hjbdsl.symbolic.text import text_symbol
-from hjbdsl.symbolic.writing import Writer, equal, join, minus, times
+from hjbdsl.symbolic.writing import Writer, divisor, equal, join, minus, times
 
 
 def running_piece(problem: ControlProblem, writer: Writer) -> list[Notation]:
@@ -114,7 +115,7 @@ def nonlocal_pieces(
     problem: ControlProblem, writer: Writer, controls: Mapping[sp.Symbol, sp.Expr] | None = None
 ) -> list[Notation]:
     """Jumps, modes, and a discount that the controls set; at `controls` where they are given."""
-    pieces = jump_pieces(problem, writer, controls) + mode_pieces(problem, controls)
+    pieces = jump_pieces(problem, writer, controls) + mode_pieces(problem, writer, controls)
     if controls_discount(problem):
         rate = problem.objective.discount
         written = writer.write(rate.xreplace(dict(controls))) if controls else writer.written("discount", rate)
@@ -157,7 +158,7 @@ def advantage_notation(problem: ControlProblem, writer: Writer, inner: Notation)
         return None
     discount = discount_piece(problem, writer)
     tail = [minus(discount)] if discount else [minus(writer.write(AVERAGE))] if problem.objective.form == "average" else []
-    return equal(function_of("q", problem, writer), join([*time_derivative(writer), inner, *tail]))
+    return equal(function_of(advantage_letter(problem), problem, writer), join([*time_derivative(writer), inner, *tail]))
 
 
 def q_function_notation(problem: ControlProblem, writer: Writer, inner: Notation) -> Notation | None:
@@ -166,15 +167,15 @@ def q_function_notation(problem: ControlProblem, writer: Writer, inner: Notation
     if not problem.controls or not writer.stationary or objective.discount == 0 or objective.form != "expectation":
         return None
     rate = writer.written("discount", objective.discount)
-    right = Notation(f"[{inner.text}]/{rate.text}", rf"\frac{{1}}{{{rate.latex}}} \left[ {inner.latex} \right]")
-    return equal(function_of("Q", problem, writer), right)
+    right = Notation(f"[{inner.text}]/{divisor(rate.text)}", rf"\frac{{1}}{{{rate.latex}}} \left[ {inner.latex} \right]")
+    return equal(function_of(q_function_letter(problem), problem, writer), right)
 
 
-def function_of(letter: str, problem: ControlProblem, writer: Writer) -> Notation:
+def function_of(letter: Notation, problem: ControlProblem, writer: Writer) -> Notation:
     """`q(t, x, a)`."""
     arguments = ["t"] if not writer.stationary else []
     modes = [chain.name for chain in problem.modes]
     chosen = [g.name for g in (*problem.controls, *problem.adversaries)]
     names = [*arguments, *(g.name for g in problem.states), *modes, *chosen]
     text, latex = ", ".join(map(text_symbol, names)), ", ".join(map(latex_symbol, names))
-    return Notation(f"{letter}({text})", f"{letter}({latex})")
+    return Notation(f"{letter.text}({text})", f"{letter.latex}({latex})")

@@ -11,7 +11,8 @@ from collections.abc import Callable, Mapping
 import sympy as sp
 
 from hjbdsl.model.names import latex_name
-from hjbdsl.symbolic.printing import ADD, ATOM, DERIVATIVE_RANK, MULTIPLY, POWER, Piece, Printer
+from hjbdsl.symbolic.letters import words_apart
+from hjbdsl.symbolic.printing import ADD, ATOM, DERIVATIVE_RANK, MULTIPLY, POWER, Piece, Printer, finite_decimal
 
 _FUNCTIONS: dict[str, str] = {
     "log": r"\log", "sin": r"\sin", "cos": r"\cos", "tan": r"\tan", "tanh": r"\tanh", "sinh": r"\sinh", "cosh": r"\cosh",
@@ -79,7 +80,7 @@ class LatexPrinter(Printer):
         joined = factors[0]
         for factor in factors[1:]:
             joined += rf" \cdot {factor}" if factor[0].isdigit() else rf" {factor}"
-        return joined
+        return words_apart(joined)
 
     def constant(self, expression: sp.Basic) -> str:
         table = {sp.pi: r"\pi", sp.E: "e", sp.oo: r"\infty", -sp.oo: r"-\infty", sp.true: r"\text{always}",
@@ -92,6 +93,8 @@ class LatexPrinter(Printer):
                 return f"e^{{{self._exponent(expression.exp)}}}", POWER
             case sp.Abs():
                 return rf"\left|{self.print(expression.args[0])}\right|", ATOM
+            case sp.Piecewise() if (condition := indicated(expression)) is not None:
+                return rf"\mathbf{{1}}_{{{self.print(condition)}}}", ATOM
             case sp.Piecewise():
                 return self._cases(expression), ATOM
             case sp.erfc() if (inner := -expression.args[0] * sp.sqrt(2)) is not None and _is_normal_argument(expression):
@@ -121,6 +124,12 @@ class LatexPrinter(Printer):
                 return rf"\text{{not }} {self.bracketed(expression.args[0], ATOM)}", 0
         left, right, sign = oriented(expression, self.rank)
         return f"{self.print(left)} {_RELATIONS[sign]} {self.print(right)}", ADD
+
+
+def indicated(expression: sp.Piecewise) -> sp.Basic | None:
+    """The condition c of an `indicator(c)`; None for other cases."""
+    (value, condition), *others = expression.args
+    return condition if value == 1 and len(others) == 1 and tuple(others[0]) == (0, sp.true) else None
 
 
 def _is_normal_argument(expression: sp.erfc) -> bool:
@@ -153,7 +162,18 @@ def oriented(expression: sp.Basic, rank: Callable[[sp.Symbol], int]) -> tuple[sp
             left = left + right
     if left.could_extract_minus_sign() and (right == 0 or right.could_extract_minus_sign() or not left.is_Add):
         left, right, sign = sp.factor_terms(-left), -right, _MIRRORED[sign]
-    return left, right, sign
+    return *_without_common_number(left, right), sign
+
+
+def _without_common_number(left: sp.Basic, right: sp.Basic) -> tuple[sp.Basic, sp.Basic]:
+    """`V' > 2` for `1500 V' > 3000`: the number on the left divided out where the right stays a short number."""
+    number = left.as_coeff_Mul()[0] if isinstance(left, sp.Expr) and not left.is_number else sp.S.One
+    if not (number.is_Integer and number > 1 and right.is_Rational):
+        return left, right
+    quotient = right / number
+    short = quotient.is_Integer or quotient.q in (2, 4) or finite_decimal(abs(quotient.p), quotient.q)
+    common = number if short else sp.gcd(number, right)
+    return left / common, right / common
 
 
 _MIRRORED = {"<": ">", ">": "<", "<=": ">=", ">=": "<=", "==": "==", "!=": "!="}

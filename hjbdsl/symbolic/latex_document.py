@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 
 from hjbdsl.model.equation import Step
 from hjbdsl.model.problem import Notation
 from hjbdsl.symbolic.account import Account
+from hjbdsl.symbolic.latex_lines import on_lines
 
 _PREAMBLE = r"""\documentclass[11pt]{article}
 \usepackage[utf8]{inputenc}
@@ -18,7 +20,7 @@ _PREAMBLE = r"""\documentclass[11pt]{article}
 _ESCAPES = {
     "\\": r"\textbackslash{}", "&": r"\&", "%": r"\%", "$": r"\$", "#": r"\#", "_": r"\_", "{": r"\{", "}": r"\}",
     "~": r"\textasciitilde{}", "^": r"\textasciicircum{}", "<": r"$<$", ">": r"$>$", "≤": r"$\le$", "≥": r"$\ge$",
-    "±": r"$\pm$", "√": r"$\sqrt{\phantom{x}}$",
+    "±": r"$\pm$", "ϖ": r"$\varpi$",
     "→": r"$\to$", "∞": r"$\infty$", "∇": r"$\nabla$", "½": r"$\tfrac12$", "²": r"$^2$", "·": r"$\cdot$", "ᵀ": r"$^\top$",
     "Δ": r"$\Delta$", "Σ": r"$\Sigma$", "∂": r"$\partial$", "α": r"$\alpha$", "β": r"$\beta$", "γ": r"$\gamma$",
     "δ": r"$\delta$", "ε": r"$\epsilon$", "ζ": r"$\zeta$", "η": r"$\eta$", "θ": r"$\theta$", "ι": r"$\iota$",
@@ -28,12 +30,20 @@ _ESCAPES = {
 }  # fmt: skip
 
 
+_ROOT = re.compile(r"(√\w)")
+
+
 def prose(text: str) -> str:
     """A sentence made safe for LaTeX; letters it has no font for are left out."""
-    text = text.replace("√h", "\0")
-    return "".join(
-        r"$\sqrt h$" if letter == "\0" else _ESCAPES.get(letter, letter if ord(letter) < 0x250 else "?") for letter in text
-    )
+    return "".join(_rooted(part[1:]) if part.startswith("√") else "".join(map(_letter, part)) for part in _ROOT.split(text))
+
+
+def _letter(letter: str) -> str:
+    return _ESCAPES.get(letter, letter if ord(letter) < 0x250 else "?")
+
+
+def _rooted(letter: str) -> str:
+    return rf"$\sqrt{{{_letter(letter).strip('$')}}}$"
 
 
 def latex_document(title: str, kind: str, told: Account, steps: Sequence[Step]) -> str:
@@ -59,4 +69,4 @@ def latex_document(title: str, kind: str, told: Account, steps: Sequence[Step]) 
 
 
 def _display(formula: Notation) -> str:
-    return "\\[\n" + formula.latex + "\n\\]"
+    return "\\[\n" + on_lines(formula.latex) + "\n\\]"

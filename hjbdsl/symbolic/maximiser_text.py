@@ -12,11 +12,13 @@ import sympy as sp
 from hjbdsl.model.problem import ControlProblem, Notation, VariableGroup
 from hjbdsl.symbolic.latex import latex_symbol
 from hjbdsl.symbolic.optimum_blocks import BlockOptimum
+from hjbdsl.symbolic.signs import decide
 from hjbdsl.symbolic.text import text_symbol
 from hjbdsl.symbolic.vectors import repeated, vector_condition
 from hjbdsl.symbolic.writing import Writer
 
 _MOST_COMPONENTS = 6
+_CLIP = {"interior", "lower", "upper"}
 
 
 def maximiser_notation(
@@ -80,6 +82,9 @@ def starred(latex: str) -> str:
 def _cases(writer: Writer, control: sp.Symbol, block: BlockOptimum) -> Notation:
     if len(block.branches) == 1:
         return writer.write(block.branches[0].controls[control])
+    clipped = _clipped(writer, control, block)
+    if clipped is not None:
+        return clipped
     merged: list[tuple[sp.Expr, sp.Basic]] = []
     for branch in block.branches:
         value = branch.controls[control]
@@ -88,6 +93,27 @@ def _cases(writer: Writer, control: sp.Symbol, block: BlockOptimum) -> Notation:
         else:
             merged.append((value, assumed(branch.where, block.second_order)))
     return case_notation(writer, merged)
+
+
+def _clipped(writer: Writer, control: sp.Symbol, block: BlockOptimum) -> Notation | None:
+    """`max(L, min(U, m))` where the cases say no more than that: the inner point m, held at the bounds L and U."""
+    branch_of = {branch.kind: branch for branch in block.branches}
+    if len(branch_of) != len(block.branches) or "interior" not in branch_of or not branch_of.keys() <= _CLIP:
+        return None
+    inner = branch_of["interior"].controls[control]
+    if any(len(branch.controls) != 1 for branch in block.branches) or inner.has(sp.Piecewise, sp.Min, sp.Max):
+        return None
+    written = writer.write(inner)
+    for kind, relation, word in (("upper", sp.Ge, "min"), ("lower", sp.Le, "max")):
+        branch = branch_of.get(kind)
+        if branch is None:
+            continue
+        bound = branch.controls[control]
+        if assumed(branch.where, block.second_order) != decide(writer.problem, relation(inner, bound)):
+            return None
+        end = writer.write(bound)
+        written = Notation(f"{word}({end.text}, {written.text})", rf"\{word}\left({end.latex},\, {written.latex}\right)")
+    return written
 
 
 def case_notation(writer: Writer, cases: Sequence[tuple[sp.Expr, sp.Basic]]) -> Notation:

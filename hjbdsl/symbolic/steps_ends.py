@@ -8,8 +8,13 @@ from hjbdsl.model.equation import HJBEquation, Step
 from hjbdsl.model.problem import Notation
 from hjbdsl.symbolic.boundary_text import boundary_lines
 from hjbdsl.symbolic.composition import Composition
+from hjbdsl.symbolic.definitions import value_name
 from hjbdsl.symbolic.ends_text import exit_notation, terminal_notation
 from hjbdsl.symbolic.horizon import last_time
+from hjbdsl.symbolic.latex import latex_symbol
+from hjbdsl.symbolic.letters import average_letter, step_letter
+from hjbdsl.symbolic.text import text_symbol
+from hjbdsl.symbolic.writing import bracketed, factor
 
 _MOST_LINES = 8
 
@@ -17,11 +22,15 @@ _MOST_LINES = 8
 def average_step(_equation: HJBEquation, parts: Composition) -> Step | None:
     if parts.problem.objective.form != "average":
         return None
+    eta = average_letter(parts.problem)
     words = (
-        "Over a long time T the value grows as η T plus a part V(x) that remembers the start. "
-        "V is fixed up to a constant, and the number η is found together with it."
+        f"Over a long time T the value grows as {eta.text} T plus a part V that remembers the start. "
+        f"V is fixed up to a constant, and the number {eta.text} is found together with it."
     )
-    formula = Notation("V_T(x) = η T + V(x) + o(1)", r"V_T(x) = \eta T + V(x) + o(1)")
+    name = value_name(parts.problem, parts.writer)
+    arguments, marks = name.text.removeprefix("V"), name.latex.removeprefix("V")
+    formula = Notation(f"V_T{arguments} = {eta.text} T + {name.text} + o(1)",
+                       rf"V_T{marks} = {eta.latex} T + {name.latex} + o(1)")  # fmt: skip
     return Step("The average", words, (formula,))
 
 
@@ -34,8 +43,12 @@ def terminal_step(_equation: HJBEquation, parts: Composition) -> Step | None:
             return None
         rate = parts.writer.written("discount", parts.problem.objective.discount)
         if parts.problem.objective.discount.free_symbols <= set(parts.problem.values):
-            formula = Notation(f"lim e^(-{rate.text} t) E V(X_t) = 0 as t → ∞",
-                               rf"\lim_{{t \to \infty}} e^{{-{rate.latex} t}}\, \mathbb{{E}}\, V(X_t) = 0")  # fmt: skip
+            moving = [*(["X"] if parts.problem.states else []), *(chain.name for chain in parts.problem.modes)]
+            there = Notation(f"V({', '.join(f'{text_symbol(n)}_t' for n in moving)})",
+                             f"V({', '.join(f'{latex_symbol(n)}_t' for n in moving)})")  # fmt: skip
+            fading = rf"e^{{-{bracketed(rate.latex)} t}}"
+            formula = Notation(f"lim e^(-{factor(rate.text)} t) E {there.text} = 0 as t → ∞",
+                               rf"\lim_{{t \to \infty}} {fading}\, \mathbb{{E}}\, {there.latex} = 0")  # fmt: skip
             return Step("Transversality", words, (formula,))
         return Step("Transversality", words, ())
     words = "At the last moment nothing is left but what is paid there; the equation is solved backwards from it."
@@ -66,10 +79,16 @@ def values_step(equation: HJBEquation, parts: Composition) -> Step | None:
     formulas = tuple(n for n in (equation.q_function, equation.advantage) if n is not None)
     if not formulas or not parts.problem.controls:
         return None
+    h = step_letter(parts.problem).text
+    best = "maximum" if parts.problem.objective.sense == "maximize" else "minimum"
+    optimum = "saddle value" if parts.problem.adversaries else f"{best} over the control"
+    if parts.problem.exploration is not None:
+        optimum = f"soft {best} over the control"
     words = (
-        "For a fixed step the Q-function of reinforcement learning collapses to V as h → 0; what survives is the advantage rate "
-        "q = lim (Q_h - V)/h, whose optimum over the control is zero: the equation again."
+        f"For a fixed step the Q-function of reinforcement learning collapses to V as {h} → 0; what survives is the advantage "
+        f"rate lim (Q_{h} - V)/{h}, whose {optimum} is zero: the equation again."
     )
     if equation.q_function is not None:
-        words += " Q here is (reward + generator)/discount, equal to V at the optimal control."
+        meeting = "it equals V at the optimal control" if parts.problem.exploration is None else "V is its soft optimum"
+        words += f" Q here is (reward + generator)/discount; {meeting}."
     return Step("Q-function and advantage rate", words, formulas)

@@ -6,11 +6,14 @@ In: equation, composition. Out: one `Step` each, or None.
 from __future__ import annotations
 
 from hjbdsl.model.equation import HJBEquation, Step
-from hjbdsl.model.problem import Notation
+from hjbdsl.model.problem import ControlProblem, Notation
 from hjbdsl.symbolic.composition import Composition
 from hjbdsl.symbolic.equation_text import inequality_word, nonlocal_pieces
 from hjbdsl.symbolic.kind import deterministic
+from hjbdsl.symbolic.latex import latex_symbol
+from hjbdsl.symbolic.letters import step_letter
 from hjbdsl.symbolic.terms.notation import generator_pieces, risk_pieces
+from hjbdsl.symbolic.text import text_symbol
 from hjbdsl.symbolic.transform import risk_weight
 from hjbdsl.symbolic.writing import join
 
@@ -30,22 +33,23 @@ def transformed_step(_equation: HJBEquation, parts: Composition) -> Step | None:
         rf" \mathcal{{L}} \varphi = {theta.latex}\, \varphi \left( \mathcal{{L}} V + {sum_.latex} \right)",
     )
     words = (
-        "Write the Bellman equation for φ = e^(theta V), where it is an ordinary expectation (the Cole-Hopf transform). "
+        f"Write the Bellman equation for φ = e^({theta.text} V), where it is an ordinary expectation (the Cole-Hopf transform). "
         "The square of V's increment does not vanish inside the exponential and leaves a quadratic in the gradient."
     )
     return Step("Risk sensitivity", words, (formula,))
 
 
 def limit_step(equation: HJBEquation, parts: Composition) -> Step:
-    words = "Put the pieces together: V cancels on both sides. Divide by h and let h → 0."
+    h = step_letter(parts.problem).text
+    words = f"Put the pieces together: V cancels on both sides. Divide by {h} and let {h} → 0."
     if parts.obstacle is not None:
         word = inequality_word(parts.problem)
         words += f" Where going on is optimal the first argument of {word} is zero, where stopping is the second: "
         words += "a variational inequality."
         if parts.obstacle.kind != "stop":
             words = (
-                "Put the pieces together: where the quantity now is not the extremum, V cancels, divide by h and let h → 0. "
-                f"Elsewhere V is the quantity itself. Both in one line, with {word}."
+                "Put the pieces together: where the extremum does not lie at the present moment V cancels; "
+                f"divide by {h} and let {h} → 0. Elsewhere V is the present quantity itself. Both in one line, with {word}."
             )
     name = "The Hamilton-Jacobi equation" if deterministic(parts.problem) else "The Hamilton-Jacobi-Bellman equation"
     if not parts.problem.controls:
@@ -57,13 +61,28 @@ def limit_step(equation: HJBEquation, parts: Composition) -> Step:
     return Step(name, words, (equation.pde,))
 
 
+def generator_letter(problem: ControlProblem) -> Notation:
+    """L, with the controls it depends on above it."""
+    groups = (*problem.controls, *problem.adversaries)
+    if not groups:
+        return Notation("L", r"\mathcal{L}")
+    text, latex = ", ".join(text_symbol(g.name) for g in groups), ", ".join(latex_symbol(g.name) for g in groups)
+    return Notation(f"L^{text}" if len(text) == 1 else f"L^({text})", rf"\mathcal{{L}}^{{{latex}}}")
+
+
 def generator_step(_equation: HJBEquation, parts: Composition) -> Step | None:
     pieces = generator_pieces(parts.problem, parts.writer, parts.covariance) + nonlocal_pieces(parts.problem, parts.writer)
     if not pieces:
         return None
     inner = join(pieces)
-    mark = ("L^a", r"\mathcal{L}^a") if parts.problem.controls else ("L", r"\mathcal{L}")
-    formula = Notation(f"{mark[0]} V = {inner.text}", f"{mark[1]} V = {inner.latex}")
-    words = "What the dynamics add to V per unit of time: drift times gradient, half the trace of covariance times Hessian"
-    extra = [w for w, there in (("jumps", parts.problem.jumps), ("modes", parts.problem.modes)) if there]
-    return Step("The generator", words + (", and " + " and ".join(extra) if extra else "") + ".", (formula,))
+    mark = generator_letter(parts.problem)
+    formula = Notation(f"{mark.text} V = {inner.text}", f"{mark.latex} V = {inner.latex}")
+    parts_there = (
+        ("drift times gradient", any(b != 0 for b in parts.problem.drift)),
+        ("half the trace of covariance times Hessian", bool(parts.covariance)),
+        ("the jumps", bool(parts.problem.jumps)),
+        ("the changes of mode", bool(parts.problem.modes)),
+    )
+    *first, last = [words for words, there in parts_there if there] or ["nothing but the discount"]
+    told = f"{', '.join(first)} and {last}" if first else last
+    return Step("The generator", f"What the dynamics add to V per unit of time: {told}.", (formula,))

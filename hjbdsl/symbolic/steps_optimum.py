@@ -11,11 +11,12 @@ from hjbdsl.model.equation import HJBEquation, Step
 from hjbdsl.model.problem import Notation
 from hjbdsl.symbolic.composition import Composition
 from hjbdsl.symbolic.definitions import hamiltonian_definition, policy_notation
+from hjbdsl.symbolic.equation_text import entropic, explored_group, policy_letter, soft_word
 from hjbdsl.symbolic.latex import latex_symbol
 from hjbdsl.symbolic.maximiser_text import conditions_notation
 from hjbdsl.symbolic.terms.notation import moved_arguments
 from hjbdsl.symbolic.text import text_symbol
-from hjbdsl.symbolic.writing import bracketed, join, times
+from hjbdsl.symbolic.writing import bracketed, divisor, equal, join, times
 
 _MOST_LINES = 6
 _LONGEST = 120
@@ -121,6 +122,9 @@ def maximiser_step(equation: HJBEquation, parts: Composition) -> Step | None:
     word = "The maximiser" if parts.problem.objective.sense == "maximize" else "The minimiser"
     if parts.problem.adversaries:
         word = "The saddle point"
+    if equation.policy is not None:
+        word, words = "The mean of the policy", "The optimal policy, which the next step derives, has this mean."
+        return Step(word, words, equation.maximiser)
     if optimum.status == "implicit":
         words = f"The optimum has no formula: {optimum.reason}. It is found numerically at each point."
         return Step(word, words, equation.maximiser)
@@ -163,17 +167,24 @@ def policy_step(equation: HJBEquation, parts: Composition) -> Step | None:
         return None
     rate = parts.writer.write(parts.problem.exploration.temperature)
     sign = "" if parts.problem.objective.sense == "maximize" else "-"
-    group = parts.problem.controls[0]
+    group = explored_group(parts.problem)
     prior = parts.problem.exploration.prior is not None
-    measure = Notation("π₀(a) da", r"\pi_0(a)\, da") if prior else Notation("da", "da")
+    a, mark, letter = text_symbol(group.name), latex_symbol(group.name), policy_letter(parts.problem)
+    kind = "probabilities" if group.bounds[0].is_finite_set else "a density"
+    measure = Notation(f"d{a}", f"d{mark}")
+    if prior:
+        measure = Notation(f"{letter.text}₀({a}) d{a}", rf"{letter.latex}_0({mark})\, d{mark}")
     if group.bounds[0].is_finite_set:
-        total = Notation(f"{sign}{bracketed(rate.text)} log Σ_a exp({sign}H/{rate.text})",
-                         rf"{sign}{rate.latex} \log \sum_a e^{{{sign}H/{rate.latex}}}")  # fmt: skip
+        total = Notation(f"{sign}{bracketed(rate.text)} log Σ_{a} exp({sign}H/{divisor(rate.text)})",
+                         rf"{sign}{rate.latex} \log \sum_{{{mark}}} e^{{{sign}H/{divisor(rate.latex)}}}")  # fmt: skip
     else:
-        total = Notation(f"{sign}{bracketed(rate.text)} log ∫ exp({sign}H/{rate.text}) {measure.text}",
-                         rf"{sign}{rate.latex} \log \int e^{{{sign}H/{rate.latex}}}\, {measure.latex}")  # fmt: skip
+        total = Notation(f"{sign}{bracketed(rate.text)} log ∫ exp({sign}H/{divisor(rate.text)}) {measure.text}",
+                         rf"{sign}{rate.latex} \log \int e^{{{sign}H/{divisor(rate.latex)}}}\, {measure.latex}")  # fmt: skip
+    whole = entropic(parts.problem, parts.writer, Notation("H", "H"))
+    word = soft_word(parts.problem)
+    total = equal(Notation(f"{word.text}{{ {whole.text} }}", rf"{word.latex}\left\{{ {whole.latex} \right\}}"), total)
     words = (
-        "With the entropy the controller chooses a density, not a point. The best one is the Gibbs density of the Hamiltonian, "
+        f"With the entropy the controller chooses {kind}, not a point. The best is the Gibbs law of the Hamiltonian, "
         "and the optimum becomes a log-sum-exp, which tends to the sharp optimum as the temperature goes to zero."
     )
     return Step("The Gibbs policy", words, (*policy_notation(equation.policy, parts.writer), total))

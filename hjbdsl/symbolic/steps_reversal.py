@@ -11,6 +11,7 @@ from hjbdsl.model.problem import Notation
 from hjbdsl.symbolic.composition import Composition
 from hjbdsl.symbolic.dynamics_text import dynamics_lines
 from hjbdsl.symbolic.latex import latex_symbol
+from hjbdsl.symbolic.letters import clock, ready_for_print
 from hjbdsl.symbolic.terms.drift_diffusion import covariance
 from hjbdsl.symbolic.text import text_symbol
 from hjbdsl.symbolic.writing import writer_for
@@ -27,26 +28,31 @@ def _letters(equation: HJBEquation) -> tuple[Notation, Notation]:
 
 def reversal_steps(equation: HJBEquation, parts: Composition) -> tuple[Step, ...]:
     y, end = _letters(equation)
-    forward = writer_for(equation.problem, False, parts.gradient, parts.hessian, ())
-    lines = dynamics_lines(equation.problem, forward, covariance(equation.problem))
+    problem, s = ready_for_print(equation.problem), clock(equation.problem)
+    forward = writer_for(problem, False, parts.gradient, parts.hessian, ())
+    lines = dynamics_lines(problem, forward, covariance(problem))
     start = Notation(f"{y.text}(0) ~ p₀", rf"{y.latex}(0) \sim p_0")
     density = Notation(
-        "∂_s p = -∇·(f p) + ½ Σ_ij ∂_i∂_j (A_ij p),  A = Σ Σᵀ",
-        r"\partial_s p = -\nabla \cdot (f p) + \tfrac12 \sum_{ij} \partial_i \partial_j (A_{ij}\, p),"
+        f"∂_{s.text} p = -∇·(f p) + ½ Σ_ij ∂_i∂_j (A_ij p),  A = Σ Σᵀ",
+        rf"\partial_{s.latex} p = -\nabla \cdot (f p) + \tfrac12 \sum_{{ij}} \partial_i \partial_j (A_{{ij}}\, p),"
         r" \qquad A = \Sigma \Sigma^\top",
     )
     backward = Notation(
-        f"d{y.text} = [-f + ∇·A + A ∇log p_(T-t)] dt + Σ dB,  f, A, Σ at time {end.text} - t",
-        rf"d{y.latex} = \left[-f + \nabla \cdot A + A\, \nabla \log p_{{T-t}}\right] dt + \Sigma\, dB,"
+        f"d{y.text} = [-f + ∇·A + A ∇log p_({end.text}-t)] dt + Σ dB,  f, A, Σ at time {end.text} - t",
+        rf"d{y.latex} = \left[-f + \nabla \cdot A + A\, \nabla \log p_{{{end.latex}-t}}\right] dt + \Sigma\, dB,"
         rf" \qquad f, A, \Sigma \text{{ at time }} {end.latex} - t",
     )
-    transform = Notation(f"V(t, {y.text}) = -log p_(T-t)({y.text})", rf"V(t, {y.latex}) = -\log p_{{T-t}}({y.latex})")
+    transform = Notation(
+        f"V(t, {y.text}) = -log p_({end.text}-t)({y.text})",
+        rf"V(t, {y.latex}) = -\log p_{{{end.latex}-t}}({y.latex})",
+    )
     return (
         Step("The forward process", "Data are turned into noise by the forward process.", (*lines, start)),
-        Step("Fokker-Planck", "Its density p moves by the Fokker-Planck equation, in forward time s.", (density,)),
+        Step("Fokker-Planck", f"Its density p moves by the Fokker-Planck equation, in forward time {s.text}.", (density,)),
         Step(
             "Time reversal",
-            "Run backwards, t = T - s, the same paths are a diffusion with the same noise and a drift corrected by the score.",
+            f"Run backwards, t = {end.text} - {s.text}, the same paths are a diffusion with the same noise and a drift corrected "
+            "by the score.",
             (backward,),
         ),
         Step(
@@ -58,28 +64,35 @@ def reversal_steps(equation: HJBEquation, parts: Composition) -> tuple[Step, ...
     )
 
 
-def verification_step(_equation: HJBEquation, _parts: Composition) -> Step:
+def verification_step(equation: HJBEquation, _parts: Composition) -> Step:
+    _, end = _letters(equation)
     words = (
         "For any control u the cost exceeds the value by half the expected square of its distance to the optimal one "
-        "(Itô's formula for V along the controlled path, then complete the square). Started from p_T the optimal control "
-        "carries noise to data."
+        f"(Itô's formula for V along the controlled path, then complete the square). Started from p_{end.text} the optimal "
+        "control carries noise to data."
     )
     formulas = (
-        Notation("u* = -Σᵀ∇V = Σᵀ∇log p_(T-t)", r"u^* = -\Sigma^\top \nabla V = \Sigma^\top \nabla \log p_{T-t}"),
-        Notation("J(u) = V + ½ E ∫ |u - u*|² dt", r"J(u) = V + \tfrac12\, \mathbb{E} \int_0^T \lVert u - u^* \rVert^2\, dt"),
+        Notation(
+            f"u* = -Σᵀ∇V = Σᵀ∇log p_({end.text}-t)",
+            rf"u^* = -\Sigma^\top \nabla V = \Sigma^\top \nabla \log p_{{{end.latex}-t}}",
+        ),
+        Notation(
+            f"J(u) = V + ½ E ∫_0^{end.text} |u - u*|² dt",
+            rf"J(u) = V + \tfrac12\, \mathbb{{E}} \int_0^{{{end.latex}}} \lVert u - u^* \rVert^2\, dt",
+        ),
     )
     return Step("Verification", words, formulas)
 
 
 def matching_step(equation: HJBEquation, _parts: Composition) -> Step:
-    y, _ = _letters(equation)
+    y, end = _letters(equation)
     words = (
-        "Minimising the gap over networks u = Σᵀ s(s, y) needs the unknown score only through an expectation, which may be taken "
+        "Minimising the gap over networks u = Σᵀ s(t, y) needs the unknown score only through an expectation, which may be taken "
         "given the start y(0): denoising score matching, up to a constant that does not depend on the network."
     )
     formula = Notation(
-        f"loss = ½ E ∫ |Σᵀ ( s(t, {y.text}(t)) - ∇log p_t({y.text}(t) | {y.text}(0)) )|² dt",
-        rf"\ell(s) = \tfrac12\, \mathbb{{E}} \int_0^T \left\lVert \Sigma^\top \left( s(t, {y.latex}(t)) - \nabla \log"
-        rf" p_t({y.latex}(t) \mid {y.latex}(0)) \right) \right\rVert^2 dt",
+        f"loss = ½ E ∫_0^{end.text} |Σᵀ ( s(t, {y.text}(t)) - ∇log p_t({y.text}(t) | {y.text}(0)) )|² dt",
+        rf"\ell(s) = \tfrac12\, \mathbb{{E}} \int_0^{{{end.latex}}} \left\lVert \Sigma^\top \left( s(t, {y.latex}(t))"
+        rf" - \nabla \log p_t({y.latex}(t) \mid {y.latex}(0)) \right) \right\rVert^2 dt",
     )
     return Step("Score matching", words, (formula,))

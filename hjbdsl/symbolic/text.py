@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping
 import sympy as sp
 
 from hjbdsl.model.names import unicode_name
-from hjbdsl.symbolic.latex import ordered_conditions, oriented, sorted_arguments
+from hjbdsl.symbolic.latex import indicated, ordered_conditions, oriented, sorted_arguments
 from hjbdsl.symbolic.printing import ADD, ATOM, MULTIPLY, POWER, Piece, Printer
 
 _SUPERSCRIPT = {"0": "⁰", "1": "¹", "2": "²", "3": "³", "4": "⁴", "5": "⁵", "6": "⁶", "7": "⁷", "8": "⁸", "9": "⁹"}
@@ -62,6 +62,8 @@ class TextPrinter(Printer):
                 return f"e^{self._exponent(expression.exp)}", POWER
             case sp.Abs():
                 return f"|{self.print(expression.args[0])}|", ATOM
+            case sp.Piecewise() if (condition := indicated(expression)) is not None:
+                return f"indicator({self.print(condition)})", ATOM
             case sp.Piecewise():
                 return self._cases(expression), ATOM
         name = {"Min": "min", "Max": "max", "atan": "arctan"}.get(type(expression).__name__, type(expression).__name__)

@@ -13,7 +13,8 @@ import sympy as sp
 from hjbdsl.model.equation import AVERAGE, VALUE
 from hjbdsl.model.problem import TIME, ControlProblem, Notation
 from hjbdsl.symbolic.latex import latex_symbol, to_latex
-from hjbdsl.symbolic.printing import DERIVATIVE_RANK
+from hjbdsl.symbolic.letters import average_letter
+from hjbdsl.symbolic.printing import DERIVATIVE_RANK, finite_decimal
 from hjbdsl.symbolic.text import text_symbol, to_text
 
 
@@ -33,6 +34,9 @@ class Writer:
 
     def written(self, key: str, expression: sp.Expr) -> Notation:
         """The file's own notation for `key` where it is there, else a short name for a long expression, else the expression."""
+        if isinstance(expression, sp.Rational):
+            number = decimal(expression)
+            return Notation(number, number) if number else self.write(expression)
         own = self.problem.notation.get((key,))
         if own is not None:
             return own
@@ -69,8 +73,9 @@ def writer_for(
     differences: tuple[sp.Symbol, ...],
 ) -> Writer:
     vector = any(group.shape for group in problem.states) or problem.dimension > MOST_SCALAR_STATES
-    text_names: dict[sp.Symbol, str] = {VALUE: "V", AVERAGE: "η"}
-    latex_names: dict[sp.Symbol, str] = {VALUE: "V", AVERAGE: r"\eta"}
+    average = average_letter(problem)
+    text_names: dict[sp.Symbol, str] = {VALUE: "V", AVERAGE: average.text}
+    latex_names: dict[sp.Symbol, str] = {VALUE: "V", AVERAGE: average.latex}
     primes = problem.dimension == 1 and stationary
     states = problem.state_symbols
     for i, symbol in enumerate(gradient):
@@ -128,12 +133,32 @@ def times(left: Notation, right: Notation) -> Notation:
     """left times right, brackets round a sum on the left; a minus on the right goes in front."""
     if right.text.startswith("-") and right.latex.startswith("-"):
         return minus(times(left, Notation(right.text[1:].lstrip(), right.latex[1:].lstrip())))
-    return Notation(bracketed(left.text) + " " + right.text, bracketed(left.latex) + r" " + right.latex)
+    if right.text[:1].isdigit():
+        return Notation(f"{factor(left.text)}·{right.text}", rf"{bracketed(left.latex)} \cdot {right.latex}")
+    return Notation(factor(left.text) + " " + right.text, bracketed(left.latex) + r" " + right.latex)
 
 
 def bracketed(written: str) -> str:
     """A sum in parentheses, anything else as it is."""
     return f"({written})" if is_sum(written) else written
+
+
+def factor(written: str) -> str:
+    """A sum in parentheses, and a quotient by more than a number, where something is to follow it."""
+    head, slash, tail = written.rpartition("/")
+    divided = slash and not tail.replace(".", "").isdigit() and _outside(written, len(head))
+    return f"({written})" if divided or is_sum(written) else written
+
+
+def divisor(written: str) -> str:
+    """In parentheses unless it is a single name, number or call: what stands after a slash."""
+    return f"({written})" if any(mark in written for mark in " /·") or written.startswith("-") else written
+
+
+def _outside(written: str, place: int) -> bool:
+    """Whether `place` is outside every bracket."""
+    head = written[:place]
+    return all(head.count(opening) == head.count(closing) for opening, closing in ("()", "[]", "{}"))
 
 
 def is_sum(written: str) -> bool:
@@ -149,6 +174,13 @@ def is_sum(written: str) -> bool:
             if before not in "*/^_·(":
                 return True
     return False
+
+
+def decimal(value: sp.Rational) -> str:
+    """`0.5` for 1/2: a number of the file as the file has it; empty where it is no short decimal."""
+    sign, p, q = ("-", -value.p, value.q) if value < 0 else ("", value.p, value.q)
+    number = f"{p / q:.12g}" if q in (1, 2, 4) else finite_decimal(p, q)
+    return sign + number if number and "e" not in number else ""
 
 
 def minus(piece: Notation) -> Notation:

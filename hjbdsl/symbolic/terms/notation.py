@@ -9,13 +9,13 @@ from collections.abc import Mapping
 
 import sympy as sp
 
-from hjbdsl.model.problem import ControlProblem, Jump, Notation, VariableGroup
+from hjbdsl.model.problem import ControlProblem, Jump, ModeChain, Notation, VariableGroup
 from hjbdsl.symbolic.derivatives import gradient_symbols
 from hjbdsl.symbolic.latex import latex_symbol
 from hjbdsl.symbolic.terms.drift_diffusion import gradient_square
 from hjbdsl.symbolic.text import text_symbol
 from hjbdsl.symbolic.transform import risk_weight
-from hjbdsl.symbolic.writing import Writer, bracketed, is_sum, times
+from hjbdsl.symbolic.writing import Writer, bracketed, divisor, factor, is_sum, times
 
 
 def generator_pieces(problem: ControlProblem, writer: Writer, covariance: Mapping[tuple[int, int], sp.Expr]) -> list[Notation]:
@@ -77,9 +77,9 @@ def _second_order(writer: Writer, covariance: Mapping[tuple[int, int], sp.Expr])
 
 def _with_number(number: sp.Expr, rest: sp.Expr) -> sp.Expr:
     """number * rest, the number inside the one sum among the factors, if there is one."""
-    for factor in sp.Mul.make_args(rest):
-        if factor.is_Add and number != 1:
-            return sp.Mul(*(sp.Add(*(number * t for t in f.args)) if f == factor else f for f in sp.Mul.make_args(rest)))
+    for part in sp.Mul.make_args(rest):
+        if part.is_Add and number != 1:
+            return sp.Mul(*(sp.Add(*(number * t for t in f.args)) if f == part else f for f in sp.Mul.make_args(rest)))
     return number * rest
 
 
@@ -124,7 +124,7 @@ def jump_pieces(problem: ControlProblem, writer: Writer, controls: Mapping[sp.Sy
         weight = risk_weight(problem)
         if weight is not None:
             theta = writer.write(weight)
-            text = f"(e^({theta.text} [{text}]) - 1)/{theta.text}"
+            text = f"(e^({factor(theta.text)} [{text}]) - 1)/{divisor(theta.text)}"
             latex = rf"\frac{{e^{{{theta.latex} [{latex}]}} - 1}}{{{theta.latex}}}"
         if jump.mark is not None:
             text, latex = f"E[{text}]", rf"\mathbb{{E}}\left[{latex}\right]"
@@ -148,30 +148,42 @@ def risk_pieces(problem: ControlProblem, writer: Writer, covariance: Mapping[tup
         (variance,) = diagonal
         body = writer.write(weight * variance)
         return [Notation(f"½ {body.text} |∇V|²", rf"\tfrac12 {body.latex} \lVert \nabla V \rVert^2")]
-    return [Notation(f"½ {theta.text} |Σᵀ∇V|²", rf"\tfrac12 {theta.latex} \lVert \Sigma^\top \nabla V \rVert^2")]
+    gain = bracketed(theta.latex)
+    return [Notation(f"½ {factor(theta.text)} |Σᵀ∇V|²", rf"\tfrac12 {gain} \lVert \Sigma^\top \nabla V \rVert^2")]
 
 
 def moved_arguments(problem: ControlProblem, writer: Writer, jump: Jump, chosen: Mapping[sp.Symbol, sp.Expr]) -> tuple[str, str]:
     """The state after a jump, as arguments of V, in text and LaTeX."""
-    texts, latexes = [], []
+    texts, latexes = ([], []) if writer.stationary else (["t"], ["t"])
     for index, state in enumerate(problem.state_symbols):
         moved = state + jump.displacement[index].xreplace(dict(chosen)) if index in jump.displacement else state
         if problem.dimension > 4 and index not in jump.displacement:
             continue
         texts.append(writer.text(moved))
         latexes.append(writer.latex(moved))
+    texts += [text_symbol(chain.name) for chain in problem.modes]
+    latexes += [latex_symbol(chain.name) for chain in problem.modes]
     return ", ".join(texts), ", ".join(latexes)
 
 
-def mode_pieces(problem: ControlProblem, controls: Mapping[sp.Symbol, sp.Expr] | None = None) -> list[Notation]:
+def mode_pieces(problem: ControlProblem, writer: Writer, controls: Mapping[sp.Symbol, sp.Expr] | None = None) -> list[Notation]:
     """sum over the other modes of rate (V_target - V); a star says that controlled rates are those of the optimal control."""
     pieces = []
     for chain in problem.modes:
         letter, mark = text_symbol(chain.name), latex_symbol(chain.name)
         ruled = {a for rate in chain.rates.values() for a in rate.free_symbols} & set(problem.control_symbols)
         star = "*" if ruled and controls else ""
-        text = f"Σ_{letter}' λ{star}({letter}, {letter}') [V(·, {letter}') - V]"
+        text_rest, latex_rest = _others(problem, writer, chain)
+        text = f"Σ_{letter}' λ{star}({letter}, {letter}') [V({text_rest}) - V]"
         rate = rf"\lambda{'^*' if star else ''}({mark}, {mark}')"
-        latex = rf"\sum_{{{mark}' \ne {mark}}} {rate} \left[V(\cdot, {mark}') - V\right]"
+        latex = rf"\sum_{{{mark}' \ne {mark}}} {rate} \left[V({latex_rest}) - V\right]"
         pieces.append(Notation(text, latex))
     return pieces
+
+
+def _others(problem: ControlProblem, writer: Writer, chain: ModeChain) -> tuple[str, str]:
+    """The arguments of V after a change of mode: all as they were but the mode."""
+    names = [*([] if writer.stationary else ["t"]), *(group.name for group in problem.states)]
+    text = [*map(text_symbol, names), *(text_symbol(c.name) + ("'" if c is chain else "") for c in problem.modes)]
+    latex = [*map(latex_symbol, names), *(latex_symbol(c.name) + ("'" if c is chain else "") for c in problem.modes)]
+    return ", ".join(text), ", ".join(latex)
