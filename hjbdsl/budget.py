@@ -13,6 +13,10 @@ from contextlib import contextmanager
 from types import FrameType
 
 
+_AGAIN = 0.25
+"""An alarm that falls into a destructor or a garbage collection is lost there: it rings again after this many seconds."""
+
+
 class BudgetExceeded(BaseException):
     """Raised inside `time_budget`; a BaseException so that no `except Exception` inside a library can swallow it."""
 
@@ -32,9 +36,9 @@ def time_budget(seconds: float) -> Iterator[None]:
 
     started = time.process_time()
     outer_handler = signal.signal(signal.SIGPROF, expire)
-    outer_remaining, _ = signal.setitimer(signal.ITIMER_PROF, seconds)
+    outer_remaining, _ = signal.setitimer(signal.ITIMER_PROF, seconds, _AGAIN)
     if 0 < outer_remaining < seconds:
-        signal.setitimer(signal.ITIMER_PROF, outer_remaining)
+        signal.setitimer(signal.ITIMER_PROF, outer_remaining, _AGAIN)
     try:
         yield
     finally:
@@ -42,4 +46,4 @@ def time_budget(seconds: float) -> Iterator[None]:
         signal.signal(signal.SIGPROF, outer_handler)
         if outer_remaining:
             left = outer_remaining - (time.process_time() - started)
-            signal.setitimer(signal.ITIMER_PROF, max(left, 1e-6))
+            signal.setitimer(signal.ITIMER_PROF, max(left, 1e-6), _AGAIN)
