@@ -7,7 +7,7 @@ Letters are trusted only where they give the numbers that were found independent
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import sympy as sp
@@ -60,6 +60,8 @@ def formula(equation: HJBEquation, function: AnsatzFunction) -> Written:
 def _solved(equation: HJBEquation, function: AnsatzFunction) -> Letters | None:
     """Letters from the branch of the maximiser that is active, if they agree with the numbers."""
     optimum = equation.optimum
+    if equation.entropy is not None and equation.reduced is not None:
+        equation = replace(equation, hamiltonian=equation.reduced)
     if optimum.status != "symbolic" or not optimum.candidates:
         return None
     for candidate in optimum.candidates:

@@ -104,4 +104,4 @@ class AnsatzFunction(ExactFunction):
         outside = points.place < 0
         value = np.where(outside, np.nan, derivatives.value + self.level.at(points.time)[0])
         error = self.relative_error * (np.abs(value) + 1e-3) + 4e-16 * np.abs(value)
-        return PointValues(value, error, derivatives.gradient, control)
+        return PointValues(value, error, derivatives.gradient, control, self.hamiltonian.spread(environment, len(x)))

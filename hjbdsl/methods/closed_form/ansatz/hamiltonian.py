@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 
 from hjbdsl.methods.closed_form.ansatz.basis import Ansatz
 from hjbdsl.methods.closed_form.ansatz.discrete import DiscreteIndex, discrete_index
+from hjbdsl.methods.closed_form.ansatz.exploration import NotApplicable, policy_spread, soft_hamiltonian
 from hjbdsl.methods.closed_form.ansatz.transitions import Transition, transitions_of
 from hjbdsl.methods.closed_form.family import Derivatives
 from hjbdsl.model.equation import VALUE, HJBEquation
@@ -35,10 +36,6 @@ ORDER = 32
 """Nodes for the marks of jumps."""
 
 Environment = Mapping[sp.Symbol, Array]
-
-
-class NotApplicable(Exception):
-    """The engine cannot treat the problem; the message is the reason."""
 
 
 class Kernel:
@@ -90,8 +87,9 @@ class Hamiltonian:
         self._value = Kernel([value, *(first[i] for i in problem.continuous_states), *second])
         self._ruin = Kernel([states[0] + ansatz.shift] if ansatz.shift is not None else [])
         self._sensitivity = Kernel([numeric(ansatz.weight), *(sp.diff(value, k) for k in ansatz.unknowns)])
-        self._local = numeric(equation.hamiltonian - problem.objective.discount * VALUE)
         self.transitions: tuple[Transition, ...] = transitions_of(problem, self.index, ansatz, states, order)
+        hamiltonian = equation.hamiltonian if equation.entropy is None else soft_hamiltonian(equation, self.transitions)
+        self._local = numeric(hamiltonian - problem.objective.discount * VALUE)
         self._terms = Kernel(
             [self._local, numeric(problem.objective.discount) * VALUE, numeric(problem.objective.running)]
             + [t.integrand for t in self.transitions if not t.marked]
@@ -107,6 +105,7 @@ class Hamiltonian:
         self._landings = Kernel([landing.guarded(landing.excess, -sp.S.One) for landing in landings(problem)])
         if ansatz.shift is not None and any(set(jump.displacement) & set(problem.continuous_states) for jump in problem.jumps):
             raise NotApplicable("a jump may carry wealth below the level that the shift stands for")
+        self._spread: Kernel | None = None
         self._objective: _Objective | None = None
         self._region: ControlRegion | None = None
         if self.controls and not self._candidates:
@@ -114,6 +113,14 @@ class Hamiltonian:
                 raise NotApplicable("the saddle point of the game has no formula")
             self._objective = _Objective(self)
             self._region = ControlRegion(problem)
+
+    def spread(self, environment: Environment, count: int) -> Array | None:
+        """Standard deviations of the controls (P, m) under a random policy, None where nothing is explored."""
+        if self.equation.entropy is None:
+            return None
+        if self._spread is None:
+            self._spread = Kernel(policy_spread(self.equation))
+        return np.stack(self._spread(environment, (count,)), axis=1)
 
     @property
     def implicit(self) -> bool:

@@ -11,9 +11,9 @@ from hjbdsl.methods.closed_form.ansatz.basis import Ansatz, ansaetze
 from hjbdsl.methods.closed_form.ansatz.constants import NO_LEVEL, Level, without_constants
 from hjbdsl.methods.closed_form.ansatz.domain import escaping_state
 from hjbdsl.methods.closed_form.ansatz.evolution import FlowError, evolve
+from hjbdsl.methods.closed_form.ansatz.exploration import NotApplicable
 from hjbdsl.methods.closed_form.ansatz.formula import formula
 from hjbdsl.methods.closed_form.ansatz.function import AnsatzFunction
-from hjbdsl.methods.closed_form.ansatz.hamiltonian import NotApplicable
 from hjbdsl.methods.closed_form.ansatz.infeasible import escaped, infinite_value, problem_grows
 from hjbdsl.methods.closed_form.ansatz.matching import Matching
 from hjbdsl.methods.closed_form.ansatz.samples import region_states
@@ -53,8 +53,8 @@ def _outside(equation: HJBEquation) -> str | None:
         return f"`{problem.objective.form}` objectives are not treated by this family"
     if problem.stopping is not None or problem.exit is not None or equation.obstacle is not None:
         return "a stopping or exit time bounds the region"
-    if problem.reversal is not None or problem.exploration is not None:
-        return "time reversal and exploration have families of their own"
+    if problem.reversal is not None:
+        return "time reversal has a family of its own"
     if any(b.kind in ("slope", "reflect", "outflow", "periodic", "value") and b.written for b in equation.boundaries):
         return "a boundary condition is imposed at a finite end"
     return None
