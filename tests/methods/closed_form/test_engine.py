@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from dataclasses import replace
 from pathlib import Path
 
@@ -30,8 +29,8 @@ def lies(problem) -> Proposal | Rejected:
 
 
 def broods(_equation) -> Rejected:
-    while True:
-        time.sleep(0.01)
+    while True:  # the budget counts processor time
+        pass
 
 
 def test_reasons_are_kept_in_order() -> None:
@@ -53,6 +52,19 @@ def test_a_family_that_takes_too_long_is_given_up(monkeypatch: pytest.MonkeyPatc
     monkeypatch.setattr(engine, "FAMILY_SECONDS", 0.1)
     outcome = engine.explain(equation(REGULATOR), (("slow", broods),))
     assert "given up after 0.1 s" in outcome.declined[0][1]
+
+
+def test_a_family_that_breaks_down_leaves_the_word_to_the_next() -> None:
+    def breaks(_equation) -> Rejected:
+        raise ZeroDivisionError("of its own making")
+
+    outcome = engine.explain(equation(REGULATOR), (("broken", breaks), ("lq", linear_quadratic.propose)))
+    assert isinstance(outcome.answer, Accepted)
+    assert outcome.failed == ("broken",)
+    assert outcome.declined == (("broken", "failed: ZeroDivisionError: of its own making"),)
+    alone = engine.explain(equation(REGULATOR), (("broken", breaks),))
+    assert isinstance(alone.answer, Rejected)
+    assert "broken: failed: ZeroDivisionError" in alone.answer.reason
 
 
 def test_an_ill_posed_problem_is_a_diagnostic() -> None:

@@ -12,9 +12,12 @@ from hjbdsl.model.solution import Evidence, Rejected
 from hjbdsl.symbolic.derive import derive
 
 
-def proposed(text):
-    proposal = propose_first_order(derive(loads_problem(text)))
+def solve(text):
+    equation = derive(loads_problem(text))
+    proposal = propose_first_order(equation)
     assert isinstance(proposal, Proposal), proposal
+    evidence = verify(equation, proposal)
+    assert isinstance(evidence, Evidence), evidence
     return proposal
 
 
@@ -34,9 +37,7 @@ region k in [1, 8]
 
 
 def test_ramsey_growth_by_its_euler_equation():
-    equation = derive(loads_problem(GROWTH))
-    proposal = proposed(GROWTH)
-    assert isinstance(verify(equation, proposal), Evidence)
+    proposal = solve(GROWTH)
     al, d, rho = 0.3, 0.05, 0.04
     steady = (al / (rho + d)) ** (1 / (1 - al))
     c = steady**al - d * steady
@@ -55,7 +56,7 @@ def test_ramsey_growth_by_its_euler_equation():
 
 
 def test_bounded_regulator_inside_and_outside_the_bound():
-    proposal = proposed("""
+    proposal = solve("""
 state x in R
 control a in [-1, 1]
 dx = (-0.2*x + a) dt
@@ -78,7 +79,7 @@ region x in [-2, 2]
 
 
 def test_borrowing_limit_against_the_euler_equation():
-    proposal = proposed("""
+    proposal = solve("""
 param rho = 0.06, r = 0.03
 state a >= 0
 control c >= 0
@@ -106,7 +107,7 @@ region a in [0, 3]
 
 
 def test_two_incomes_satisfy_the_envelope_condition_at_the_resting_point():
-    proposal = proposed("""
+    proposal = solve("""
 param gamma = 1.5, rho = 0.06, r = 0.025
 mode  z in {low, high}
 rate  low -> high = 0.7, high -> low = 0.4

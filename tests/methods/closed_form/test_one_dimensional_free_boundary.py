@@ -15,12 +15,6 @@ from hjbdsl.model.solution import Evidence
 from hjbdsl.symbolic.derive import derive
 
 
-def proposed(text):
-    proposal = propose_free_boundary(derive(loads_problem(text)))
-    assert isinstance(proposal, Proposal), proposal
-    return proposal
-
-
 def solve(text):
     equation = derive(loads_problem(text))
     proposal = propose_free_boundary(equation)
@@ -123,7 +117,7 @@ region p in [0.05, 0.95]
 
 def test_boundary_at_a_kink_and_isolated_point():
     # reward min(x, 3): with growth above the discount rate it pays to wait up to the kink, where V' = beta lies in (0, 1)
-    proposal = proposed("""
+    proposal = solve("""
 state x > 0
 noise W
 dx = 0.08*x dt + 0.3*x dW
@@ -135,7 +129,7 @@ region x in [1, 8]
     beta = half + np.sqrt(half**2 + 0.1 / 0.09)
     x = np.array([1.0, 2.0, 3.0, 5.0])
     np.testing.assert_allclose(values(proposal, x).value, np.where(x < 3, 3 * (x / 3) ** beta, 3), atol=1e-11)
-    tent = proposed("""
+    tent = solve("""
 state x in R
 noise W
 dx = 1 dW
@@ -149,7 +143,7 @@ region x in [-1, 1]
 
 def test_controlled_stopping_against_differences():
     # minimise effort and waiting until stopped at cost 2 - x (stop where x is large)
-    proposal = proposed("""
+    proposal = solve("""
 state x in R
 control a in [0, 1]
 noise W

@@ -12,12 +12,6 @@ from hjbdsl.model.solution import Evidence, Rejected
 from hjbdsl.symbolic.derive import derive
 
 
-def proposed(text):
-    proposal = radial.propose(derive(loads_problem(text)))
-    assert isinstance(proposal, Proposal), proposal
-    return proposal
-
-
 def solve(text):
     equation = derive(loads_problem(text))
     proposal = radial.propose(equation)
@@ -34,7 +28,7 @@ def values(proposal, points):
 
 @pytest.mark.parametrize(("n", "sigma"), [(2, 0.9), (3, 0.5), (5, 1.2)])
 def test_stay_in_a_ball(n, sigma):
-    proposal = proposed(f"""
+    proposal = solve(f"""
 param sigma = {sigma}
 state   x in R^{n}
 control u in R^{n}
@@ -89,7 +83,7 @@ region x in [1, 2]
     points = np.array([[1.0, 1.0, 1.0], [2.0, 1.5, 1.0], [1.0, 2.0, 2.0]])
     radius = np.linalg.norm(points, axis=1)
     np.testing.assert_allclose(values(outside, points).value, np.exp(-np.sqrt(0.4) / 1.1 * (radius - 1)) / radius, atol=1e-11)
-    annulus = proposed("""
+    annulus = solve("""
 state x in R^2
 noise W in R^2
 dx = dW

@@ -9,16 +9,21 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
+from numpy.typing import NDArray
 
 from hjbdsl.methods.closed_form.family import ExactFunction
 from hjbdsl.methods.closed_form.verification.operator import ModeOperator
 from hjbdsl.methods.closed_form.verification.points import Samples, condition_test
 from hjbdsl.model.problem import ControlProblem
+from hjbdsl.model.solution import Array
 
 _NEAR = 1e-7
 """Distance from the bound, relative to the region, at which drift and noise are looked at."""
 _SLOPE = 1e3
 """Drift and squared noise may vanish towards the bound with a slope up to this."""
+_NEARER, _FALL = 1e-4, 0.3
+"""A drift that points out but vanishes at the bound, however slowly, must fall by `_FALL` when the distance falls by `_NEARER`: a
+power of the distance of at least 1/8. A binding constraint is reached like a square root."""
 
 
 def leaves_domain(problem: ControlProblem, function: ExactFunction, operators: Sequence[ModeOperator], at: Samples) -> str:
@@ -34,38 +39,66 @@ def leaves_domain(problem: ControlProblem, function: ExactFunction, operators: S
             place = float(problem.numeric(end))
             if is_open or not np.isfinite(place) or (symbol, end) in written:
                 continue
-            x = at.x.copy()
+            keep = np.ones(at.count, dtype=bool) if ended is None else ~ended(at.t, _placed(at, i, place).x)
             distance = _NEAR * max(float(np.ptp(at.x[:, i])), 1e-12)
-            x[:, i] = place
-            keep = np.ones(at.count, dtype=bool) if ended is None else ~ended(at.t, x)
-            x[:, i] += inward * distance
-            edge = Samples(at.t, x, at.mode).take(np.flatnonzero(keep))
-            reason = _crosses(function, operators, edge, i, inward, distance)
+            edges = [_placed(at, i, place + inward * d).take(np.flatnonzero(keep)) for d in (distance, _NEARER * distance, 0.0)]
+            reason = _crosses(function, operators, edges, i, inward, distance)
             if reason:
                 return f"the optimal path can reach {symbol} = {end}: {reason}"
     return ""
 
 
+def _placed(at: Samples, i: int, place: float) -> Samples:
+    x = at.x.copy()
+    x[:, i] = place
+    return Samples(at.t, x, at.mode)
+
+
 def _crosses(
-    function: ExactFunction, operators: Sequence[ModeOperator], edge: Samples, i: int, inward: float, distance: float
+    function: ExactFunction, operators: Sequence[ModeOperator], edges: Sequence[Samples], i: int, inward: float, distance: float
 ) -> str:
-    if not edge.count:
+    """`edges`: at `distance` from the bound, nearer, and on it."""
+    if not edges[0].count:
         return ""
+    running, drift, variance = _normal_motion(function, operators, edges[0], i)
+    if np.any(variance[running] > _SLOPE * distance):
+        return "there is noise across it"
+    out = running & ~(inward * drift >= -_SLOPE * distance)
+    if not out.any() or _vanishes(function, operators, [e.take(np.flatnonzero(out)) for e in edges], i, inward):
+        return ""
+    return "the drift points across it"
+
+
+def _vanishes(
+    function: ExactFunction, operators: Sequence[ModeOperator], edges: Sequence[Samples], i: int, inward: float
+) -> bool:
+    """Does the outward drift die out towards the bound, and is there none on it? Then a path that reaches the bound rests there
+    (Nagumo: a closed set is viable where the velocity on its edge does not point out)."""
+    outward = []
+    for edge in edges:
+        _, drift, _ = _normal_motion(function, operators, edge, i)
+        outward.append(-inward * drift)
+    far, near, on = outward
+    rounding = 1e-9 * (1 + np.abs(far))
+    return bool(np.all(on <= rounding) and np.all(near <= _FALL * far + rounding))
+
+
+def _normal_motion(
+    function: ExactFunction, operators: Sequence[ModeOperator], edge: Samples, i: int
+) -> tuple[NDArray[np.bool_], Array, Array]:
+    """At the points of `edge`: whether it runs there, drift and variance of component i under the proposed control, each (k,)."""
     with np.errstate(all="ignore"):
         point = function.evaluate(edge.t, edge.x, edge.mode)
     running = np.ones(edge.count, dtype=bool) if point.stop is None else ~point.stop
+    drift, variance = np.zeros(edge.count), np.zeros(edge.count)
     for index, operator in enumerate(operators):
-        here = np.flatnonzero((edge.mode == index) & running)
+        here = np.flatnonzero(edge.mode == index)
         if not len(here):
             continue
         arguments = (edge.t[here], *edge.x[here].T, *point.control[here].T)
-        drift = inward * operator.drift(*arguments)[i]
+        drift[here] = operator.drift(*arguments)[i]
         entries = operator.diffusion(*arguments)
-        variance = sum(
+        variance[here] = sum(
             (e**2 for (row, _), e in zip(operator.diffusion_index, entries, strict=True) if row == i), np.zeros(len(here))
         )
-        if np.any(variance > _SLOPE * distance):
-            return "there is noise across it"
-        if not np.all(drift >= -_SLOPE * distance):
-            return "the drift points across it"
-    return ""
+    return running, drift, variance

@@ -1,7 +1,7 @@
 """The terms of the equation in numbers: f + L^a V - r V at given points, controls and derivatives of V.
 
-In: a problem and one joint mode. Out: `ModeOperator.terms`, the list of terms whose sum is the equation's right-hand side,
-so that a residual can be measured against their size. Everything is compiled from the problem itself, not from a derived
+In: a problem and one joint mode. Out: `ModeOperator.evaluate`, the equation's right-hand side and the size of its terms, so
+that a residual can be measured against them. Everything is compiled from the problem itself, not from a derived
 Hamiltonian.
 """
 
@@ -48,7 +48,7 @@ class SwitchTerm:
 
 @dataclass(frozen=True, slots=True)
 class ModeOperator:
-    """One joint mode's share of the equation. See `terms`."""
+    """One joint mode's share of the equation. See `evaluate`. `noise_controlled` says whether a control enters the diffusion."""
 
     running: Callable[..., tuple[Array, ...]]
     drift: Callable[..., tuple[Array, ...]]
@@ -58,6 +58,7 @@ class ModeOperator:
     correlation: Callable[..., tuple[Array, ...]]
     correlation_index: tuple[tuple[int, int], ...]
     noises: int
+    noise_controlled: bool
     jumps: tuple[JumpTerm, ...]
     mode_rates: tuple[SwitchTerm, ...]
     risk: float | None
@@ -65,48 +66,56 @@ class ModeOperator:
     ended: Callable[[Array, Array], NDArray[np.bool_]] | None
     exit_value: Callable[..., tuple[Array, ...]] | None
 
-    def terms(self, at: Samples, a: Array, v: Derivatives, value: ValueAt, whole: bool = True) -> list[Array]:
-        """The terms (each (k,)) of f + b.p + 1/2 tr(A M) + jumps + modes - r V (risk: + theta/2 p'A p, exponential jumps).
-        Unless `whole`, jumps and mode switches that no control moves are left out: enough to compare controls."""
+    def evaluate(
+        self, at: Samples, a: Array, v: Derivatives, value: ValueAt, bending: Array, whole: bool = True
+    ) -> tuple[Array, Array]:
+        """f + b.p + 1/2 tr(A M) + jumps + modes - r V (risk: + theta/2 p'A p, exponential jumps) and the sum of the absolute
+        values of its terms, each (k,). `bending` (n, n) is the second derivative of a V that bends once over the region: the
+        second-order term is never taken to be smaller than that, since in Laplace's equation it is the only one. Unless `whole`,
+        noise, jumps and mode switches that no control moves are left out: enough to compare controls, and stricter."""
         arguments = (at.t, *at.x.T, *a.T)
         running, discount = self.running(*arguments)
-        result = [running]
-        result += [b * v.gradient[:, i] for i, b in enumerate(self.drift(*arguments))]
-        result += self._second_order(arguments, at.count, v)
-        result += [jump for term in self.jumps if whole or term.controlled for jump in self._jump(term, at, a, v, value)]
+        terms = [running]
+        terms += [b * v.gradient[:, i] for i, b in enumerate(self.drift(*arguments))]
+        terms += [self._jump(term, at, a, v, value) for term in self.jumps if whole or term.controlled]
         for switch in self.mode_rates:
             if whole or switch.controlled:
                 other = value(at.t, at.x, np.full(at.count, switch.target))
-                result.append(switch.rate(*arguments)[0] * self._increment(other - v.value))
+                terms.append(switch.rate(*arguments)[0] * self._increment(other - v.value))
         if self.has_discount:
-            result.append(-discount * v.value)
-        return result
+            terms.append(-discount * v.value)
+        total, size = np.sum(terms, axis=0), np.sum(np.abs(terms), axis=0)
+        if self.diffusion_index and (whole or self.noise_controlled):
+            second, second_size = self._second_order(arguments, at.count, v, bending)
+            total, size = total + second, size + second_size
+        return total, size
 
     def _increment(self, difference: Array) -> Array:
         return difference if self.risk is None else np.expm1(self.risk * difference) / self.risk
 
-    def _second_order(self, arguments: Sequence[Array], count: int, v: Derivatives) -> list[Array]:
-        if not self.diffusion_index:
-            return []
-        if self.covariance is not None:
-            result = [np.einsum("ij,kij->k", self.covariance, v.hessian) / 2]
-            if self.risk is not None:
-                result.append(self.risk / 2 * np.einsum("ki,ij,kj->k", v.gradient, self.covariance, v.gradient))
-            return result
-        sigma = np.zeros((count, v.gradient.shape[1], self.noises))
+    def _second_order(self, arguments: Sequence[Array], count: int, v: Derivatives, bending: Array) -> tuple[Array, Array]:
+        """1/2 sum A_ij M_ij + theta/2 p'A p, and its size entry by entry: a trace may cancel to nothing."""
+        covariance = self.covariance if self.covariance is not None else self._covariance(arguments, count, v.gradient.shape[1])
+        total = np.einsum("...ij,...ij->...", covariance, v.hessian) / 2
+        size = np.einsum("...ij,...ij->...", np.abs(covariance), np.abs(v.hessian) + bending) / 2
+        if self.risk is not None:
+            squared = self.risk / 2 * np.sum((covariance @ v.gradient[:, :, None])[:, :, 0] * v.gradient, axis=1)
+            total, size = total + squared, size + np.abs(squared)
+        return total, size
+
+    def _covariance(self, arguments: Sequence[Array], count: int, dimension: int) -> Array:
+        """A = sigma C sigma' at every point; (count, n, n)."""
+        sigma = np.zeros((count, dimension, self.noises))
         for (i, k), entry in zip(self.diffusion_index, self.diffusion(*arguments), strict=True):
             sigma[:, i, k] = entry
+        if not self.correlation_index:
+            return sigma @ sigma.transpose(0, 2, 1)
         mixing = np.broadcast_to(np.eye(self.noises), (count, self.noises, self.noises)).copy()
         for (k, other), entry in zip(self.correlation_index, self.correlation(*arguments), strict=True):
             mixing[:, k, other] = mixing[:, other, k] = entry
-        spread = sigma @ mixing
-        result = [np.einsum("kim,kim->k", v.hessian @ sigma, spread) / 2]
-        if self.risk is not None:
-            slope = np.einsum("ki,kim->km", v.gradient, sigma)
-            result.append(self.risk / 2 * np.einsum("km,kml,kl->k", slope, mixing, slope))
-        return result
+        return np.asarray(sigma @ mixing @ sigma.transpose(0, 2, 1))
 
-    def _jump(self, term: JumpTerm, at: Samples, a: Array, v: Derivatives, value: ValueAt) -> list[Array]:
+    def _jump(self, term: JumpTerm, at: Samples, a: Array, v: Derivatives, value: ValueAt) -> Array:
         """rate * E[V(x + displacement) - V]; where the rate is zero the displacement may leave the state space."""
         (rate,) = term.rate(at.t, *at.x.T, *a.T)
         live = rate != 0
@@ -120,7 +129,7 @@ class ModeOperator:
             after = self._after_jump(t, landing, mode, value)
             increments = self._increment(after - v.value[repeat]).reshape(-1, nodes)
             result[live] = rate[live] * (increments @ term.weights)
-        return [result]
+        return result
 
     def _after_jump(self, t: Array, x: Array, mode: NDArray[np.int64], value: ValueAt) -> Array:
         if self.ended is None or self.exit_value is None:
@@ -156,6 +165,7 @@ def mode_operator(problem: ControlProblem, mode: tuple[int, ...]) -> ModeOperato
         correlation=compiled(list(problem.correlation.values())),
         correlation_index=tuple(problem.correlation),
         noises=len(problem.noises),
+        noise_controlled=_depends_on_control(problem, (*problem.diffusion.values(), *problem.correlation.values())),
         jumps=tuple(_jump_term(problem, jump, arguments, exact) for jump in problem.jumps),
         mode_rates=_mode_rates(problem, mode, compiled),
         risk=float(exact(objective.risk)) if objective.risk is not None else None,
@@ -179,20 +189,22 @@ def _constant_covariance(problem: ControlProblem, exact: Callable[[sp.Basic], sp
     return np.asarray(sigma @ correlation @ sigma.T)
 
 
+def _depends_on_control(problem: ControlProblem, expressions: Sequence[sp.Basic]) -> bool:
+    return not sp.Tuple(*expressions).free_symbols.isdisjoint((*problem.control_symbols, *problem.adversary_symbols))
+
+
 def _jump_term(
     problem: ControlProblem, jump: Jump, arguments: tuple[sp.Symbol, ...], exact: Callable[[sp.Basic], sp.Basic]
 ) -> JumpTerm:
     mark = jump.mark if jump.mark is not None else sp.Dummy("mark", real=True)
     shifts = [exact(jump.displacement.get(i, sp.S.Zero)) for i in range(problem.dimension)]
     nodes, weights = quadrature(jump.law, exact)
-    moved = sp.Tuple(jump.rate, *jump.displacement.values()).free_symbols
-    controlled = not moved.isdisjoint((*problem.control_symbols, *problem.adversary_symbols))
     return JumpTerm(
         compile_expressions(arguments, [exact(jump.rate)]),
         compile_expressions((*arguments, mark), shifts),
         nodes,
         weights,
-        controlled,
+        _depends_on_control(problem, (jump.rate, *jump.displacement.values())),
     )
 
 
@@ -201,12 +213,10 @@ def _mode_rates(
 ) -> tuple[SwitchTerm, ...]:
     """Every switch out of `mode`."""
     index = {m: i for i, m in enumerate(problem.mode_tuples())}
-    controls = (*problem.control_symbols, *problem.adversary_symbols)
     result = []
     for number, chain in enumerate(problem.modes):
         for (source, target), rate in chain.rates.items():
             if source == mode[number]:
                 other = (*mode[:number], target, *mode[number + 1 :])
-                controlled = not sp.sympify(rate).free_symbols.isdisjoint(controls)
-                result.append(SwitchTerm(index[other], compiled([rate]), controlled))
+                result.append(SwitchTerm(index[other], compiled([rate]), _depends_on_control(problem, (rate,))))
     return tuple(result)

@@ -6,7 +6,7 @@ In: operators, derivatives of V, the proposed control. Out: the largest relative
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,31 +15,39 @@ from hjbdsl.methods.closed_form.verification.points import ControlSet, Samples
 from hjbdsl.model.solution import Array
 
 _LOCAL, _FAR = 24, 40
+_TOGETHER = 16
+"""Candidates evaluated in one call."""
 
 Hamiltonian = Callable[[NDArray[np.int64], Array], tuple[Array, Array]]
 """(rows of the samples, one control a row) -> the value of f + L^a V - r V and the size of its terms, each (rows,)."""
 
 
-def largest_gain(hamiltonian: Hamiltonian, admissible: ControlSet, at: Samples, a: Array, maximise: bool) -> float:
+def largest_gain(
+    hamiltonian: Hamiltonian, admissible: ControlSet, at: Samples, a: Array, maximise: bool, held: Sequence[int] = ()
+) -> float:
     """max over samples of sense*(H(other) - H(proposed)) / size; NaN where the other control is outside H's domain counts as
-    worse."""
-    rows = np.arange(at.count)
-    reference, size = hamiltonian(rows, a)
+    worse. The columns `held` are not varied."""
+    reference, size = hamiltonian(np.arange(at.count), a)
     lower, upper = admissible.limits(at.t, at.x)
     worst = -np.inf
     for player, first, last in (("control", 0, admissible.controllers), ("adversary", admissible.controllers, a.shape[1])):
         sense = 1.0 if maximise == (player == "control") else -1.0
-        for other in _candidates(admissible, a, lower, upper, range(first, last)):
-            valid = admissible.contains(at.t, at.x, other)
-            if not valid.any():
-                continue
-            value, other_size = hamiltonian(rows, other)
-            gain = sense * (value - reference) / (size + np.where(np.isfinite(other_size), other_size, 0.0) + 1e-300)
-            worst = max(worst, float(np.max(np.where(valid & ~np.isnan(gain), gain, -np.inf))))
+        moved = [column for column in range(first, last) if column not in held]
+        candidates = list(_candidates(admissible, a, lower, upper, moved))
+        for start in range(0, len(candidates), _TOGETHER):
+            others = candidates[start : start + _TOGETHER]
+            rows = np.tile(np.arange(at.count), len(others))
+            controls = np.concatenate(others)
+            valid = admissible.contains(at.t[rows], at.x[rows], controls)
+            rows, controls = rows[valid], controls[valid]
+            value, other_size = hamiltonian(rows, controls)
+            scale = size[rows] + np.where(np.isfinite(other_size), other_size, 0.0) + 1e-300
+            gain = sense * (value - reference[rows]) / scale
+            worst = max(worst, float(np.max(gain, initial=-np.inf, where=~np.isnan(gain))))
     return worst
 
 
-def _candidates(admissible: ControlSet, a: Array, lower: Array, upper: Array, moved: range) -> Iterator[Array]:
+def _candidates(admissible: ControlSet, a: Array, lower: Array, upper: Array, moved: Sequence[int]) -> Iterator[Array]:
     """Controls near the proposed one along random directions and single components, then a coarse global sample."""
     if not moved:
         return

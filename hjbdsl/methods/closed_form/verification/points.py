@@ -119,7 +119,7 @@ class ControlSet:
 
 def control_set(problem: ControlProblem, mode: tuple[int, ...]) -> ControlSet:
     """The control set in the joint mode `mode`, with the parameters' numbers in: without the controls after which a jump could
-    leave a state's domain. Joint constraints are given a slack of 1e-9. Raises `ValueError` where such jumps cannot be bounded."""
+    leave a state's domain. Joint constraints are given a slack of 1e-9. Raises `ValueError` where jumps cannot be bounded."""
 
     def exact(expression: sp.Basic) -> sp.Basic:
         return problem.numeric(problem.at_mode(expression, mode))

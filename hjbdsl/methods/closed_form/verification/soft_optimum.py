@@ -1,7 +1,7 @@
 """The soft optimum of exploratory problems: lam log of the integral of exp(H/lam) over the explored controls.
 
 In: the Hamiltonian, the proposed mean and spread. Out: soft value, mean and spread of the Gibbs policy at each sample, by
-quadrature in one dimension, by the Gaussian integral where the Hamiltonian is quadratic in several explored controls, by a
+quadrature in one dimension, by the Gaussian integral where the Hamiltonian is quadratic in several free explored controls, by a
 sum over finite sets. Under `minimize` the sign turns: -lam log of the integral of exp(-H/lam). With a prior the integral is
 over the prior's law.
 """
@@ -24,8 +24,9 @@ _WIDTH = 14.0
 """Half-width of the quadrature in standard deviations of the proposed policy."""
 
 
-class NotQuadratic(ValueError):
-    """Several explored controls whose Hamiltonian is not quadratic: no quadrature here."""
+class NoSoftOptimum(ValueError):
+    """The integral over the explored controls cannot be had here: the Hamiltonian of several is not quadratic, or their set is no
+    box."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,9 +74,46 @@ def soft_optimum(
     setting = _Setting(hamiltonian, at, control, spread, columns, lam, prior)
     if all(admissible.points[c] is not None for c in columns):
         sets = [p for p in (admissible.points[c] for c in columns) if p is not None]
-        nodes = np.array(list(itertools.product(*sets)))[None]
-        return _integrate(setting, np.broadcast_to(nodes, (at.count, *nodes.shape[1:])), np.zeros((at.count, nodes.shape[1])))
-    return _one_dimension(setting, admissible) if len(columns) == 1 else _gaussian(setting)
+        if prior is not None:
+            raise NoSoftOptimum("a prior with a density says nothing of a finite set")
+        return _summed(setting, admissible, np.array(list(itertools.product(*sets))))
+    if _jointly_constrained(problem):
+        raise NoSoftOptimum("a joint constraint binds explored controls that vary continuously")
+    if len(columns) == 1:
+        return _one_dimension(setting, admissible)
+    if np.isfinite(np.concatenate(admissible.limits(at.t, at.x))[:, list(columns)]).any():
+        raise NoSoftOptimum("several explored controls are bounded")
+    return _gaussian(setting)
+
+
+def explored_range(problem: ControlProblem, admissible: ControlSet, control: Array) -> Array:
+    """`control` (k, m) with each explored component of a finite set replaced by the nearest point of the set, if it lies between
+    the least and the greatest of them as the mean of a random policy does: what is left can be asked for its admissibility."""
+    result = control.copy()
+    for symbol in problem.exploration.controls if problem.exploration is not None else ():
+        column = problem.control_symbols.index(symbol)
+        points = admissible.points[column]
+        if points is not None:
+            between = (control[:, column] >= points.min()) & (control[:, column] <= points.max())
+            nearest = points[np.argmin(np.abs(control[:, column, None] - points), axis=1)]
+            result[:, column] = np.where(between, nearest, control[:, column])
+    return result
+
+
+def _jointly_constrained(problem: ControlProblem) -> bool:
+    explored = set(problem.exploration.controls) if problem.exploration is not None else set()
+    return any(c.role != "state" and not explored.isdisjoint(c.condition.free_symbols) for c in problem.constraints)
+
+
+def _summed(setting: _Setting, admissible: ControlSet, points: Array) -> Gibbs:
+    """Over the admissible `points` (j, explored) of finite sets."""
+    count = setting.at.count
+    nodes = np.broadcast_to(points, (count, *points.shape))
+    rows = np.repeat(np.arange(count), len(points))
+    controls = setting.control[rows]
+    controls[:, list(setting.columns)] = nodes.reshape(-1, points.shape[1])
+    allowed = admissible.contains(setting.at.t[rows], setting.at.x[rows], controls).reshape(count, len(points))
+    return _integrate(setting, nodes, np.where(allowed, 0.0, -np.inf))
 
 
 def _one_dimension(setting: _Setting, admissible: ControlSet) -> Gibbs:
@@ -136,7 +174,7 @@ def _gaussian(setting: _Setting) -> Gibbs:
     far = np.linspace(-3.0, 2.0, m)
     predicted = centre + gradient @ far + np.einsum("i,kij,j->k", far, hessian, far) / 2
     if np.any(np.abs(predicted - exponent(far)) > 1e-8 * (1 + np.abs(predicted))) or np.any(np.linalg.eigvalsh(hessian) >= 0):
-        raise NotQuadratic("the Hamiltonian is not a concave quadratic of the explored controls")
+        raise NoSoftOptimum("the Hamiltonian is not a concave quadratic of the explored controls")
     covariance = np.linalg.inv(-hessian)
     shift = np.einsum("kij,kj->ki", covariance, gradient)
     log_mass = m * math.log(2 * math.pi) / 2 + np.linalg.slogdet(covariance)[1] / 2 + np.log(step).sum(axis=1)
