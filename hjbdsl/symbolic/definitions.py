@@ -17,7 +17,7 @@ from hjbdsl.symbolic.latex import latex_symbol
 from hjbdsl.symbolic.letters import average_letter, clock, inner_clock
 from hjbdsl.symbolic.terms.drift_diffusion import has_second_order
 from hjbdsl.symbolic.text import text_symbol
-from hjbdsl.symbolic.writing import Writer, bracketed, divisor, equal, factor, is_sum, join
+from hjbdsl.symbolic.writing import Writer, bracketed, divisor, equal, factor, is_sum, join, parenthesised
 
 _LONGEST_PAYOFF = 40
 _NOW = Notation("t", "t")
@@ -101,9 +101,9 @@ def _payoffs(problem: ControlProblem, writer: Writer) -> list[Notation]:
         return [*pieces, surprise(problem, f"({end.text})")]
     for value in dict.fromkeys((objective.stop_value, objective.exit_value, objective.terminal)):
         if value is not None and value != 0:
-            amount = _at(problem, writer, value, end, Notation("g", "g"))
+            amount = _paid(problem, writer, value, end)
             fade = _discount_factor(problem, writer, end)
-            pieces.append(Notation(fade.text + bracketed(amount.text), fade.latex + bracketed(amount.latex)))
+            pieces.append(times_factor(fade, amount))
     return pieces or [Notation("0", "0")]
 
 
@@ -117,9 +117,37 @@ def abbreviations(problem: ControlProblem, writer: Writer) -> list[Notation]:
     return lines
 
 
+def times_factor(fade: Notation, amount: Notation) -> Notation:
+    """The discount factor, if there is one, times what is paid."""
+    if not fade.text:
+        return amount
+    if amount.text == "1":
+        return Notation(fade.text.rstrip(), fade.latex.rstrip())
+    return Notation(fade.text + bracketed(amount.text), fade.latex + bracketed(amount.latex))
+
+
 def under_integral(written: str) -> str:
-    """In parentheses where a sum, or a sign in front, would run into what stands before it."""
-    return f"({written})" if is_sum(written) or written.startswith("-") else written
+    """In parentheses where a sum, or a sign in front, would run into what stands before it; a reward of 1 needs no writing."""
+    if written == "1":
+        return ""
+    return parenthesised(written) if is_sum(written) or written.startswith("-") else written
+
+
+def _paid(problem: ControlProblem, writer: Writer, value: sp.Expr, end: Notation) -> Notation:
+    """What is paid at `end`, in the file's own words with the time put to every state: log(x(T)), |x(T)|²."""
+    objective = problem.objective
+    places = (("terminal", objective.terminal), ("stop", objective.stop_value), ("exit", objective.exit_value))
+    own = next((problem.notation[key,] for key, paid in places if paid == value and (key,) in problem.notation), None)
+    if own is None:
+        return _at(problem, writer, value, end, Notation("g", "g"))
+    text, latex = own.text, own.latex
+    for group in problem.states:
+        letter, mark = re.escape(text_symbol(group.name)), re.escape(latex_symbol(group.name))
+        text = re.sub(rf"(?<!\w){letter}(?![A-Za-z0-9_(])", lambda found: f"{found[0]}({end.text})", text)
+        index = r"(?:_\{?\w+\}?)?" if group.shape else ""
+        state = rf"(?<![\\A-Za-z_])(?<!_\{{){mark}{index}(?![A-Za-z_(])"
+        latex = re.sub(state, lambda found: f"{found[0]}({end.latex})", latex)
+    return Notation(text, latex)
 
 
 def _at(problem: ControlProblem, writer: Writer, value: sp.Expr, end: Notation, letter: Notation) -> Notation:

@@ -94,7 +94,7 @@ class LatexPrinter(Printer):
             case sp.Abs():
                 return rf"\left|{self.print(expression.args[0])}\right|", ATOM
             case sp.Piecewise() if (condition := indicated(expression)) is not None:
-                return rf"\mathbf{{1}}_{{{self.print(condition)}}}", ATOM
+                return rf"\mathbf{{1}}\{{{self.print(condition)}\}}", ATOM
             case sp.Piecewise():
                 return self._cases(expression), ATOM
             case sp.erfc() if (inner := -expression.args[0] * sp.sqrt(2)) is not None and _is_normal_argument(expression):

@@ -199,10 +199,15 @@ def _line_starts(pieces: Sequence[Piece], width: float) -> list[int]:
 
 
 def _best_break(pieces: Sequence[Piece], options: Sequence[tuple[int, float]], width: float) -> int:
-    """The last of the shallowest breaks that fill a third of the line; the last of all where none does."""
+    """The last of the shallowest breaks that fill a third of the line, after a comma rather than before a sign; the last of all
+    where none fills that much."""
     full = [place for place, used in options if used > 0.33 * width] or [options[-1][0]]
-    shallowest = min(pieces[place].level for place in full)
-    return [place for place in full if pieces[place].level == shallowest][-1]
+    best = min(_depth(pieces[place]) for place in full)
+    return [place for place in full if _depth(pieces[place]) == best][-1]
+
+
+def _depth(piece: Piece) -> tuple[int, bool]:
+    return piece.level, piece.text in ("+", "-")
 
 
 def _aligned(pieces: Sequence[Piece], starts: Sequence[int]) -> str:

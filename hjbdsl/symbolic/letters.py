@@ -72,9 +72,9 @@ def ready_for_print(problem: ControlProblem) -> ControlProblem:
 
 
 _ROOT = re.compile(r"\bsqrt\(")
-_NUMBER_AFTER = re.compile(r"(?<=[\w)\]²³]) (?=\d)")
+_NUMBER_AFTER = re.compile(r"(?<=[\w)\]²³])(?<! in) (?=\d+(?:\.\d+)?(?![\d.]))")
 _LATEX_NUMBER_AFTER = re.compile(r"((?<![\\A-Za-z])[A-Za-z](?:_\w|_\{\w+\})?) (?=\d)")
-_BEFORE_WORD = re.compile(r"(?<=[A-Za-z0-9})]) (?=\\mathrm\{\w{2,}\})")
+_BEFORE_WORD = re.compile(r"(?<=[A-Za-z0-9})])(?<!cases\}) (?=\\mathrm\{\w{2,}\})")
 _AFTER_WORD = re.compile(r"(\\mathrm\{\w{2,}\}(?:[_^](?:\{[^{}]*\}|\w))*) (?=[A-Za-z(]|\\(?!le|ge|right|cdot|quad|text|,|;|\}))")
 
 

@@ -41,8 +41,14 @@ class Writer:
         if own is not None:
             return own
         if len(expression.args) > _MOST_TERMS and self.vector:
-            return _PLAIN[key]
+            return self._named(_LETTERS[key], key == "running")
         return self.write(expression)
+
+    def _named(self, letter: str, controlled: bool) -> Notation:
+        """`f(x, u)`, `g(x)`."""
+        groups = (*self.problem.states, *self.problem.controls, *self.problem.adversaries) if controlled else self.problem.states
+        text, latex = ", ".join(text_symbol(g.name) for g in groups), ", ".join(latex_symbol(g.name) for g in groups)
+        return Notation(f"{letter}({text})", f"{letter}({latex})")
 
     def text(self, expression: sp.Basic) -> str:
         return to_text(expression, self.text_names, self._rank)
@@ -55,13 +61,7 @@ class Writer:
 
 
 _MOST_TERMS = 8
-_PLAIN = {
-    "running": Notation("f(x, u)", "f(x, u)"),
-    "terminal": Notation("g(x)", "g(x)"),
-    "stop": Notation("g(x)", "g(x)"),
-    "exit": Notation("g(x)", "g(x)"),
-    "discount": Notation("r(x)", "r(x)"),
-}
+_LETTERS = {"running": "f", "terminal": "g", "stop": "g", "exit": "g", "discount": "r"}
 MOST_SCALAR_STATES = 4
 
 
@@ -140,7 +140,12 @@ def times(left: Notation, right: Notation) -> Notation:
 
 def bracketed(written: str) -> str:
     """A sum in parentheses, anything else as it is."""
-    return f"({written})" if is_sum(written) else written
+    return parenthesised(written) if is_sum(written) else written
+
+
+def parenthesised(written: str) -> str:
+    """In parentheses, tall ones round a fraction of LaTeX."""
+    return rf"\left({written}\right)" if r"\frac" in written or r"\begin" in written else f"({written})"
 
 
 def factor(written: str) -> str:
