@@ -24,7 +24,7 @@ _OWN_NAMES = re.compile(
     r"obstacle|candidate|admissible|coefficients|exit_value|sweep|assemble|optimise|hamiltonian|entry|leap_row|cross_row|repeated|"
     r"node_data|selling|exit_fraction|axis_weights|prange|njit|kind|side|step|front|chosen|beside|weno|biased|rates|fastest|fresh|total|count|constant|weights|cols|work|base|"
     r"offsets|own|mine|theirs|worst|value|weight|found|policy|totals|counts|constants|failures|gone|edges|mesh|extras|nodes|"
-    r"WIDTH|MODES|SENSE|CONTROLS|PLAYERS|DIMENSION|CANDIDATES|FIRST_FIXED|WRAP|MIRROR|OPEN|CONSTRAIN|JOINT|(TABLE|LATTICE)_\d+|w\d+"
+    r"WIDTH|MODES|SENSE|CONTROLS|PLAYERS|DIMENSION|CANDIDATES|IDLE|FIRST_FIXED|WRAP|MIRROR|OPEN|CONSTRAIN|JOINT|(TABLE|LATTICE)_\d+|w\d+"
 )
 _ENVIRONMENT = Environment(
     loader=PackageLoader("hjbdsl.codegen"), undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True,
@@ -122,6 +122,7 @@ class _Emitter:
 def _coefficients(emitter: _Emitter) -> dict[str, object]:
     equation, problem = emitter.equation, emitter.problem
     running = problem.objective.running if problem.objective.form in ("expectation", "average") else sp.S.Zero
+    running = running + entropy_reward(equation)
     discount = sp.S.Zero if problem.objective.form == "average" else problem.objective.discount
     drift = [problem.drift[axis] for axis in emitter.axes]
     covariance = [
@@ -131,6 +132,20 @@ def _coefficients(emitter: _Emitter) -> dict[str, object]:
     ]
     lines, results = emitter.lines([running, discount, *drift, *covariance], controls=True)
     return {"coefficient_lines": lines, "coefficient_results": ", ".join(results)}
+
+
+def entropy_reward(equation: HJBEquation) -> sp.Expr:
+    """What a normal policy of constant covariance S adds to the Hamiltonian at its mean: temperature/2 log det(2 pi S) under maximize."""
+    if equation.policy is None or equation.entropy is None:
+        return sp.S.Zero
+    explored = list(equation.policy.mean)
+    covariance = sp.Matrix(len(explored), len(explored), lambda i, j: _between(equation, explored[min(i, j)], explored[max(i, j)]))
+    sense = 1 if equation.maximise else -1
+    return sense * equation.entropy / 2 * sp.log((2 * sp.pi) ** len(explored) * covariance.det())
+
+
+def _between(equation: HJBEquation, a: sp.Symbol, b: sp.Symbol) -> sp.Expr:
+    return equation.policy.covariance.get((a, b), sp.S.Zero) if equation.policy is not None else sp.S.Zero
 
 
 def _bounds(emitter: _Emitter) -> list[str]:
@@ -172,20 +187,37 @@ def _resting(emitter: _Emitter) -> list[tuple[str, Mapping[sp.Symbol, sp.Expr]]]
             slope = sp.diff(drift, symbol)
             if slope == 0 or any(c in slope.free_symbols for c in emitter.controls):
                 continue
-            rest = sp.S(symbol - drift / slope).expand()
+            rest = -drift.xreplace({symbol: sp.S.Zero}) / slope
             others = [c for c in emitter.controls if c != symbol]
-            if any(c in rest.free_symbols for c in emitter.controls):
+            if symbol in rest.free_symbols:
                 continue
             base = candidates[0].controls if candidates else {}
-            if all(c in base for c in others):
-                found.append((f"{emitter.problem.state_symbols[axis]} at rest", {**{c: base[c] for c in others}, symbol: rest}))
+            name = f"{emitter.problem.state_symbols[axis]} at rest"
+            if all(c in base for c in others) and not any(c in rest.free_symbols for c in emitter.controls):
+                found.append((name, {**{c: base[c] for c in others}, symbol: rest}))
+    return found
+
+
+def _idle(emitter: _Emitter) -> list[tuple[str, Mapping[sp.Symbol, sp.Expr]]]:
+    """Where V is still flat and no formula holds: one control rests a state, the others are 0."""
+    found = []
+    for axis in emitter.axes:
+        for symbol in emitter.controls:
+            slope = sp.diff(emitter.problem.drift[axis], symbol)
+            if slope == 0 or any(c in slope.free_symbols for c in emitter.controls):
+                continue
+            idle: dict[sp.Symbol, sp.Expr] = {c: sp.S.Zero for c in emitter.controls if c != symbol}
+            rest = (-emitter.problem.drift[axis].xreplace({symbol: sp.S.Zero}) / slope).xreplace(idle)
+            found.append((f"{emitter.problem.state_symbols[axis]} at rest, the other controls 0", {**idle, symbol: rest}))
     return found
 
 
 def _candidates(emitter: _Emitter) -> list[dict[str, object]]:
     branches = []
-    named = [(c.name, c.controls) for c in emitter.equation.optimum.candidates] + _resting(emitter)
-    for name, controls in named:
+    policy = emitter.equation.policy
+    soft = [("mean of the policy", policy.mean)] if policy is not None else []
+    named = soft or [(c.name, c.controls) for c in emitter.equation.optimum.candidates] + _resting(emitter)
+    for name, controls in [*named, *_idle(emitter)]:
         lines, results = emitter.lines([controls[symbol] for symbol in emitter.controls])
         branches.append({"name": name, "lines": [*lines, f"return {', '.join(results)}{',' if len(results) == 1 else ''}"]})
     return branches
@@ -193,7 +225,7 @@ def _candidates(emitter: _Emitter) -> list[dict[str, object]]:
 
 def _search(emitter: _Emitter) -> int:
     """Nodes a component of the numerical search, 0 where formulas cover the optimum."""
-    if emitter.equation.optimum.status != "implicit" or not emitter.controls:
+    if emitter.equation.optimum.status != "implicit" or emitter.equation.policy is not None or not emitter.controls:
         return 0
     if len(emitter.controls) not in SEARCH_NODES:
         raise NotImplementedError("a numerical search over more than three control components")
@@ -331,7 +363,7 @@ def _is_front(equation: HJBEquation, exit_lines: Sequence[str]) -> bool:
     problem = equation.problem
     plain = not (equation.stationary or equation.covariance or problem.jumps or problem.modes or problem.lattice_states or exit_lines)
     walls = any(c.kind in ("reflect", "slope", "constrain", "value", "absorbing") for c in equation.boundaries)
-    return plain and not walls and equation.optimum.status != "implicit"
+    return plain and not walls and equation.optimum.status != "implicit" and equation.policy is None
 
 
 def _cases(emitter: _Emitter) -> list[dict[str, object]]:
@@ -374,7 +406,7 @@ def emit(equation: HJBEquation, mark_counts: Sequence[int]) -> str:
         "problem": problem, "equation": equation, "m": m, "source_name": problem.source.path.rpartition("/")[2],
         "m_own": len(problem.control_symbols), "m_adversary": len(problem.adversary_symbols),
         "game": bool(problem.control_symbols and problem.adversary_symbols), "controls": controls,
-        "modes": len(emitter.discrete.labels), "n_candidates": len(candidates), "n_formulas": len(equation.optimum.candidates),
+        "modes": len(emitter.discrete.labels), "n_candidates": len(candidates) - len(_idle(emitter)), "n_idle": len(_idle(emitter)), "n_formulas": 1 if equation.policy is not None else len(equation.optimum.candidates),
         "width": 16 + 2 * d + sum(n * 2**d for n in mark_counts) + len(emitter.discrete.labels),
         "parameter_lines": [f"{emitter.names[s]} = {float(v)!r}" for s, v in problem.values.items()], "sense": sense,
         "diffusion_controlled": controlled, "mixed": has_cross and controlled, "has_cross": has_cross, "has_leaps": has_leaps,
@@ -388,13 +420,13 @@ def emit(equation: HJBEquation, mark_counts: Sequence[int]) -> str:
         "bound_lines": _bounds(emitter) if m else [], "constraint_lines": constraints,
         "has_constraints": constraints != ["return True"], "candidate_branches": candidates,
         "search": _search(emitter), "fallback_lines": _fallback(emitter),
-        "has_exit": bool(exit_lines), "exit_lines": exit_lines or ["return False"], "exit_value_lines": paid_lines,
+        "has_exit": bool(exit_lines), "has_finite": any(b.is_finite_set for g in problem.controls for b in g.bounds), "exit_lines": exit_lines or ["return False"], "exit_value_lines": paid_lines,
         "obstacle_lines": _returned(emitter, payoff), "terminal_lines": _returned(emitter, final),
         "jumps": _jumps(emitter), "mode_lines": _modes(emitter), "has_modes": bool(problem.modes),
     }  # fmt: skip
     context["front"], context["cases"] = _is_front(equation, exit_lines), _cases(emitter)
     context |= {name: ", ".join(f"{stem}{i}" for i in range(d)) for name, stem in
-                (("lefts", "left"), ("rights", "right"), ("bls", "bl"), ("brs", "br"))}  # fmt: skip
+                (("ps_centre", "centre"), ("lefts", "left"), ("rights", "right"), ("bls", "bl"), ("brs", "br"))}  # fmt: skip
     context["mesh_arguments"] = f"mesh, {context['ns']}, edges" + (", gone" if exit_lines else "")
     context["marks"] = ", marks, mark_weights" if problem.jumps else ""
     controlled_leaps = _leaps_controlled(problem, emitter.controls)

@@ -14,7 +14,7 @@ from itertools import pairwise
 import numpy as np
 from numpy.typing import NDArray
 from scipy.interpolate import CubicSpline
-from scipy.ndimage import map_coordinates
+from scipy.ndimage import binary_dilation, map_coordinates
 
 from hjbdsl.methods.grid.mesh import CIRCLE, Mesh
 from hjbdsl.model.solution import Array, PointValues, ValueFunction
@@ -70,11 +70,22 @@ class Worth:
 
 @dataclass(frozen=True, slots=True)
 class Level:
-    """Nodes of one level. V: (slices, S, *shape); times: (slices,)."""
+    """Nodes of one level. V: (slices, S, *shape); times: (slices,); `gone` (S, *shape): beyond the exit."""
 
     mesh: Mesh
     times: Array
     V: Array
+    gone: NDArray[np.bool_] | None = None
+
+    def kink(self, t: Array, x: Array, s: NDArray[np.int64]) -> Array:
+        """What interpolation may lose beside an exit, where V has a kink that the spline does not know: its distance from the
+        linear interpolant; 0 elsewhere."""
+        if self.gone is None or len(self.mesh.axes) == 1:
+            return np.zeros(t.size)
+        near = np.array([binary_dilation(g, iterations=2) for g in self.gone])[None].astype(float)
+        beside = interpolate(self.mesh, np.zeros(1), near, t, x, s, order=1) > 0.0
+        lines = interpolate(self.mesh, self.times, self.V, t, x, s, order=1)
+        return np.where(beside, 2.0 * np.abs(self.at(t, x, s) - lines), 0.0)
 
     def at(self, t: Array, x: Array, s: NDArray[np.int64]) -> Array:
         """V at k points (x in the continuous states only)."""
@@ -129,6 +140,7 @@ class GridFunction(ValueFunction):
     lattice: tuple[int, ...]
     controls: int
     worth: Worth
+    spread: tuple[float, ...] = ()
 
     def control(self, c: int, t: Array, y: Array, s: NDArray[np.int64]) -> Array:
         """Component c of the policy, extrapolated like V where the two finest levels nearly agree (not across a switch)."""
@@ -152,6 +164,7 @@ class GridFunction(ValueFunction):
         y = x[:, list(self.continuous)]
         value, error = self.worth.extrapolate([level.at(t, y, s) for level in self.levels])
         finest = self.levels[-1]
+        error = error + finest.kink(t, y, s)
         gradient = np.zeros(x.shape)
         for i, axis in enumerate(self.continuous):
             slope = np.gradient(finest.V, axis=2 + i) / finest.mesh.G[i].reshape([-1 if j == i else 1 for j in range(y.shape[1])])
@@ -160,5 +173,6 @@ class GridFunction(ValueFunction):
         stop = None
         if self.stopped is not None:
             stop = interpolate(finest.mesh, finest.times, self.stopped.astype(float), t, y, s, order=1) > 0.5
-        return PointValues(value, error, gradient, control, stop=stop)
+        spread = np.tile(np.array(self.spread), (t.size, 1)) if self.spread else None
+        return PointValues(value, error, gradient, control, spread=spread, stop=stop)
 

@@ -94,6 +94,29 @@ def policy_iteration(
     return Policy(V, policy, stopped, constant, iteration, change)
 
 
+def improvable(task: Task, solved: Policy) -> float:
+    """The share of nodes where a tenth more or less of some control is clearly better: near 0 at an optimum, near 1 where the
+    iteration is stuck at a policy that no formula of the maximiser covers."""
+    program = task.program
+    sense = program.module.SENSE
+    free = ~(solved.stopped | program.gone)
+    best = _hamiltonian(program, solved.policy, solved.V, task.t)
+    better = np.zeros(program.size, np.bool_)
+    for c in range(program.module.CONTROLS):
+        for factor in (0.9, 1.1):
+            changed = solved.policy.copy()
+            changed[:, c] *= factor
+            other = _hamiltonian(program, changed, solved.V, task.t)
+            better |= sense * (other - best) > 0.05 * (1e-6 + np.abs(best) + np.abs(program.rows(solved.policy, task.t)[0].constants))
+    return float(np.mean(better[free])) if free.any() else 0.0
+
+
+def _hamiltonian(program: GridProgram, policy: Array, V: Array, t: float) -> Array:
+    rows, _ = program.rows(policy, t)
+    used = np.arange(rows.cols.shape[1])[None, :] < rows.counts[:, None]
+    return rows.constants - rows.totals * V + np.sum(np.where(used, rows.weights * V[rows.cols], 0.0), axis=1)
+
+
 def pseudo_time(task: Task, V: Array, policy: Array) -> Array:
     """A start for policy iteration: implicit steps in time, ever longer, one policy each. An unstable or unprofitable policy is left
     before its value is asked for."""

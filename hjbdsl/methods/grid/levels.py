@@ -16,7 +16,7 @@ from hjbdsl.errors import SolverError
 from hjbdsl.methods.grid.emit import emit
 from hjbdsl.methods.grid.evolution import evolve, graded_times
 from hjbdsl.methods.grid.function import Level
-from hjbdsl.methods.grid.howard import Task, obstacle_side, policy_iteration, pseudo_time
+from hjbdsl.methods.grid.howard import Task, obstacle_side, improvable, policy_iteration, pseudo_time
 from hjbdsl.methods.grid.mesh import CIRCLE, Axis, Mesh
 from hjbdsl.methods.grid.program import GridProgram
 from hjbdsl.model.equation import HJBEquation
@@ -29,6 +29,7 @@ TOLERANCE = 1e-9
 MOST_ITERATIONS = 60
 FIRST_CELLS = 24
 FINEST_MULTIPLE = 8
+MOST_IMPROVABLE = 0.6
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +73,8 @@ class Runner:
         times = np.zeros(1) if self.equation.stationary else graded_times(self.end, self.slices)
         policy = np.moveaxis(policy.reshape((*grid, -1)), -1, 2)[:, :, : self.module.CONTROLS]
         halted = stopped.reshape(grid) if obstacle_side(self.equation) else None
-        level = Level(program.mesh, times, V.reshape(grid))
+        gone = program.gone.reshape(grid[1:]) if self.module.EXIT else None
+        level = Level(program.mesh, times, V.reshape(grid), gone)
         return Solved(level, policy, halted, residual, time.monotonic() - began, way, numbers)
 
     def _evolution(self, program: GridProgram, multiple: int) -> tuple[Array, Array, Array, float, str, dict[str, float]]:
@@ -103,6 +105,9 @@ class Runner:
         except SolverError:
             V = pseudo_time(task, np.zeros(program.size), policy)
             answer = policy_iteration(task, V, policy, None, TOLERANCE, MOST_ITERATIONS)
+        free = self.equation.problem.control_symbols and not self.equation.problem.adversaries and not self.module.FINITE
+        if free and improvable(task, answer) > MOST_IMPROVABLE:
+            raise SolverError("policy iteration is stuck at a policy that is not optimal")
         numbers = {"iterations": float(answer.iterations), "average": answer.average}
         return answer.V[None], answer.policy[None], answer.stopped[None], answer.change, "policy iteration", numbers
 

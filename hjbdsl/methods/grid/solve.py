@@ -42,8 +42,8 @@ def rejection(equation: HJBEquation) -> str | None:
         return f"{dimension} continuous states: the grid takes one to three"
     if problem.objective.form == "risk":
         return "the quadratic gradient term of a risk-sensitive objective is not in the scheme"
-    if problem.exploration is not None:
-        return "the soft maximum of an exploratory problem is not in the scheme"
+    if problem.exploration is not None and not _constant_normal(equation):
+        return "the soft maximum is in the scheme where the policy is normal with a constant covariance and no prior"
     if problem.exit is not None and problem.exit.condition.atoms(sp.Eq):
         return "the exit is a thin set, which no node need meet"
     if any(c.role == "state" for c in problem.constraints):
@@ -51,6 +51,23 @@ def rejection(equation: HJBEquation) -> str | None:
     if equation.stationary and problem.objective.form in ("running_min", "running_max"):
         return "reachability without end is not in the scheme"
     return None
+
+
+def _spread(equation: HJBEquation) -> tuple[float, ...]:
+    """Standard deviations of a constant normal policy, by controls; empty where the policy is not random."""
+    policy, problem = equation.policy, equation.problem
+    if policy is None:
+        return ()
+    return tuple(float(sp.sqrt(problem.numeric(policy.covariance[a, a]))) for a in problem.control_symbols)
+
+
+def _constant_normal(equation: HJBEquation) -> bool:
+    """Whether the Gibbs policy is normal, its covariance free of V and of the state, and explores every control."""
+    policy, problem = equation.policy, equation.problem
+    if policy is None or policy.kind != "normal" or problem.exploration is None or problem.exploration.prior is not None:
+        return False
+    free = set().union(*(e.free_symbols for e in policy.covariance.values()))
+    return free <= set(problem.values) and set(policy.mean) == set(problem.control_symbols) and not problem.adversaries
 
 
 def solve(
@@ -107,14 +124,17 @@ class _Search:
         """The coarsest level, on ends so far out that twice as far changes nothing that matters."""
         padding = 1.0 if len(self.box) < 3 else 0.5
         axes = build_axes(self.equation, padding, self.cells)
-        solved = self.runner.level(axes, 1, None)
+        solved, last = self.runner.level(axes, 1, None), 0.0
         while any(end for axis in axes for end in axis.padded):
             wider = build_axes(self.equation, 2 * padding, self.cells)
             other = self.runner.level(wider, 1, None)
             values, before = other.level.at(*self.points), solved.level.at(*self.points)
-            self.outside = float(np.max(np.abs(values - before)))
+            moved = float(np.max(np.abs(values - before)))
+            # the next doubling would move it by this once more, and less: influence from far decays faster than geometrically
+            self.outside = moved * min(moved / last, 1.0) if last > 0.0 else moved
+            last = moved
             padding, axes, solved = 2 * padding, wider, other
-            if self.outside < PADDING_TOLERANCE[len(self.box)] * float(np.max(np.abs(values))) or padding >= MOST_PADDING[len(self.box)]:
+            if moved < PADDING_TOLERANCE[len(self.box)] * float(np.max(np.abs(values))) or padding >= MOST_PADDING[len(self.box)]:
                 break
         return axes, solved
 
@@ -154,7 +174,7 @@ class _Search:
         function = GridFunction(
             tuple(level.level for level in levels[-3:]), fine.policy, levels[-2].policy, fine.stopped,
             tuple((modes[mode], tuple(float(problem.numeric(sp.sympify(v))) for v in at)) for mode, at in self.labels),
-            problem.continuous_states, problem.lattice_states, self.runner.module.CONTROLS, worth,
+            problem.continuous_states, problem.lattice_states, self.runner.module.CONTROLS, worth, _spread(self.equation),
         )  # fmt: skip
         error = worth.extrapolate(values)[1]
         average, average_error = None, None
