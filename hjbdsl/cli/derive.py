@@ -7,27 +7,30 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from hjbdsl.cli.answers import Question, answer
-from hjbdsl.cli.options import AsJson, File, NoCache, Output, Quiet, Settings, Variant, existing, overrides, write_text
+from hjbdsl.cli.options import File, NoCache, Output, Quiet, Settings, Variant, existing, overrides, write_text
 from hjbdsl.errors import UsageError
 
 if TYPE_CHECKING:
     from hjbdsl.model.problem import ControlProblem
 
-_FORMATS = ("text", "latex", "html", "json")
+_TEXT = "text"
+_FORMATS = (_TEXT, "latex", "html", "json")
 
 
 def run(
     file: File,
-    form: Annotated[str, typer.Option("--format", metavar="text|latex|html|json", help="How to set it.")] = "text",
+    form: Annotated[str, typer.Option("--format", metavar="text|latex|html|json", help="How to set it.")] = _TEXT,
     steps: Annotated[bool, typer.Option("--steps", help="The whole derivation, from the discrete Bellman equation.")] = False,
     output: Output = None,
     settings: Settings = None,
     variant: Variant = None,
-    as_json: AsJson = False,
+    as_json: Annotated[bool, typer.Option("--json", help="The same as --format json.")] = False,
     quiet: Quiet = False,
     no_cache: NoCache = False,
 ) -> int:
     """The HJB equation, Hamiltonian, maximiser, reduced equation and boundary conditions."""
+    if as_json and form not in (_TEXT, "json"):
+        raise UsageError(f"--json and --format {form} contradict each other; keep one")
     form = "json" if as_json else form
     if form not in _FORMATS:
         raise UsageError(f"--format is one of {', '.join(_FORMATS)}, not `{form}`")

@@ -10,7 +10,7 @@ from typing import Annotated
 
 import typer
 
-from hjbdsl.cli.options import AsJson, Output, write_text
+from hjbdsl.cli.options import AsJson, Force, Output, refuse_overwriting, write_text
 from hjbdsl.errors import UsageError
 
 _FOLDER = Path(__file__).resolve().parents[1] / "gallery"
@@ -20,6 +20,7 @@ _HEADER = re.compile(r'^problem\s+(\S+)(?:\s+"([^"]*)")?', re.MULTILINE)
 def run(
     name: Annotated[str | None, typer.Argument(metavar="[NAME]", help="Print this one.")] = None,
     output: Output = None,
+    force: Force = False,
     as_json: AsJson = False,
 ) -> int:
     """List the shipped problems; with a NAME print that file, with -o copy it."""
@@ -27,6 +28,7 @@ def run(
     if name is not None:
         text = _chosen(files, name.removesuffix(".hjb")).read_text(encoding="utf-8")
         if output is not None:
+            refuse_overwriting(output, force)
             write_text(output, text)
         else:
             typer.echo(text, nl=False)

@@ -28,12 +28,23 @@ COMMANDS: tuple[tuple[str, str], ...] = (
     ("check", "Read files and report every mistake in them."),
     ("derive", "Derive the Hamilton-Jacobi-Bellman equation, step by step on request."),
     ("solve", "Solve a problem: value, optimal control, and what they are worth."),
-    ("fmt", "Print files in the one canonical form."),
+    ("fmt", "Rewrite files in the one canonical form, in place."),
     ("new", "Write a started problem file."),
     ("gallery", "List the problems that come with hjb, or copy one."),
     ("doctor", "Say what is installed and whether it works."),
 )
 """Name of the module in this folder, and its line of help."""
+
+STATUSES: tuple[tuple[str, str], ...] = (
+    ("0", "done, and every check holds"),
+    ("1", "a check or the tolerance failed, or a file is not canonical"),
+    ("2", "the command line is wrong"),
+    ("3", "the file is wrong"),
+    ("4", "no method applies"),
+    ("5", "a solver failed"),
+    ("130", "interrupted"),
+)
+"""Exit statuses, as `hjb --help` lists them."""
 
 EXIT_CHECK_FAILED, EXIT_USAGE, EXIT_FILE, EXIT_NO_METHOD, EXIT_SOLVER, EXIT_INTERRUPTED = 1, 2, 3, 4, 5, 130
 
@@ -54,6 +65,8 @@ class LazyCommands(TyperGroup):
     def format_commands(self, ctx: Any, formatter: Any) -> None:  # noqa: ARG002
         with formatter.section("Commands"):
             formatter.write_dl(list(COMMANDS))
+        with formatter.section("Exit status"):
+            formatter.write_dl(list(STATUSES))
 
 
 app = typer.Typer(

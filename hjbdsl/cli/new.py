@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import re
+import shlex
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from hjbdsl.cli.options import Quiet, write_text
-from hjbdsl.errors import UsageError
+from hjbdsl.cli.options import Force, Quiet, refuse_overwriting, write_text
+from hjbdsl.errors import HjbError, UsageError
+from hjbdsl.frontend.parse import parse_text
 
 _STARTED = """\
 problem {name} "one state, one control: say here what is decided"
@@ -32,7 +34,7 @@ region  x in [-2, 2]  # where the answer must be accurate
 
 def run(
     name: Annotated[str, typer.Argument(metavar="NAME", help="Name of the problem; the file is NAME.hjb.")],
-    force: Annotated[bool, typer.Option("--force", help="Overwrite an existing file.")] = False,
+    force: Force = False,
     quiet: Quiet = False,
 ) -> int:
     """Write NAME.hjb, a small complete problem to change into your own."""
@@ -40,9 +42,19 @@ def run(
     problem = re.sub(r"[^A-Za-z0-9_]", "_", path.stem)
     if not re.match(r"[A-Za-z]", problem):
         raise UsageError(f"a problem's name starts with a letter; `{path.stem}` does not")
-    if path.exists() and not force:
-        raise UsageError(f"`{path}` exists already; --force overwrites it")
-    write_text(str(path), _STARTED.format(name=problem))
+    started = _STARTED.format(name=problem)
+    _refuse_reserved(problem, started, str(path))
+    refuse_overwriting(str(path), force)
+    write_text(str(path), started)
     if not quiet:
-        typer.echo(f"{path} written; next: hjb check {path}, hjb derive {path} --steps, hjb solve {path}")
+        shown = shlex.quote(str(path))
+        typer.echo(f"{shown} written; next: hjb check {shown}, hjb derive {shown} --steps, hjb solve {shown}")
     return 0
+
+
+def _refuse_reserved(name: str, started: str, path: str) -> None:
+    """The grammar itself is asked whether the name may stand after `problem`."""
+    try:
+        parse_text(started, path)
+    except HjbError:
+        raise UsageError(f"`{name}` is a reserved word of the language; choose another name") from None

@@ -13,7 +13,7 @@ from hjbdsl.errors import Diagnostic, HjbError, Span, UsageError
 from hjbdsl.frontend.source import MAX_BYTES
 
 File = Annotated[str, typer.Argument(metavar="FILE", help="A .hjb file, or - for standard input.")]
-Files = Annotated[list[str], typer.Argument(metavar="FILE...", help=".hjb files, or - for standard input.")]
+Files = Annotated[list[str], typer.Argument(metavar="FILE", help=".hjb files, or - for standard input.")]
 Settings = Annotated[
     list[str] | None,
     typer.Option("--set", metavar="NAME=EXPR", help="Put another value for a parameter; may be repeated."),
@@ -23,6 +23,10 @@ AsJson = Annotated[bool, typer.Option("--json", help="One JSON object on standar
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="No progress, no warnings; answers only.")]
 NoCache = Annotated[bool, typer.Option("--no-cache", help="Work everything out anew.")]
 Output = Annotated[str | None, typer.Option("--output", "-o", metavar="FILE", help="Write to this file.")]
+OutputJson = Annotated[
+    str | None, typer.Option("--output", "-o", metavar="FILE.json", help="Write the result to this file, as JSON.")
+]
+Force = Annotated[bool, typer.Option("--force", help="Overwrite an existing file.")]
 
 
 def overrides(settings: Sequence[str] | None) -> dict[str, str]:
@@ -60,6 +64,12 @@ def standard_input() -> str:
 
 def _refused(code: str, message: str, remedy: str, line: int, column: int) -> HjbError:
     return HjbError((Diagnostic(code, message, remedy, Span("<stdin>", line, column)),))
+
+
+def refuse_overwriting(path: str, force: bool) -> None:
+    """`UsageError` where there is such a file already and nobody said `--force`."""
+    if not force and Path(path).exists():
+        raise UsageError(f"`{path}` exists already; --force overwrites it")
 
 
 def write_text(path: str, text: str) -> None:

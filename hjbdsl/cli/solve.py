@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from hjbdsl.cli.answers import Question, answer
-from hjbdsl.cli.options import AsJson, File, NoCache, Output, Quiet, Settings, Variant, existing, overrides, write_text
+from hjbdsl.cli.options import AsJson, File, NoCache, OutputJson, Quiet, Settings, Variant, existing, overrides, write_text
 from hjbdsl.cli.points import parse_point
 from hjbdsl.cli.show import show
 from hjbdsl.errors import UsageError
@@ -31,7 +31,7 @@ def run(
     ] = None,
     tol: Annotated[float | None, typer.Option("--tol", help="Accuracy of V that is wanted; missing it is a failure.")] = None,
     seed: Annotated[int, typer.Option("--seed", help="Seed of everything random.")] = 0,
-    output: Output = None,
+    output: OutputJson = None,
     explain: Annotated[bool, typer.Option("--explain", help="Say for each method why it was taken or rejected.")] = False,
     settings: Settings = None,
     variant: Variant = None,

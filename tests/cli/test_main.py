@@ -33,6 +33,16 @@ def test_every_command_has_help_with_its_options_told(hjb, name):
     assert importlib.import_module(f"hjbdsl.cli.{name}").run.__doc__.split(".")[0].split("\n")[0][:40] in run.out
 
 
+def test_help_says_what_is_written_and_how_a_run_ends(hjb):
+    general = hjb("--help").out
+    assert "in place" in general
+    assert all(f"\n  {status} " in general for status in ("0", "1", "2", "3", "4", "5", "130"))
+    for name in ("fmt", "check"):
+        assert "......" not in hjb(name, "--help").out
+        assert "FILE..." not in hjb(name, "--help").out
+    assert "FILE.json" in hjb("solve", "--help").out
+
+
 def test_help_lists_the_commands(hjb):
     run = hjb("--help")
     assert run.status == 0

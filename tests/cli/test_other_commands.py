@@ -33,6 +33,11 @@ def test_derive_refuses_an_unknown_form(hjb, regulator):
     assert hjb("derive", regulator, "--format", "word").status == 2
 
 
+def test_derive_json_is_the_json_form_and_contradicts_another(hjb, regulator):
+    assert hjb("derive", regulator, "--json").out == hjb("derive", regulator, "--format", "json").out
+    assert hjb("derive", regulator, "--json", "--format", "latex").status == 2
+
+
 def test_derive_of_a_wrong_file(hjb):
     assert hjb("derive", "-", given="state x in\n").status == 3
 
@@ -72,6 +77,32 @@ def test_new_starts_a_file_that_solves(hjb, tmp_path):
     assert hjb("new", "mine", "--force").status == 0
     assert hjb("new", "9lives").status == 2
     assert hjb("new", "no/such/folder/x").status == 2
+
+
+@pytest.mark.parametrize("name", ["in", "and", "for", "integral", "not"])
+def test_new_refuses_a_reserved_word(hjb, tmp_path, name):
+    run = hjb("new", name)
+    assert run.status == 2
+    assert f"`{name}` is a reserved word" in run.err
+    assert not list(tmp_path.iterdir())
+
+
+def test_new_quotes_a_path_for_the_shell(hjb):
+    run = hjb("new", "a b")
+    assert run.status == 0
+    assert "hjb check 'a b.hjb'" in run.out
+    assert hjb("check", "a b.hjb").status == 0
+
+
+def test_the_gallery_overwrites_only_when_told(hjb, tmp_path):
+    mine = tmp_path / "mine.hjb"
+    mine.write_text("my own work\n")
+    run = hjb("gallery", "merton", "-o", "mine.hjb")
+    assert run.status == 2
+    assert "--force" in run.err
+    assert mine.read_text() == "my own work\n"
+    assert hjb("gallery", "merton", "-o", "mine.hjb", "--force").status == 0
+    assert mine.read_text() == (ROOT / "problems" / "merton.hjb").read_text()
 
 
 def test_the_gallery_lists_and_copies(hjb, tmp_path):
