@@ -148,6 +148,7 @@ def _read_objective(work: Lowering) -> None:
         work.origins["discount"] = discount_statement.rate.span
         with work.findings.attempt():
             discount = work.reader.scalar(discount_statement.rate, Context("the discount rate", EVERYTHING))
+        _refuse_needless_discount(work, discount_statement, statement, reverse)
     if reverse is not None:
         _read_reversal(work, reverse, data, statement)
         return
@@ -168,6 +169,22 @@ def _read_objective(work: Lowering) -> None:
         exit = work.exit
         latest = work.objective.end if exit.latest == sp.oo else exit.latest
         work.exit = ExitRule(exit.name, exit.condition, latest, exit.span)
+
+
+def _refuse_needless_discount(work: Lowering, discount: ast.Discount, objective: ast.Objective | None,
+                              reverse: ast.Reverse | None) -> None:  # fmt: skip
+    """A discount is refused where the objective gives it no meaning, rather than dropped."""
+    if reverse is not None:
+        message, remedy = "`reverse` derives an objective of its own, without a discount", "remove the `discount` statement"
+    elif objective is not None and objective.form == "average":
+        message = "a long-run average is not discounted"
+        remedy = "remove the `discount` statement, or write `integral(0, inf) f dt` in place of `average f`"
+    elif objective is not None and objective.form in ("running_min", "running_max"):
+        message = f"`{objective.form}` is not discounted: it is the extreme value on the way, not an integral"
+        remedy = f"remove the `discount` statement, or put the factor into the quantity under `{objective.form}`"
+    else:
+        return
+    work.findings.report("HJB050", message, remedy, discount.span)
 
 
 def _read_reversal(work: Lowering, reverse: ast.Reverse, data: ast.Data | None, objective: ast.Objective | None) -> None:

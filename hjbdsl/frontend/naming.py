@@ -58,7 +58,8 @@ def _declare(statement: ast.Statement, scope: Scope) -> None:
             for variable in declarations:
                 _declare_variable(role, variable, scope)
         case ast.Jump(name, _, mark):
-            if scope.declare(name.id, JumpName(statement), name.span) and mark is not None:
+            reserved = mark is not None and scope.refuse_reserved(mark.id, mark.span)
+            if scope.declare(name.id, JumpName(statement), name.span) and mark is not None and not reserved:
                 scope.marks[mark.id] = name.id
         case ast.Stopping(time):
             scope.declare(time.id, RuleTime("stopping", sp.Symbol(time.id, real=True, nonnegative=True)), time.span)
@@ -82,6 +83,7 @@ def _declare_variable(role: str, variable: ast.VariableDecl, scope: Scope) -> No
                 scope.broken.add(variable.name)
                 scope.spans.setdefault(variable.name, variable.span)
                 return
+            _refuse_shared_labels(variable.name, labels, scope)
             index = sum(isinstance(entity, ChainName) for entity in scope.entities.values())
             scope.declare(variable.name, ChainName(index, tuple(dict.fromkeys(label.id for label in labels))), variable.span)
             for i, label in enumerate(labels):
@@ -89,6 +91,16 @@ def _declare_variable(role: str, variable: ast.VariableDecl, scope: Scope) -> No
                     scope.findings.report("HJB020", f"the label `{label.id}` stands twice", "labels differ", label.span)
         case _:
             raise ValueError(f"no such role: {role}")
+
+
+def _refuse_shared_labels(name: str, labels: tuple[ast.Name, ...], scope: Scope) -> None:
+    """A rate `a -> b` finds its chain by the labels alone, so no label may belong to two chains."""
+    for label in dict.fromkeys(labels):
+        for other, entity in scope.entities.items():
+            if isinstance(entity, ChainName) and label.id in entity.labels and other != name:
+                message = f"the label `{label.id}` belongs to two modes, `{other}` (line {scope.spans[other].line}) and `{name}`"
+                remedy = f"rename one, as in `{label.id}_{name}`: a rate finds its mode by its labels"
+                scope.findings.report("HJB020", message, remedy, label.span)
 
 
 def _labels(variable: ast.VariableDecl) -> tuple[ast.Name, ...] | None:

@@ -28,6 +28,7 @@ KEYWORDS = frozenset(
         "state",
         "control",
         "adversary",
+        "subject",
         "noise",
         "jump",
         "mode",
@@ -128,9 +129,7 @@ class Scope:
 
     def declare(self, name: str, entity: Entity, span: Span) -> bool:
         """Enter a name; a name that cannot be entered is reported and False comes back."""
-        if name in RESERVED or name in KEYWORDS:
-            meaning = {"t": "the time", "inf": "infinity"}.get(name, "a keyword")
-            self.findings.report("HJB022", f"`{name}` is reserved: it is {meaning}", "choose another name", span)
+        if self.refuse_reserved(name, span):
             return False
         if name in self.entities or name in self.broken:
             first = self.spans[name]
@@ -147,6 +146,14 @@ class Scope:
                 self.broken.add(name)
             return False
         self.entities[name], self.spans[name] = entity, span
+        return True
+
+    def refuse_reserved(self, name: str, span: Span) -> bool:
+        """Whether the name is reserved; then that is reported."""
+        if name not in RESERVED and name not in KEYWORDS:
+            return False
+        meaning = {"t": "the time", "inf": "infinity"}.get(name, "a keyword")
+        self.findings.report("HJB022", f"`{name}` is reserved: it is {meaning}", "choose another name", span)
         return True
 
     def find(self, name: str, span: Span, extra: Mapping[str, Array] | None = None) -> Entity:

@@ -7,6 +7,8 @@ import sympy as sp
 
 from hjbdsl.errors import HjbError, UsageError
 from hjbdsl.frontend.load import load_problem
+from hjbdsl.frontend.scope import KEYWORDS
+from hjbdsl.frontend.syntax.vocabulary import STATEMENTS
 from tests.frontend.lowering import lowered, mistakes, only_mistake, place, with_control
 
 CLAIMED = [
@@ -98,6 +100,23 @@ def test_equations_and_states_go_together() -> None:
     assert place(found) == (4, 1)
     assert "z" in found.message
     assert "two equations" in only_mistake("state x in R", "dx = 1 dt", "dx = 2 dt", "evaluate x(1)").message
+
+
+@pytest.mark.parametrize("word", ["t", "inf"])
+def test_a_mark_is_a_name_like_any_other(word: str) -> None:
+    found = only_mistake(*with_control(f"jump N rate 1 mark {word} ~ normal(0, 1)"))
+    assert (found.code, place(found)) == ("HJB022", (6, 20))
+
+
+def test_every_word_that_begins_a_statement_is_reserved() -> None:
+    assert set(STATEMENTS) <= KEYWORDS
+    assert only_mistake(*with_control("param subject = 1")).code == "HJB022"
+
+
+def test_a_label_belongs_to_one_mode() -> None:
+    found = mistakes(*with_control("mode z in {good, bad}", "mode w in {fair, good}", "rate good -> bad = 1, fair -> good = 2"))
+    assert [(d.code, place(d)) for d in found if d.severity == "error"] == [("HJB020", (7, 18))]
+    assert "`z` (line 6) and `w`" in found[0].message
 
 
 def test_unused_noises_and_controls_are_warnings() -> None:

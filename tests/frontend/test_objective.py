@@ -151,5 +151,26 @@ def test_what_cannot_be_an_objective(text: str, column: int, words: str) -> None
     assert words in found.message + found.help
 
 
+@pytest.mark.parametrize(
+    ("objective", "word"),
+    [
+        ("minimize average x^2", "average"),
+        ("minimize running_max(0, T) x^2", "running_max"),
+        ("maximize running_min(0, T) x", "running_min"),
+    ],
+)
+def test_a_discount_is_refused_where_it_has_no_meaning(objective: str, word: str) -> None:
+    found = only_mistake("discount 0.1", *HEAD, objective)
+    assert found.code == "HJB050"
+    assert place(found) == (1, 1)
+    assert "not discounted" in found.message
+    assert word in found.message + found.help
+
+
+def test_a_discount_is_refused_under_reversal() -> None:
+    lines = ("state y in R", "noise W", "dy = -y dt + dW", "data y(0) ~ normal(0, 1)", "reverse y on [0, 1]", "discount 0.1")
+    assert place(only_mistake(*lines)) == (6, 1)
+
+
 def test_a_stopping_time_must_take_part() -> None:
     assert "tau" in only_mistake(*HEAD, "stopping tau in [0, T]", "maximize E x(T)").message
