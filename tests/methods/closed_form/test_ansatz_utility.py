@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from fractions import Fraction
+
 import numpy as np
 import pytest
 
@@ -179,3 +181,27 @@ maximize E integral(0, inf) exp(-rho*t)*({consumption})^(1-gamma)/(1-gamma) dt
     assert f"{threshold:.6g}" in diagnostic.help
     assert "rho" in diagnostic.message
     assert "gamma" in diagnostic.message
+
+
+def test_long_fractions_are_read_as_decimals():
+    """Three correlated assets: the weights solve S S' f = excess/2, and are printed with seven digits."""
+    rows = [[0.3, 0.1, 0.02], [0, 0.25, 0.03], [0, 0, 0.31]]
+    stated = derive(
+        loads_problem(f"""problem three
+param S = {rows}
+state w > 0
+control f in R^3, c >= 0
+noise B in R^3
+dw = (0.02 + f'*[0.03, 0.04, 0.05] - c)*w dt + w*f'*S dB
+maximize E integral(0, inf) exp(-0.06*t)*(-1/(c*w)) dt
+""")
+    )
+    proposal = propose(stated)
+    assert isinstance(proposal, Proposal)
+    assert proposal.formula is not None
+    printed = proposal.formula.controls["f"].text
+    matrix = np.array(rows)
+    expected = np.linalg.solve(matrix @ matrix.T, [0.03, 0.04, 0.05]) / 2
+    numbers = [Fraction(part) for part in printed.strip("[]").split(", ")]
+    assert [float(n) for n in numbers] == pytest.approx(expected, rel=1e-6)
+    assert all(len(part) <= 10 for part in printed.strip("[]").split(", "))

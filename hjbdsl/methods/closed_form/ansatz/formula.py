@@ -26,6 +26,8 @@ from hjbdsl.symbolic.latex import to_latex
 
 SECONDS = 1.5
 _LONGEST = 220
+_LONG_NUMBER, _DIGITS = 10**4, 7
+"""Fractions with a numerator or denominator from here on are read as decimals with so many digits."""
 _MODES, _COEFFICIENTS = 6, 6
 _AGREEMENT = 1e-8
 
@@ -95,28 +97,28 @@ def _agrees(problem: ControlProblem, answer: Letters, function: AnsatzFunction) 
 
 
 def _in_letters(problem: ControlProblem, solved: Letters) -> Formula:
-    where = []
+    where: list[tuple[Notation, Notation, float]] = []
     for letter, meaning in solved.definitions:
         number = problem.numeric(solved.expanded(meaning)).xreplace({TIME: sp.S.Zero})
         where.append((written(letter), _short(meaning), float(number)))
     conditions = tuple((_greater(c), float(problem.numeric(solved.expanded(c)))) for c in solved.conditions)
-    return Formula({"V": written(solved.value)}, _control_notation(problem, solved.controls), tuple(where), conditions)
+    return Formula({"V": _in_decimals(solved.value)}, _control_notation(problem, solved.controls), tuple(where), conditions)
 
 
 def _greater(condition: sp.Expr) -> Notation:
-    return Notation(f"{_positive_first(condition)} > 0", f"{written(condition).latex} > 0")
+    return Notation(f"{_positive_first(condition)} > 0", f"{_in_decimals(condition).latex} > 0")
 
 
 def _positive_first(expression: sp.Expr) -> str:
     """A sum as a person writes it, what is subtracted last."""
     terms = sp.Add.make_args(expression)
-    added = [written(t).text for t in terms if not t.could_extract_minus_sign()]
-    taken = [written(-t).text for t in terms if t.could_extract_minus_sign()]
-    return " - ".join([" + ".join(added), *taken]) if added else written(expression).text
+    added = [_in_decimals(t).text for t in terms if not t.could_extract_minus_sign()]
+    taken = [_in_decimals(-t).text for t in terms if t.could_extract_minus_sign()]
+    return " - ".join([" + ".join(added), *taken]) if added else _in_decimals(expression).text
 
 
 def _short(meaning: sp.Expr) -> Notation:
-    words = written(meaning)
+    words = _in_decimals(meaning)
     if len(words.text) <= _LONGEST:
         return words
     return Notation("its number, from the coefficients of the file", r"\text{its number, from the coefficients of the file}")
@@ -175,7 +177,9 @@ _OF_TIME = Notation(
 
 
 def _in_decimals(expression: sp.Expr) -> Notation:
-    """As `written`, for expressions with rounded numbers: these are set in LaTeX as the finite decimals they are."""
+    """As `written`, long fractions rounded; rounded numbers are set in LaTeX as the finite decimals they are."""
+    long = {q: sp.Float(q, _DIGITS) for q in expression.atoms(sp.Rational) if max(abs(q.p), q.q) >= _LONG_NUMBER}
+    expression = expression.xreplace(long)
     floats = expression.atoms(sp.Float)
     if not floats:
         return written(expression)

@@ -5,8 +5,11 @@ In: an equation. Out: a proposal, or why none of the ansätze is invariant.
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 
+from hjbdsl.methods.closed_form.ansatz.average import AverageRoot, average_root, relative_values
 from hjbdsl.methods.closed_form.ansatz.basis import Ansatz, ansaetze
 from hjbdsl.methods.closed_form.ansatz.constants import NO_LEVEL, Level, without_constants
 from hjbdsl.methods.closed_form.ansatz.domain import escaping_state
@@ -49,7 +52,7 @@ def propose(equation: HJBEquation) -> Proposal | Rejected:
 def _outside(equation: HJBEquation) -> str | None:
     """Forms of problem whose value is no function of this kind."""
     problem = equation.problem
-    if problem.objective.form != "expectation":
+    if problem.objective.form not in ("expectation", "average"):
         return f"`{problem.objective.form}` objectives are not treated by this family"
     if problem.stopping is not None or problem.exit is not None or equation.obstacle is not None:
         return "a stopping or exit time bounds the region"
@@ -65,6 +68,8 @@ def _try(equation: HJBEquation, ansatz: Ansatz) -> Proposal | Rejected:
     if ansatz.scaling is not None and ansatz.kind == "power":
         equation, level = without_constants(equation, ansatz.scaling)
     matching = Matching(equation, ansatz)
+    if equation.problem.objective.form == "average":
+        return _average(equation, matching)
     return _stationary(equation, matching, level) if equation.stationary else _evolving(equation, matching, level)
 
 
@@ -90,6 +95,30 @@ def _stationary(equation: HJBEquation, matching: Matching, level: Level) -> Prop
     )
     function = AnsatzFunction(matching.hamiltonian.equation, matching.ansatz, root.theta, accuracy, level)
     return _proposal(equation, function, f"{matching.ansatz.kind} ansatz: {matching.ansatz.name}", statements)
+
+
+def _average(equation: HJBEquation, matching: Matching) -> Proposal | Rejected:
+    root = average_root(matching)
+    if not isinstance(root, AverageRoot):
+        return Rejected(root.reason)
+    if not matching.holds_far(0.0, root.theta, root.flow):
+        return Rejected(_BREAKS)
+    if state := escaping_state(matching.hamiltonian, 0.0, root.theta):
+        return Rejected(_ESCAPES.format(state))
+    marks = matching.mark_error(0.0, root.theta)
+    if marks > _COARSEST * min(1.0, root.decay):
+        return Rejected(_MARKS)
+    accuracy = max(10 * max(root.residual, marks) / min(1.0, root.decay), 1e-12)
+    theta = relative_values(matching, root.theta)
+    function = AnsatzFunction(matching.hamiltonian.equation, matching.ansatz, theta, accuracy, NO_LEVEL)
+    statements = (
+        f"the equation maps the ansatz into itself (relative defect {root.defect:.0e})",
+        f"relative values and average by policy iteration, to {root.residual:.0e}",
+        "the process under the optimal control forgets its start"
+        + (f", at the rate {root.decay:.4g}" if np.isfinite(root.decay) else ""),
+    )
+    proposal = _proposal(equation, function, f"{matching.ansatz.kind} ansatz: {matching.ansatz.name}", statements)
+    return replace(proposal, average=root.average)
 
 
 def _evolving(equation: HJBEquation, matching: Matching, level: Level) -> Proposal | Rejected:

@@ -48,7 +48,7 @@ class NoRoot:
 def stationary_root(matching: Matching) -> StationaryRoot | NoRoot:
     """The admissible root, or why there is none."""
     reason = NoRoot("no start from which the coefficients of the ansatz can be computed")
-    for start in _starts(matching):
+    for start in starts(matching):
         result = _continue(matching, start)
         if isinstance(result, StationaryRoot):
             if result.decay > 0:
@@ -59,7 +59,8 @@ def stationary_root(matching: Matching) -> StationaryRoot | NoRoot:
     return reason
 
 
-def _starts(matching: Matching) -> Iterator[Array]:
+def starts(matching: Matching) -> Iterator[Array]:
+    """Coefficients to begin from, the terminal reward or zero first."""
     shape = (matching.places, matching.coefficients)
     kind = matching.ansatz.kind
     terminal = matching.terminal() if matching.hamiltonian.equation.problem.objective.terminal is not None else None
