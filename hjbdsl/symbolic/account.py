@@ -13,11 +13,12 @@ from hjbdsl.model.equation import HJBEquation
 from hjbdsl.model.problem import Notation
 from hjbdsl.symbolic.boundary_text import BoundaryLine, boundary_lines
 from hjbdsl.symbolic.composition import working_problem
-from hjbdsl.symbolic.definitions import abbreviations, hamiltonian_definition, policy_notation, value_definition
+from hjbdsl.symbolic.definitions import abbreviations, hamiltonian_definition, policy_notation
 from hjbdsl.symbolic.dynamics_text import rate_lines
 from hjbdsl.symbolic.ends_text import data_law, exit_notation, terminal_notation
 from hjbdsl.symbolic.horizon import last_time
 from hjbdsl.symbolic.maximiser_text import conditions_notation
+from hjbdsl.symbolic.value_text import value_definition
 from hjbdsl.symbolic.writing import Writer, writer_for
 
 

@@ -15,6 +15,7 @@ from hjbdsl.model.equation import Candidate, HJBEquation
 from hjbdsl.model.problem import ControlProblem, Notation
 from hjbdsl.symbolic.boundary import boundaries
 from hjbdsl.symbolic.composition import Composition, compose
+from hjbdsl.symbolic.definitions import optimal_hamiltonian_name
 from hjbdsl.symbolic.derivatives import control_set
 from hjbdsl.symbolic.equation_text import (
     advantage_notation,
@@ -86,7 +87,7 @@ def reduced_notation(parts: Composition, payoff: Notation | None) -> Notation | 
         if len(parts.optimum.candidates) > 1:
             return None
         inner = summed(writer, parts.reduced, parts.gradient, parts.hessian)
-        local = [inner or Notation("H(x, u*, ∇V, ∇²V)", r"H(x, u^*, \nabla V, \nabla^2 V)")]
+        local = [inner or optimal_hamiltonian_name(parts.problem, writer, parts.covariance)]
     else:
         local = reduced_cases(parts)
     if local is None:

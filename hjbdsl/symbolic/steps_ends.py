@@ -8,12 +8,12 @@ from hjbdsl.model.equation import HJBEquation, Step
 from hjbdsl.model.problem import Notation
 from hjbdsl.symbolic.boundary_text import boundary_lines
 from hjbdsl.symbolic.composition import Composition
-from hjbdsl.symbolic.definitions import value_name
 from hjbdsl.symbolic.ends_text import exit_notation, terminal_notation
 from hjbdsl.symbolic.horizon import last_time
 from hjbdsl.symbolic.latex import latex_symbol
 from hjbdsl.symbolic.letters import average_letter, step_letter
 from hjbdsl.symbolic.text import text_symbol
+from hjbdsl.symbolic.value_text import value_name
 from hjbdsl.symbolic.writing import bracketed, factor
 
 _MOST_LINES = 8

@@ -41,9 +41,7 @@ def first_order_step(_equation: HJBEquation, parts: Composition) -> Step | None:
         return None
     words = "Inside the control set the derivative of the Hamiltonian vanishes at an optimum."
     if not moving and all(a not in slope.free_symbols for a, slope in smooth):
-        words = (
-            "The Hamiltonian is linear in the control: the sign of its derivative says which end of the control set is optimal."
-        )
+        words = "The Hamiltonian is linear in the control: its derivative says which end of the control set is optimal."
     if moving:
         words += " A control that moves the state at a jump brings the slope of V at the place it is carried to."
     return Step("First-order condition", words, (*lines, *moving))

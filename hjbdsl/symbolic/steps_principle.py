@@ -10,7 +10,7 @@ import sympy as sp
 from hjbdsl.model.equation import HJBEquation, Step
 from hjbdsl.model.problem import ControlProblem, Notation
 from hjbdsl.symbolic.composition import Composition
-from hjbdsl.symbolic.definitions import abbreviations, soft_reward, value_definition, value_name
+from hjbdsl.symbolic.definitions import abbreviations
 from hjbdsl.symbolic.dynamics_text import correlation_lines, dynamics_lines, rate_lines
 from hjbdsl.symbolic.equation_text import explored_group, optimiser_word, policy_letter, soft_word
 from hjbdsl.symbolic.kind import deterministic
@@ -18,6 +18,7 @@ from hjbdsl.symbolic.latex import latex_symbol
 from hjbdsl.symbolic.letters import average_letter, step_letter
 from hjbdsl.symbolic.terms.notation import generator_pieces, jump_pieces, mode_pieces
 from hjbdsl.symbolic.text import text_symbol
+from hjbdsl.symbolic.value_text import soft_reward, value_definition, value_name
 from hjbdsl.symbolic.writing import Writer, bracketed, divisor, factor, join
 
 

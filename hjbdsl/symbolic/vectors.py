@@ -135,8 +135,12 @@ def summed(
     """A Hamiltonian as a sum of vector forms; None where more than a few terms do not repeat over the components."""
     rest = list(sp.Add.make_args(expression))
     pieces: list[Notation] = []
-    for vector in _vectors(writer.problem, gradient, hessian):
+    text: dict[sp.Symbol, str] = {}
+    latex: dict[sp.Symbol, str] = {}
+    vectors = _vectors(writer.problem, gradient, hessian)
+    for vector in vectors:
         rest = [vector.with_length(term) for term in rest]
+        text, latex = vector.names()
         places = vector.places
         groups: dict[sp.Expr, dict[int, sp.Expr]] = {}
         left: list[sp.Expr] = []
@@ -153,9 +157,10 @@ def summed(
             else:
                 left += members.values()
         rest = left
-    if len(rest) > _MOST_OTHER_TERMS:
+    lengths = any(_LENGTH in term.free_symbols for term in rest)
+    if len(rest) > _MOST_OTHER_TERMS or (lengths and len(vectors) > 1):
         return None
-    others = [writer.write(sp.Add(*rest))] if rest else []
+    others = [_written(writer, sp.Add(*rest), text, latex)] if rest else []
     return join([*others, *sorted(pieces, key=lambda p: ("Δ" in p.text, "∇" in p.text, p.text))])
 
 
