@@ -90,10 +90,31 @@ def identifier(name: str) -> str:
     return text + "_" if text in _RESERVED else text
 
 
-_RESERVED = {"lambda", "in", "is", "if", "for", "and", "or", "not", "as", "def", "max", "min", "abs", "math", "np", "t", "mode", "V"}
+_RESERVED = {
+    "lambda",
+    "in",
+    "is",
+    "if",
+    "for",
+    "and",
+    "or",
+    "not",
+    "as",
+    "def",
+    "max",
+    "min",
+    "abs",
+    "math",
+    "np",
+    "t",
+    "mode",
+    "V",
+}
 
 
-def assignments(expressions: Sequence[sp.Basic], names: Mapping[sp.Symbol, str], temporary: str = "w") -> tuple[list[str], list[str]]:
+def assignments(
+    expressions: Sequence[sp.Basic], names: Mapping[sp.Symbol, str], temporary: str = "w"
+) -> tuple[list[str], list[str]]:
     """Lines that compute common subexpressions, and one text an expression that uses them."""
     shared, reduced = sp.cse(list(expressions), symbols=sp.numbered_symbols(temporary), order="none")
     spelled = dict(names)

@@ -126,9 +126,7 @@ def _coefficients(emitter: _Emitter) -> dict[str, object]:
     discount = sp.S.Zero if problem.objective.form == "average" else problem.objective.discount
     drift = [problem.drift[axis] for axis in emitter.axes]
     covariance = [
-        equation.covariance.get((min(a, b), max(a, b)), sp.S.Zero)
-        for i, a in enumerate(emitter.axes)
-        for b in emitter.axes[i:]
+        equation.covariance.get((min(a, b), max(a, b)), sp.S.Zero) for i, a in enumerate(emitter.axes) for b in emitter.axes[i:]
     ]
     lines, results = emitter.lines([running, discount, *drift, *covariance], controls=True)
     return {"coefficient_lines": lines, "coefficient_results": ", ".join(results)}
@@ -139,7 +137,9 @@ def entropy_reward(equation: HJBEquation) -> sp.Expr:
     if equation.policy is None or equation.entropy is None:
         return sp.S.Zero
     explored = list(equation.policy.mean)
-    covariance = sp.Matrix(len(explored), len(explored), lambda i, j: _between(equation, explored[min(i, j)], explored[max(i, j)]))
+    covariance = sp.Matrix(
+        len(explored), len(explored), lambda i, j: _between(equation, explored[min(i, j)], explored[max(i, j)])
+    )
     sense = 1 if equation.maximise else -1
     return sense * equation.entropy / 2 * sp.log((2 * sp.pi) ** len(explored) * covariance.det())
 
@@ -164,7 +164,9 @@ def _admissible(emitter: _Emitter) -> list[str]:
     tests = []
     for c, bound in enumerate(b for g in emitter.problem.controls + emitter.problem.adversaries for b in g.bounds):
         if bound.is_finite_set:
-            tests.append("(" + " or ".join(f"abs(a{c} - {float(emitter.problem.numeric(p))!r}) < 1e-9" for p in bound.points) + ")")
+            tests.append(
+                "(" + " or ".join(f"abs(a{c} - {float(emitter.problem.numeric(p))!r}) < 1e-9" for p in bound.points) + ")"
+            )
     relaxed = []
     for condition in conditions:
         for part in condition.args if isinstance(condition, sp.And) else (condition,):
@@ -261,7 +263,9 @@ def _jumps(emitter: _Emitter) -> list[dict[str, object]]:
             lines.append("        target = other")
         else:
             lines.append("target = s")
-        jumps.append({"name": jump.name, "lines": lines, "results": ", ".join([results[0], "target", *results[1 : 1 + len(moved)]])})
+        jumps.append(
+            {"name": jump.name, "lines": lines, "results": ", ".join([results[0], "target", *results[1 : 1 + len(moved)]])}
+        )
     return jumps
 
 
@@ -361,7 +365,9 @@ def _exit(emitter: _Emitter) -> tuple[list[str], list[str]]:
 def _is_front(equation: HJBEquation, exit_lines: Sequence[str]) -> bool:
     """Whether the equation is of first order, with time, on a domain without walls: then high order pays."""
     problem = equation.problem
-    plain = not (equation.stationary or equation.covariance or problem.jumps or problem.modes or problem.lattice_states or exit_lines)
+    plain = not (
+        equation.stationary or equation.covariance or problem.jumps or problem.modes or problem.lattice_states or exit_lines
+    )
     walls = any(c.kind in ("reflect", "slope", "constrain", "value", "absorbing") for c in equation.boundaries)
     return plain and not walls and equation.optimum.status != "implicit" and equation.policy is None
 

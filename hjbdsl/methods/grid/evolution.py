@@ -43,7 +43,9 @@ def graded_times(end: float, count: int) -> Array:
     return end * (1.0 - np.linspace(1.0, 0.0, count + 1) ** 2)
 
 
-def evolve(program: GridProgram, equation: HJBEquation, end: float, slices: int, substeps: int, deadline: float) -> EvolutionAnswer:
+def evolve(
+    program: GridProgram, equation: HJBEquation, end: float, slices: int, substeps: int, deadline: float
+) -> EvolutionAnswer:
     """March from `end` to 0, recording `slices` + 1 times; `substeps` implicit steps between two of them. Raises SolverError
     where the march would not end before `deadline` (on the clock `time.monotonic`)."""
     march = _March(program, equation, end, slices, deadline)

@@ -169,10 +169,11 @@ class GridFunction(ValueFunction):
         for i, axis in enumerate(self.continuous):
             slope = np.gradient(finest.V, axis=2 + i) / finest.mesh.G[i].reshape([-1 if j == i else 1 for j in range(y.shape[1])])
             gradient[:, axis] = interpolate(finest.mesh, finest.times, slope, t, y, s, order=1)
-        control = np.column_stack([self.control(c, t, y, s) for c in range(self.controls)]) if self.controls else np.zeros((t.size, 0))
+        control = (
+            np.column_stack([self.control(c, t, y, s) for c in range(self.controls)]) if self.controls else np.zeros((t.size, 0))
+        )
         stop = None
         if self.stopped is not None:
             stop = interpolate(finest.mesh, finest.times, self.stopped.astype(float), t, y, s, order=1) > 0.5
         spread = np.tile(np.array(self.spread), (t.size, 1)) if self.spread else None
         return PointValues(value, error, gradient, control, spread=spread, stop=stop)
-

@@ -6,12 +6,13 @@ source. (Howard 1960; Bokanowski, Maroso, Zidani 2009 for obstacles and converge
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
-import scipy.sparse as sparse
 import scipy.sparse.linalg as sparse_linalg
 from numpy.typing import NDArray
+from scipy import sparse
 from scipy.linalg import LinAlgError, solve_banded
 
 from hjbdsl.errors import SolverError
@@ -94,20 +95,22 @@ def policy_iteration(
     return Policy(V, policy, stopped, constant, iteration, change)
 
 
-def improvable(task: Task, solved: Policy) -> float:
-    """The share of nodes where a tenth more or less of some control is clearly better: near 0 at an optimum, near 1 where the
+def improvable(task: Task, solved: Policy, components: Sequence[int]) -> float:
+    """The share of nodes where a tenth more or less of one of these controls is clearly better: near 0 at an optimum, near 1 where the
     iteration is stuck at a policy that no formula of the maximiser covers."""
     program = task.program
     sense = program.module.SENSE
     free = ~(solved.stopped | program.gone)
     best = _hamiltonian(program, solved.policy, solved.V, task.t)
     better = np.zeros(program.size, np.bool_)
-    for c in range(program.module.CONTROLS):
+    for c in components:
         for factor in (0.9, 1.1):
             changed = solved.policy.copy()
             changed[:, c] *= factor
             other = _hamiltonian(program, changed, solved.V, task.t)
-            better |= sense * (other - best) > 0.05 * (1e-6 + np.abs(best) + np.abs(program.rows(solved.policy, task.t)[0].constants))
+            better |= sense * (other - best) > 0.05 * (
+                1e-6 + np.abs(best) + np.abs(program.rows(solved.policy, task.t)[0].constants)
+            )
     return float(np.mean(better[free])) if free.any() else 0.0
 
 
@@ -171,7 +174,11 @@ def _banded(program: GridProgram, totals: Array, line: Array, columns: Array, we
     reach = int(np.max(np.abs(rows - cols))) if rows.size else 0
     if reach > WIDEST_BAND:
         return None
-    bands = np.bincount((reach + rows - cols) * program.size + cols, -weights, (2 * reach + 1) * program.size).astype(float).reshape(2 * reach + 1, program.size)
+    bands = (
+        np.bincount((reach + rows - cols) * program.size + cols, -weights, (2 * reach + 1) * program.size)
+        .astype(float)
+        .reshape(2 * reach + 1, program.size)
+    )
     bands[reach, number] += totals
     ordered = np.empty_like(right)
     ordered[number] = right

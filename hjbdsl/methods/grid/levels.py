@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 import numpy as np
+import sympy as sp
 from numpy.typing import NDArray
 from scipy.ndimage import map_coordinates
 
@@ -16,7 +17,7 @@ from hjbdsl.errors import SolverError
 from hjbdsl.methods.grid.emit import emit
 from hjbdsl.methods.grid.evolution import evolve, graded_times
 from hjbdsl.methods.grid.function import Level
-from hjbdsl.methods.grid.howard import Task, obstacle_side, improvable, policy_iteration, pseudo_time
+from hjbdsl.methods.grid.howard import Task, improvable, obstacle_side, policy_iteration, pseudo_time
 from hjbdsl.methods.grid.mesh import CIRCLE, Axis, Mesh
 from hjbdsl.methods.grid.program import GridProgram
 from hjbdsl.model.equation import HJBEquation
@@ -105,11 +106,18 @@ class Runner:
         except SolverError:
             V = pseudo_time(task, np.zeros(program.size), policy)
             answer = policy_iteration(task, V, policy, None, TOLERANCE, MOST_ITERATIONS)
-        free = self.equation.problem.control_symbols and not self.equation.problem.adversaries and not self.module.FINITE
-        if free and improvable(task, answer) > MOST_IMPROVABLE:
+        if improvable(task, answer, self._unbounded()) > MOST_IMPROVABLE:
             raise SolverError("policy iteration is stuck at a policy that is not optimal")
         numbers = {"iterations": float(answer.iterations), "average": answer.average}
         return answer.V[None], answer.policy[None], answer.stopped[None], answer.change, "policy iteration", numbers
+
+    def _unbounded(self) -> list[int]:
+        """Controls that may be scaled freely: unbounded above, from 0 or without end below, bound to no other."""
+        problem = self.equation.problem
+        if problem.adversaries or any(c.role == "control" for c in problem.constraints):
+            return []
+        every = [bound for group in problem.controls for bound in group.bounds]
+        return [c for c, b in enumerate(every) if not b.points and b.upper == sp.oo and b.lower in (-sp.oo, sp.S.Zero)]
 
     def _coarser(self, axes: tuple[Axis, ...]) -> Solved | None:
         """The solution with half the cells of the coarsest level, where that still is a grid."""

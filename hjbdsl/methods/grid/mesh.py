@@ -116,7 +116,8 @@ def build_axes(equation: HJBEquation, padding: float, cells: int) -> tuple[Axis,
     box = region_box(equation)
     found = _continuation_box(equation, box) if problem.exit is not None else [(None, None)] * len(box)
     return tuple(
-        _axis(equation, i, near, ends, padding, cells) for i, near, ends in zip(problem.continuous_states, box, found, strict=True)
+        _axis(equation, i, near, ends, padding, cells)
+        for i, near, ends in zip(problem.continuous_states, box, found, strict=True)
     )
 
 
@@ -174,9 +175,7 @@ def _padding_cells(distance: float, region: int, exact: bool) -> tuple[int, floa
     return cells, max((distance * region / cells - 1.0) * (region / cells) ** 2, 0.0)
 
 
-def _continuation_box(
-    equation: HJBEquation, box: list[tuple[float, float]]
-) -> list[tuple[float | None, float | None]]:
+def _continuation_box(equation: HJBEquation, box: list[tuple[float, float]]) -> list[tuple[float | None, float | None]]:
     """Ends of the bounding box of the points that have not exited, where it is bounded (None where it is not)."""
     problem = equation.problem
     symbols = [problem.state_symbols[i] for i in problem.continuous_states]
