@@ -14,6 +14,7 @@ from hjbdsl.model.equation import HJBEquation, Step
 from hjbdsl.model.problem import Notation
 from hjbdsl.symbolic.account import Account, Entry, account
 from hjbdsl.symbolic.latex_document import latex_document
+from hjbdsl.symbolic.mathml import mathml
 
 Format = Literal["text", "latex", "html", "json"]
 _LABEL = 18
@@ -144,7 +145,7 @@ code{white-space:pre-wrap;overflow-wrap:anywhere}td{padding:.15rem .8rem .15rem 
 
 
 def as_html(equation: HJBEquation, steps: bool = False) -> str:
-    """One self-contained page: formulas in Unicode, their LaTeX folded below each."""
+    """One self-contained page: formulas in MathML where it can be made, else in Unicode, their LaTeX folded below each."""
     told = account(equation)
     parts = [
         '<!doctype html><html lang="en"><head><meta charset="utf-8">',
@@ -171,7 +172,5 @@ def as_html(equation: HJBEquation, steps: bool = False) -> str:
 
 
 def _formula_html(formula: Notation) -> str:
-    return (
-        f'<div class="formula">{escape(formula.text)}</div>'
-        f"<details><summary>LaTeX</summary><code>{escape(formula.latex)}</code></details>"
-    )
+    shown = mathml(formula.latex) or escape(formula.text)
+    return f'<div class="formula">{shown}</div><details><summary>LaTeX</summary><code>{escape(formula.latex)}</code></details>'
