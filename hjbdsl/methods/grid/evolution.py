@@ -135,7 +135,7 @@ class _March:
                 self.V = self.constrain(t - dt, V)
                 t, self.steps = t - dt, self.steps + 1
                 now, done = time.monotonic(), (self.end - t) / self.end
-                if now > self.deadline or (done > 0.1 and began + (now - began) / done > self.deadline + 5.0):
+                if now > self.deadline or (done > 0.1 and began + (now - began) / done > self.deadline + 10.0):
                     raise SolverError("out of time")
             slope(self.V, t)
             self.record(t)
@@ -163,7 +163,7 @@ class _March:
                 sound(failures)
                 now = time.monotonic()
                 done = (self.end - t) / self.end
-                if now > self.deadline or (done > 0.1 and began + (now - began) / done > self.deadline + 5.0):
+                if now > self.deadline or (done > 0.1 and began + (now - began) / done > self.deadline + 10.0):
                     raise SolverError("out of time")
             self.record(t)
         return self.answer("explicit")
