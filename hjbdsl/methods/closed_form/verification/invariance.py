@@ -61,7 +61,7 @@ def _crosses(
     if not edges[0].count:
         return ""
     running, drift, variance = _normal_motion(function, operators, edges[0], i)
-    if np.any(variance[running] > _SLOPE * distance):
+    if not np.all(variance[running] <= _SLOPE * distance):
         return "there is noise across it"
     out = running & ~(inward * drift >= -_SLOPE * distance)
     if not out.any() or _vanishes(function, operators, [e.take(np.flatnonzero(out)) for e in edges], i, inward):
