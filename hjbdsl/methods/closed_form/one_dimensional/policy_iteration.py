@@ -16,6 +16,7 @@ from hjbdsl.methods.closed_form.one_dimensional.chebyshev import rule
 from hjbdsl.methods.closed_form.one_dimensional.component import Component
 from hjbdsl.methods.closed_form.one_dimensional.elements import Coefficients, Mesh, Spectral, System, solve
 from hjbdsl.methods.closed_form.one_dimensional.first_order_elements import FirstOrderSpectral
+from hjbdsl.methods.closed_form.one_dimensional.positivity import pays, raise_infinite, verdict
 from hjbdsl.model.solution import Array
 
 Guess = Callable[[Array, int], tuple[Array, Array, Array]]
@@ -110,16 +111,19 @@ def policy_iteration(component: Component, mesh: Mesh, guess: Guess, reference: 
         inner = component.coefficients(y, controls)
         _require_elliptic(inner.alpha, free)
         at_ends = _end_coefficients(component, ends, outer)
+        expectation = verdict(system, inner, at_ends)
+        if expectation == "infinite" and pays(component, system, inner):
+            raise_infinite(component)
         solution = _solved(system, inner, at_ends)
         values, outer = _state_values(component, solution, y), _end_values(component, solution)
         scale = np.abs(values[:, 0][free & near]).max(initial=1e-3)
         change = float((np.abs(values[:, 0] - previous) / (np.abs(previous) + scale))[free].max(initial=0.0))
         if not np.isfinite(change):
             raise NoConvergence("policy iteration left the numbers")
-        if change < 1e-13 or (not component.line.controls and iteration > 0):
-            return solution
         stalled = stalled + 1 if change >= best else 0
-        if stalled >= 3 and best < 1e-9:
+        if change < 1e-13 or (not component.line.controls and iteration > 0) or (stalled >= 3 and best < 1e-9):
+            if expectation == "infinite":
+                raise NoConvergence("the discount rate is negative, and the expectation under the policy found is infinite")
             return solution
         best, previous = min(best, change), values[:, 0]
     raise NoConvergence(f"policy iteration did not settle in {_ITERATIONS} steps (last change {change:.1e})")

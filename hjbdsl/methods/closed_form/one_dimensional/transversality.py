@@ -22,7 +22,10 @@ def transversality(component: Component, solution: Spectral) -> tuple[str, ...]:
     open_ends = [(edge, upper) for edge, upper in edges if edge.kind == "growth"]
     if not open_ends:
         ends = f"{component.lower.why} at {component.lower.location:.6g}, {component.upper.why} at {component.upper.location:.6g}"
-        return (f"bounded interval ({ends}), the noise never vanishes: the classical solution is unique (maximum principle)",)
+        found = f"bounded interval ({ends}), the noise never vanishes: the classical solution is unique (maximum principle)"
+        if not all(rate.is_nonnegative for rate in component.line.discount):
+            found += "; where the discount rate is negative, a positive supersolution bounds the expectation"
+        return (found,)
     notes = {_end_argument(component, solution, edge, upper=upper) for edge, upper in open_ends}
     return tuple(sorted(notes - {""}))
 
