@@ -11,6 +11,7 @@ from types import MappingProxyType
 
 import numpy as np
 import sympy as sp
+from numpy.typing import NDArray
 
 from hjbdsl.budget import BudgetExceeded, time_budget
 from hjbdsl.errors import SolverError
@@ -102,7 +103,7 @@ class _Search:
         self.points = self._samples()
         self.note = ""
 
-    def _samples(self) -> tuple[Array, Array, Array]:
+    def _samples(self) -> tuple[Array, Array, NDArray[np.int64]]:
         """Points of the region, discrete states and times at which levels are compared."""
         generator = np.random.default_rng(0)
         count = 600
