@@ -30,20 +30,24 @@ _ESCAPES = {
 }  # fmt: skip
 
 
-_ROOT = re.compile(r"(√\w)")
+_MATHEMATICAL = re.compile(r"(√\w|\b[VHh]\b)")
+"""Roots, and the letters that stand for the value, the Hamiltonian and the step."""
 
 
 def prose(text: str) -> str:
     """A sentence made safe for LaTeX; letters it has no font for are left out."""
-    return "".join(_rooted(part[1:]) if part.startswith("√") else "".join(map(_letter, part)) for part in _ROOT.split(text))
+    return "".join(_mathematical(part) or "".join(map(_letter, part)) for part in _MATHEMATICAL.split(text))
 
 
 def _letter(letter: str) -> str:
     return _ESCAPES.get(letter, letter if ord(letter) < 0x250 else "?")
 
 
-def _rooted(letter: str) -> str:
-    return rf"$\sqrt{{{_letter(letter).strip('$')}}}$"
+def _mathematical(part: str) -> str:
+    """A root or a single letter in italics; empty for other text."""
+    if part.startswith("√"):
+        return rf"$\sqrt{{{_letter(part[1:]).strip('$')}}}$"
+    return f"${part}$" if part in ("V", "H", "h") else ""
 
 
 def latex_document(title: str, kind: str, told: Account, steps: Sequence[Step]) -> str:
