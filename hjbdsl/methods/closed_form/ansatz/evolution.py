@@ -24,6 +24,8 @@ _DEGREE, _GAUSS = 16, 10
 _EVALUATIONS = 40_000
 _FAILURES = 20
 _EXPLODED, _LARGE = 1e7, 10.0
+_ZOOMS, _ZOOM = 7, 0.3
+"""Where coefficients grow, the samples draw nearer, until the explosion is certain and its time is known."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,7 +114,7 @@ class _Flow:
         self.defect = 0.0
         self._control: Array | None = None
         self._last: tuple[float, Array, Array] | None = None
-        self.evaluations = self.failures = 0
+        self.evaluations = self.failures = self.zooms = 0
 
     def __call__(self, to_go: float, flat: Array) -> Array:
         theta = flat.reshape(self.matching.places, self.matching.coefficients).copy()
@@ -127,6 +129,10 @@ class _Flow:
         if self.evaluations > _EVALUATIONS:
             raise FlowError("the equation of the coefficients is too stiff to be integrated")
         match = self.matching(self.horizon - to_go, theta, self._control)
+        while not match.valid and self.zooms < _ZOOMS and np.abs(theta[:, 1:]).max(initial=0.0) > _LARGE:
+            self.zooms += 1
+            self.matching = self.matching.zoomed(_ZOOM)
+            match = self.matching(self.horizon - to_go, theta)
         if not match.valid:
             self.failures += 1
             if self.failures > _FAILURES:

@@ -337,4 +337,5 @@ def _amplitude_of(reward: sp.Expr | None, wealth: sp.Symbol) -> sp.Expr:
 
 
 def _sign(problem: ControlProblem, expression: sp.Expr) -> float:
-    return float(problem.numeric(expression))
+    number = problem.numeric(expression)
+    return float(number) if number.is_extended_real else float("nan")

@@ -10,6 +10,7 @@ then V_t + R = 0 is the ordinary differential equation theta' = -F(t, theta), an
 
 from __future__ import annotations
 
+from copy import copy
 from dataclasses import dataclass
 
 import numpy as np
@@ -62,6 +63,19 @@ class Matching:
         finer = Matching(self.hamiltonian.equation, self.ansatz, 2 * self.hamiltonian.order)
         here, there = self(time, theta), finer(time, theta)
         return float(np.abs(there.flow - here.flow).max()) if there.valid and here.valid else np.inf
+
+    def zoomed(self, factor: float) -> Matching:
+        """The same matching at factors (states that do not scale) nearer to zero, where an exponential of theta is representable
+        although theta is large."""
+        problem, scaling = self.hamiltonian.equation.problem, self.ansatz.scaling
+        nearer = copy(self)
+        nearer._state = self._state.copy()
+        for i in problem.continuous_states:
+            bounds = problem.state_bounds[i]
+            ends = [problem.numeric(end) for end in (bounds.lower, bounds.upper)]
+            if (scaling is None or i != scaling.state) and all(end == 0 or end.is_infinite for end in ends):
+                nearer._state[:, i] *= factor
+        return nearer
 
     def points(self, time: float) -> Points:
         return Points(np.full(len(self._place), time), self._state, self._place)
