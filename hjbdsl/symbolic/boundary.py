@@ -79,6 +79,12 @@ def _closed(
     if noise == 0 and not jumps and is_weakly(problem, sp.expand(inward), 1):
         why = f"at {name} = {to_text(location)} the noise vanishes and the drift does not point outward"
         return BoundaryCondition(index, side, location, "natural", None, False, why)
+    if noise != 0 and not depends(noise, control_set(problem)):
+        why = (
+            f"the noise carries {name} to {to_text(location)} whatever is done there, and nothing else is said: it is pushed back "
+            "just enough (Skorokhod), so that the slope of V is zero"
+        )
+        return BoundaryCondition(index, side, location, "reflect", None, False, why)
     controlled = depends(inward, control_set(problem)) or depends(noise, control_set(problem))
     if controlled and noise == 0:
         why = f"{name} {sign} {to_text(location)} must hold: only controls whose drift does not point outward are allowed there"
