@@ -7,7 +7,7 @@ import pytest
 import sympy as sp
 
 from hjbdsl.model.problem import MarkLaw
-from hjbdsl.numeric.marks import doubling_error, mark_quadrature
+from hjbdsl.numeric.marks import doubling_error, mark_quadrature, mark_support
 
 R = sp.Rational
 
@@ -58,3 +58,18 @@ def test_doubling_sees_a_kink_and_trusts_a_sum():
 def test_what_is_no_law_is_refused(law):
     with pytest.raises(ValueError, match=r"must|wrong order"):
         mark_quadrature(law, {})
+
+
+@pytest.mark.parametrize(
+    ("law", "low", "high"),
+    [
+        (MarkLaw("normal", (sp.S.Half, sp.S.One)), -np.inf, np.inf),
+        (MarkLaw("normal", (sp.S.Half, sp.S.Zero)), 0.5, 0.5),
+        (MarkLaw("exponential", (sp.Integer(3),)), 0.0, np.inf),
+        (MarkLaw("uniform", (sp.Integer(-1), sp.Integer(2))), -1.0, 2.0),
+        (MarkLaw("discrete", (), ((sp.Integer(4), sp.S.One), (sp.Integer(9), sp.S.Zero))), 4.0, 4.0),
+    ],
+)
+def test_support_of_a_law(law, low, high):
+    support = mark_support(law, {})
+    assert (support.low, support.high) == (low, high)

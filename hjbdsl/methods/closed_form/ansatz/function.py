@@ -92,6 +92,10 @@ class AnsatzFunction(ExactFunction):
         return self._unit_control
 
     def evaluate(self, t: Array, x: Array, mode: NDArray[np.int64]) -> PointValues:
+        with np.errstate(all="ignore"):  # V may be too large for a number; it is then infinite, with an infinite error
+            return self._evaluate(t, x, mode)
+
+    def _evaluate(self, t: Array, x: Array, mode: NDArray[np.int64]) -> PointValues:
         points = self._points(t, x, mode)
         theta, _ = self._theta(points.time)
         control = self._scaled(points, theta)
