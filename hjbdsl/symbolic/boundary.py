@@ -81,8 +81,8 @@ def _closed(
         return BoundaryCondition(index, side, location, "natural", None, False, why)
     if noise != 0 and not depends(noise, control_set(problem)):
         why = (
-            f"the noise carries {name} to {to_text(location)} whatever is done there, and nothing else is said: it is pushed back "
-            "just enough (Skorokhod), so that the slope of V is zero"
+            f"the noise carries {name} to {to_text(location)} whatever is done there, and nothing else is said: "
+            "it is pushed back just enough (Skorokhod), so that the slope of V is zero"
         )
         return BoundaryCondition(index, side, location, "reflect", None, False, why)
     controlled = depends(inward, control_set(problem)) or depends(noise, control_set(problem))

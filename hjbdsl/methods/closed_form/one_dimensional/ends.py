@@ -145,8 +145,13 @@ def _written(line: LineProblem, location: float) -> Edge | Rejected | None:
 
 
 def _closed_edge(line: LineProblem, location: float, nothing: tuple[float, ...], *, upper: bool) -> Edge | Rejected:
-    """A closed bound: the process may sit there; without noise and with an inward drift the equation itself holds."""
+    """A closed bound: reflecting where the derivation infers it; the process may sit there; without noise and with an inward
+    drift the equation itself holds."""
     inward = -1.0 if upper else 1.0
+    side = "upper" if upper else "lower"
+    index = line.equation.problem.state_symbols.index(line.state)
+    if any((c.state, c.side, c.kind) == (index, side, "reflect") for c in line.equation.boundaries):
+        return Edge("slope", location, nothing, "reflected, as inferred")
     for drift, variance in zip(line.drift, line.variance, strict=True):
         at_end = drift.subs(line.state, sp.Float(location))
         if not _vanishes(variance, line.state, location) or at_end.free_symbols or inward * float(at_end) < 0:
