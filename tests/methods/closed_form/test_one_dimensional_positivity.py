@@ -6,7 +6,6 @@ import pytest
 from hjbdsl.errors import HjbError
 from hjbdsl.methods import closed_form
 from hjbdsl.model.solution import Rejected
-
 from tests.methods.closed_form.solving import equation, point, solved
 
 LINE = """

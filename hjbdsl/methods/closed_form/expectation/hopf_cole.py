@@ -15,6 +15,7 @@ import numpy as np
 
 from hjbdsl.methods.closed_form.expectation.assemble import gaussian_value
 from hjbdsl.methods.closed_form.expectation.chart import one_sided
+from hjbdsl.methods.closed_form.expectation.integrability import require_integrable
 from hjbdsl.methods.closed_form.expectation.linear_control import LinearControl, linear_control
 from hjbdsl.methods.closed_form.expectation.report import measured_accuracy, reduced_dimensions
 from hjbdsl.methods.closed_form.family import Proposal
@@ -26,6 +27,7 @@ _PROPORTIONAL = 1e-10
 
 
 def propose(equation: HJBEquation) -> Proposal | Rejected:
+    """The value as a Gaussian expectation. Raises `HjbError` (HJB121) where that expectation is infinite."""
     problem = equation.problem
     if not problem.control_symbols and problem.objective.form != "risk":
         return Rejected("there is nothing to choose")
@@ -42,6 +44,8 @@ def propose(equation: HJBEquation) -> Proposal | Rejected:
     function = gaussian_value(model, model.terminal, kappa, problem)
     if isinstance(function, Rejected):
         return function
+    if kappa != 0 and (border := require_integrable(problem, function, kappa)) is not None:
+        return border
     accuracy = measured_accuracy(problem, function)
     if not accuracy.relative <= _LARGEST_ERROR:
         return Rejected(f"the quadrature reached only {accuracy.relative:.1e} of the size of V")
