@@ -8,6 +8,8 @@ formulas, the residual in symbols.
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -23,7 +25,7 @@ from hjbdsl.methods.closed_form.verification.smooth_fit import gradient_jump
 from hjbdsl.methods.closed_form.verification.soft_optimum import NoSoftOptimum, explored_range
 from hjbdsl.methods.closed_form.verification.symbolic_proof import matches, prove
 from hjbdsl.model.equation import HJBEquation
-from hjbdsl.model.problem import ControlProblem
+from hjbdsl.model.problem import BoundaryStatement, ControlProblem
 from hjbdsl.model.solution import Array, Evidence, Rejected
 
 OPTIMUM_POINTS = 24
@@ -32,6 +34,7 @@ CONSISTENCY_TOLERANCE = 1e-5
 
 def verify(equation: HJBEquation, proposal: Proposal) -> Evidence | Rejected:
     """Prove `proposal` or say what failed."""
+    equation = _with_reflections(equation)
     case = case_of(equation, proposal)
     if isinstance(case, Rejected):
         return case
@@ -51,6 +54,17 @@ def verify(equation: HJBEquation, proposal: Proposal) -> Evidence | Rejected:
         proof = prove(equation, proposal.symbolic, proposal.controls or {}, proposal.average_symbolic, case.at)
         statements = [proof, *statements] if proof is not None else statements
     return Evidence("symbolic", numbers["residual"], tuple(statements), numbers)
+
+
+def _with_reflections(equation: HJBEquation) -> HJBEquation:
+    """The same, with the reflecting ends that the derivation inferred among the stated ones: V must meet them all."""
+    problem = equation.problem
+    inferred = tuple(
+        BoundaryStatement(problem.state_symbols[end.state], end.location, "reflect", None, problem.objective.span)
+        for end in equation.boundaries
+        if end.kind == "reflect" and not end.written
+    )
+    return replace(equation, problem=replace(problem, boundaries=problem.boundaries + inferred)) if inferred else equation
 
 
 _Outcome = tuple[list[str], dict[str, float]] | Rejected
