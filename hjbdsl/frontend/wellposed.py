@@ -1,6 +1,6 @@
 """Well-posedness, as far as the symbols decide it: the discount, the exit, the correlations, real coefficients.
 
-In: the lowered problem. Out: findings HJB101-HJB108. Everything reported is certain; what needs the equation (an
+In: the lowered problem. Out: findings HJB101-HJB108. Every error reported is certain; what needs the equation (an
 unbounded Hamiltonian, a value that is infinite) is found later.
 """
 
@@ -17,11 +17,14 @@ from hjbdsl.frontend import ast
 from hjbdsl.frontend.arithmetic import as_float
 from hjbdsl.frontend.context import PartialOperation
 from hjbdsl.frontend.definite import is_positive_semidefinite
+from hjbdsl.frontend.divergence import certainly_diverges
 from hjbdsl.frontend.findings import Findings
-from hjbdsl.frontend.interval import LINE, Interval, enclosure, truth
-from hjbdsl.frontend.realness import interior_points, report_unreal, some_control
+from hjbdsl.frontend.interval import Interval, enclosure, truth
+from hjbdsl.frontend.open_bounds import report_open_bounds
+from hjbdsl.frontend.ranges import state_ranges
+from hjbdsl.frontend.realness import report_unreal
 from hjbdsl.frontend.walk import nodes
-from hjbdsl.model.problem import TIME, Bounds, ControlProblem
+from hjbdsl.model.problem import TIME, ControlProblem
 
 MOST_LATTICE_POINTS = 2000
 
@@ -35,13 +38,15 @@ def check_wellposed(problem: ControlProblem, statements: tuple[ast.Statement, ..
     _expectation(problem, findings)
     _choices(problem, findings)
     report_unreal(problem, operations, findings)
+    if not findings.errors:
+        report_open_bounds(problem, findings)
 
 
 def _exit(problem: ControlProblem, findings: Findings) -> None:
     """The exit set must meet the state's domain, and must not be all of it."""
     if problem.exit is None:
         return
-    box = {s: _hull(b, problem) for s, b in zip(problem.state_symbols, problem.state_bounds, strict=True)}
+    box = state_ranges(problem)
     condition = problem.numeric(problem.exit.condition)
     outcome = False if _contradicts_itself(condition, box) else truth(condition, box)
     span = problem.origins.get("exit", problem.exit.span)
@@ -72,13 +77,6 @@ def _contradicts_itself(condition: sp.Basic, box: Mapping[sp.Symbol, Interval]) 
     return any(low > high for low, high in ranges.values())
 
 
-def _hull(bounds: Bounds, problem: ControlProblem) -> Interval:
-    ends = []
-    for end, default in ((bounds.lower, LINE[0]), (bounds.upper, LINE[1])):
-        ends.append(default if end in (sp.oo, -sp.oo) else as_float(problem.numeric(end)))
-    return ends[0], ends[1]
-
-
 def _correlation(problem: ControlProblem, findings: Findings) -> None:
     """Numeric correlations together must be positive semidefinite."""
     entries = {key: problem.numeric(value) for key, value in problem.correlation.items()}
@@ -94,27 +92,22 @@ def _correlation(problem: ControlProblem, findings: Findings) -> None:
 
 
 def _discount(problem: ControlProblem, statements: tuple[ast.Statement, ...], findings: Findings) -> None:
-    """An integral to infinity of what never dies out needs a positive discount.
-
-    Without one the value can be finite only if the process may come to rest at no cost, or stops, or if f decays by itself."""
+    """An integral to infinity of what certainly never dies out needs a positive discount. What is not certain here, as a
+    portfolio's consumption without discount, is decided with the equation."""
     objective = problem.objective
     if objective.form != "expectation" or objective.end != sp.oo or problem.stopping or problem.exit or objective.running == 0:
         return
     rate = problem.numeric(objective.discount)
-    if not rate.is_number or as_float(rate) > 0 or TIME in objective.running.free_symbols:
-        return
-    if not problem.diffusion and not problem.jumps and not problem.modes:
-        return
-    if _can_rest(problem):
+    if not rate.is_number or as_float(rate) > 0 or TIME in objective.running.free_symbols or not certainly_diverges(problem):
         return
     span = _integral_span(statements) or objective.span
     if rate == 0:
         message = (
-            "an integral to infinity without a discount: the noise keeps the running term from dying out, the value is infinite"
+            "an integral to infinity without a discount: no control keeps the running term from adding up, the value is infinite"
         )
         remedy = "write `exp(-rho*t)*` before the integrand, a finite horizon, or `average` for the long-run average"
     else:
-        message = f"the discount rate is {as_float(rate):g}: with an infinite horizon it must be positive"
+        message = f"the discount rate is {as_float(rate):g}, and no control keeps the running term small: the value is infinite"
         remedy = "give the rate another sign, or use a finite horizon"
     findings.report("HJB103", message, remedy, span)
 
@@ -124,24 +117,6 @@ def _integral_span(statements: tuple[ast.Statement, ...]) -> Span | None:
         if isinstance(statement, ast.Objective):
             return next((node.span for node in nodes(statement.body) if isinstance(node, ast.Integral)), None)
     return None
-
-
-def _can_rest(problem: ControlProblem) -> bool:
-    """Whether at the origin, with no control, nothing moves and the running term is 0, and it has the right sign elsewhere."""
-    origin = dict.fromkeys((*problem.state_symbols, *problem.control_symbols, *problem.adversary_symbols, TIME), sp.S.Zero)
-    moving = (*problem.drift, *problem.diffusion.values(), *(d * j.rate for j in problem.jumps for d in j.displacement.values()))
-    for mode in problem.mode_tuples():
-        for expression in (problem.objective.running, *moving):
-            if problem.at_mode(expression, mode).xreplace({**problem.values, **origin}) != 0:
-                return False
-    sign = 1 if problem.objective.sense == "minimize" else -1
-    running = problem.objective.running
-    for mode, point in itertools.product(problem.mode_tuples()[:4], itertools.islice(interior_points(problem), 16)):
-        numbers = {**problem.values, **point, **some_control(problem, point)}
-        value = as_float(problem.at_mode(running, mode).xreplace(numbers))
-        if math.isnan(value) or sign * value < 0:
-            return False
-    return True
 
 
 def _lattice(problem: ControlProblem, findings: Findings) -> None:

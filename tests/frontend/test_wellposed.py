@@ -135,7 +135,14 @@ def test_a_root_outside_the_exit_or_the_region_is_no_matter() -> None:
         ("a dt + 0.3 dW", "minimize E integral(0, inf) exp(-0.1*t)*(x^2 + a^2) dt", False),
         ("a dt", "minimize integral(0, inf) (x^2 + a^2) dt", False),
         ("(x + a) dt + 0.3*x dW", "minimize E integral(0, inf) (x^2 + a^2) dt", False),
-        ("(x + a) dt + 0.3*x dW", "maximize E integral(0, inf) (x^2 + a^2) dt", True),
+        ("(a + x/2) dt + 0.3 dW", "maximize E integral(0, inf) -(x^2 - 2*x + 1 + a^2) dt", True),
+        ("a dt + 0.3 dW", "minimize E integral(0, inf) abs(x) + a^2 dt", True),
+        ("a dt + 0.3 dW", "minimize E integral(0, inf) x^4 + sqrt(a^2 + x^2) dt", True),
+        ("a dt + 0.3*x dW", "minimize E integral(0, inf) 1 + a^2 dt", True),
+        ("a dt + 0.3 dW", "minimize E integral(0, inf) x^2 dt", False),  # a = -t^2*x makes it finite, and any size
+        ("a dt + 0.3 dW", "minimize E integral(0, inf) a^2 dt", False),
+        ("a dt + 0.3 dW", "minimize E integral(0, inf) sqrt(abs(x)) + a^2 dt", False),
+        ("(x + a) dt + 0.3*x dW", "maximize E integral(0, inf) (x^2 + a^2) dt", False),  # infinite, but not for the discount
     ],
 )
 def test_an_infinite_horizon_needs_a_discount(dynamics: str, objective: str, wrong: bool) -> None:
@@ -176,3 +183,61 @@ def test_what_is_chosen_and_what_is_only_evaluated() -> None:
     assert "`a`" in found.message
     problem = lowered("state x in R", "noise W", "dx = 0.1 dW", "exit tau when |x| >= 1", "minimize tau")
     assert {w.code for w in problem.warnings} == {"HJB107", "HJB108"}
+
+
+@pytest.mark.parametrize("discount", ["", "exp(0.01*t)*"])
+def test_consumption_without_discount_may_have_a_finite_value(discount: str) -> None:
+    """Merton with gamma = 3: finite where (rho + 2*M)/3 > 0, which a rate of 0 or -0.01 allows."""
+    lowered(
+        "state w > 0",
+        "control f in R, C >= 0",
+        "noise B",
+        "dw = ((0.02 + f*0.05)*w - C) dt + f*0.3*w dB",
+        f"maximize E integral(0, inf) {discount}C^(-2)/(-2) dt",
+    )
+
+
+HELD_OR_NOT = [
+    ("x > 0", "0.4 dt + 1.2 dW", "", True),
+    ("x < 2", "0.4 dt + 1.2 dW", "", True),
+    ("x in (-1, 1)", "-x dt + cos(0.1) dW", "", True),
+    ("x > 0", "a dt + 0.3*(1 + x) dW", "", True),  # a in [-1, 1]
+    ("x > 0", "-c dt + 0.3 dW", "", True),  # c >= 0 only pushes outward
+    ("x > 0", "c dt + 0.3 dW", "", False),
+    ("x >= 0", "0.4 dt + 1.2 dW", "", False),
+    ("x in R", "0.4 dt + 1.2 dW", "", False),
+    ("x > 0", "0.4*x dt + 1.2*x dW", "", False),
+    ("x > 0", "(1 - x) dt + 0.2*sqrt(x) dW", "", False),
+    ("x > 0", "1/x dt + 1 dW", "", False),  # Bessel
+    ("x > 0", "(1 - log(x)) dt + 1 dW", "", False),
+    ("x > 0", "0.1 dt + a*0.3 dW", "", False),  # a = 0 makes no noise
+    ("x > 0", "1 dW", "boundary x = 0 : reflect", False),
+    ("x > 0", "1 dW", "exit tau when x <= 0.1", False),
+    ("x > 0", "1 dW", "exit tau when x >= 3", True),
+    ("x in (-1, 1)", "1 dW", "exit tau when abs(x) >= 0.9", False),
+    ("x > 0", "1 dW", "stopping tau in [0, 1]", False),
+]
+
+
+@pytest.mark.parametrize(("domain", "motion", "rule", "wrong"), HELD_OR_NOT)
+def test_an_open_bound_that_noise_carries_the_state_to(domain: str, motion: str, rule: str, wrong: bool) -> None:
+    payoff = "x(tau)" if "tau" in rule else "x(1)"
+    lines = (f"state {domain}", "control a in [-1, 1], c >= 0", "noise W", f"dx = {motion}", rule, f"maximize E {payoff}")
+    if not wrong:
+        lowered(*lines)
+        return
+    found = mistakes(*lines)
+    errors = [diagnostic for diagnostic in found if diagnostic.severity == "error"]
+    assert {(d.code, place(d)) for d in errors} == {("HJB104", (1, 7))}
+    assert len(errors) == (2 if "(" in domain else 1)
+    assert "`x" in errors[0].message
+    assert all(word in errors[0].help for word in ("in R", "exit", "reflect", "vanish"))
+
+
+def test_an_open_bound_of_one_of_two_correlated_states() -> None:
+    head = ("state x > 0, y in R", "noise W, B")
+    tail = ("dx = 0.2*x dW + 0.1*x dB", "dy = -y dt + 1 dB", "evaluate E x(1)*y(1)")
+    lowered(*head, *tail)
+    cancelling = ("dW dB = -1 dt", "dx = 0.3 dW + 0.3 dB", "dy = -y dt + 1 dB", "evaluate E x(1)*y(1)")
+    lowered(*head, *cancelling)
+    assert only_mistake(*head, "dW dB = -0.5 dt", *cancelling[1:]).code == "HJB104"
