@@ -10,6 +10,7 @@ import pytest
 from scipy.integrate import quad, solve_ivp
 from scipy.linalg import expm
 from scipy.optimize import fsolve, minimize_scalar
+from solving import solved
 
 from tests.methods.closed_form.test_ansatz_utility import at, solve
 
@@ -165,3 +166,18 @@ def test_an_answer_travels_as_plain_data():
     np.testing.assert_array_equal(before.value, after.value)
     np.testing.assert_array_equal(before.control, after.control)
     assert np.isnan(copy.evaluate(times[:1], np.array([[0.5]]), np.zeros(1, dtype=int)).value).all()
+
+
+def test_a_policy_that_switches_near_the_root():
+    """Care pays in the long run but not for a short horizon: rho V = up: y - c + f1 (Vd - Vu), down: -k + g (Vu - Vd)."""
+    text = """problem repair
+mode z in {up, down}
+control d in [0, 1]
+rate up -> down = 0.8 - 0.6*d, down -> up = 1.2
+param on(z) = {up: 1, down: 0}
+maximize E integral(0, inf) exp(-0.1*t)*(on(z)*(2 - 0.3*d) - 0.5*(1 - on(z))) dt
+"""
+    expected = np.linalg.solve([[0.1 + 0.2, -0.2], [-1.2, 0.1 + 1.2]], [1.7, -0.5])
+    solution = solved(text, "polynomial")
+    found = solution.function.evaluate(np.zeros(2), np.zeros((2, 0)), np.array([0, 1]))
+    assert found.value == pytest.approx(expected, rel=1e-10)

@@ -9,9 +9,11 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 import numpy as np
+import sympy as sp
 
 from hjbdsl.methods.closed_form.ansatz.homogeneity import Scaling, euler
 from hjbdsl.model.equation import HJBEquation
+from hjbdsl.model.problem import TIME
 from hjbdsl.model.solution import Array
 
 
@@ -34,8 +36,22 @@ class Level:
         value = self.running * annuity + self.terminal * factor
         return value, self.discount * value - self.running
 
+    def expression(self) -> sp.Expr:
+        """The same for the eye, its numbers to 8 digits."""
+        if not np.isfinite(self.end):
+            return _eight_digits(self.running / self.discount)
+        running, terminal, rate, end = (_eight_digits(v) for v in (self.running, self.terminal, self.discount, self.end))
+        if rate == 0:
+            return running * (end - TIME) + terminal
+        factor = sp.exp(-rate * (end - TIME))
+        return running / rate * (1 - factor) + terminal * factor
+
 
 NO_LEVEL = Level(0.0, 0.0, 1.0, np.inf)
+
+
+def _eight_digits(number: float) -> sp.Expr:
+    return sp.Rational(f"{number:.8g}")
 
 
 def without_constants(equation: HJBEquation, scaling: Scaling) -> tuple[HJBEquation, Level]:

@@ -152,6 +152,7 @@ def _in_numbers(problem: ControlProblem, function: AnsatzFunction) -> Formula | 
         return None
     held = function.coefficients
     theta = held.at(np.zeros(1))[0][0] if isinstance(held, CoefficientPath) else held
+    level = function.level.expression()
     values: dict[str, Notation] = {}
     controls: dict[str, Notation] = {}
     where = []
@@ -160,12 +161,12 @@ def _in_numbers(problem: ControlProblem, function: AnsatzFunction) -> Formula | 
         letters_suffix = "".join(f"_{c.labels[i]}" for c, i in zip(problem.modes, mode, strict=True))
         if isinstance(held, CoefficientPath):
             names = {u: sp.Symbol(f"{u.name}{letters_suffix}", real=True) for u in ansatz.unknowns}
-            values[f"V{suffix}"] = written(ansatz.expression.xreplace(names))
+            values[f"V{suffix}"] = written(ansatz.expression.xreplace(names) + level)
             for u, number in zip(ansatz.unknowns, theta[place], strict=True):
                 where.append((written(names[u]), _OF_TIME, float(number)))
         else:
             numbers = {u: sp.Float(f"{v:.8g}", 8) for u, v in zip(ansatz.unknowns, theta[place], strict=True)}
-            values[f"V{suffix}"] = _in_decimals(problem.numeric(ansatz.expression).xreplace(numbers))
+            values[f"V{suffix}"] = _in_decimals(problem.numeric(ansatz.expression).xreplace(numbers) + level)
             controls |= _scaled_controls(problem, function, place, suffix)
     return Formula(values, controls, tuple(where))
 

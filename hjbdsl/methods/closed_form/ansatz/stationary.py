@@ -23,7 +23,8 @@ _STEPS = 400
 _FAR = 300.0
 """A logarithmic amplitude beyond this has run away."""
 _JUMP = 10.0
-"""A step after which the flow is this much faster has left the path that finite-horizon values follow."""
+"""A step after which the flow is this much faster than here and at the start has left the path of finite-horizon values; a policy
+that switches makes it a little faster."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,7 +89,8 @@ def _continue(matching: Matching, start: Array) -> StationaryRoot | NoRoot:
         return NoRoot("the optimum is not attained on the ansatz")
     if here.defect > DEFECT:
         return NoRoot(f"not invariant (defect {here.defect:.1e})")
-    step = 1.0 / (1.0 + np.abs(here.flow).max())
+    first = np.abs(here.flow).max()
+    step = 1.0 / (1.0 + first)
     size = theta.size
     for _ in range(_STEPS):
         jacobian = flow_jacobian(matching, theta, here.control)
@@ -96,7 +98,7 @@ def _continue(matching: Matching, start: Array) -> StationaryRoot | NoRoot:
             return NoRoot("the optimum is not attained on the ansatz")
         change = np.linalg.solve(np.eye(size) / step - jacobian, here.flow.ravel()).reshape(theta.shape)
         trial = matching(0.0, theta + change, here.control)
-        faster = np.abs(trial.flow).max() > _JUMP * np.abs(here.flow).max() + 1e-9 * (1 + np.abs(theta).max())
+        faster = np.abs(trial.flow).max() > _JUMP * max(first, np.abs(here.flow).max())
         if not trial.valid or faster or np.abs(change).max() > 5 + np.abs(theta).max():
             step /= 4
             if step < 1e-14:
