@@ -71,7 +71,7 @@ class ScalarPrinter(PythonCodePrinter):
     def _print_Integer(self, expr: sp.Integer) -> str:
         return f"{int(expr)}.0"
 
-    def _print_Pow(self, expr: sp.Pow, rational: bool = False) -> str:
+    def _print_Pow(self, expr: sp.Pow, rational: bool = False) -> str:  # noqa: ARG002  the printer's own signature
         base, exponent = expr.as_base_exp()
         if exponent == sp.Rational(1, 2):
             return f"math.sqrt({self._print(base)})"

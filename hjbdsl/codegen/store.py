@@ -16,7 +16,7 @@ from types import ModuleType
 
 
 def cache_directory() -> Path:
-    """Where generated modules live: HJBDSL_CACHE, else XDG_CACHE_HOME/hjbdsl, else ~/.cache/hjbdsl; a temporary one if unwritable."""
+    """Where generated modules live: HJBDSL_CACHE, else XDG_CACHE_HOME/hjbdsl, else ~/.cache/hjbdsl; else a temporary one."""
     named = os.environ.get("HJBDSL_CACHE")
     base = Path(named) if named else Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "hjbdsl"
     folder = base / "generated"

@@ -7,119 +7,31 @@ coefficients as written in the file and the scheme's kernels (template `grid_sch
 from __future__ import annotations
 
 import itertools
-import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 
 import sympy as sp
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
-from hjbdsl.codegen.scalar import assignments, identifier
-from hjbdsl.model.equation import VALUE, HJBEquation
-from hjbdsl.model.problem import TIME, ControlProblem
+from hjbdsl.methods.grid.choices import (
+    bound_lines,
+    candidate_branches,
+    case_branches,
+    constraint_lines,
+    fallback_lines,
+    idle,
+    leaps_controlled,
+    search_nodes,
+)  # fmt: skip
+from hjbdsl.methods.grid.formulas import Emitter
+from hjbdsl.model.equation import HJBEquation
 
-_OWN_NAMES = re.compile(
-    r"([abcdeghknpquxyzABCGMX]|up|down|ahead|behind|after|before|centre|low|high|best|width|start|left|right|bl|br|speed|forward|backward|known_up|"
-    r"known_down|axial|side_|jump_|q\d)\d+|[cdefgjkrstuVHMB]|here|mark|marks|mark_weights|target|rate|row|position|ended|bounds|terminal|"
-    r"obstacle|candidate|admissible|coefficients|exit_value|sweep|assemble|optimise|hamiltonian|entry|leap_row|cross_row|repeated|"
-    r"node_data|selling|exit_fraction|axis_weights|prange|njit|kind|side|step|front|chosen|beside|weno|biased|rates|fastest|fresh|total|count|constant|weights|cols|work|base|"
-    r"offsets|own|mine|theirs|worst|value|weight|found|policy|totals|counts|constants|failures|gone|edges|mesh|extras|nodes|"
-    r"WIDTH|MODES|SENSE|CONTROLS|PLAYERS|DIMENSION|CANDIDATES|IDLE|FIRST_FIXED|WRAP|MIRROR|OPEN|CONSTRAIN|JOINT|(TABLE|LATTICE)_\d+|w\d+"
-)
 _ENVIRONMENT = Environment(
     loader=PackageLoader("hjbdsl.codegen"), undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True,
     keep_trailing_newline=True, autoescape=False,
 )  # fmt: skip
-SEARCH_NODES = {1: 25, 2: 7, 3: 4}
-"""Lattice of the numerical search by the number of control components."""
 
 
-@dataclass(frozen=True, slots=True)
-class DiscreteStates:
-    """The joint discrete index s: `labels[s]` = (joint mode, values of the lattice states)."""
-
-    labels: tuple[tuple[tuple[int, ...], tuple[sp.Expr, ...]], ...]
-
-    @staticmethod
-    def of(problem: ControlProblem) -> DiscreteStates:
-        lattices = [problem.state_bounds[i].points for i in problem.lattice_states]
-        values = list(itertools.product(*lattices)) if lattices else [()]
-        return DiscreteStates(tuple((mode, value) for mode in problem.mode_tuples() for value in values))
-
-
-def spelled(name: str) -> str:
-    """The user's name in the generated program, kept apart from the program's own names."""
-    text = identifier(name)
-    return text + "_" if _OWN_NAMES.fullmatch(text) else text
-
-
-class _Emitter:
-    """Collects the template's context for one equation."""
-
-    def __init__(self, equation: HJBEquation):
-        self.equation = equation
-        self.problem = problem = equation.problem
-        self.axes = problem.continuous_states
-        self.discrete = DiscreteStates.of(problem)
-        self.controls = problem.control_symbols + problem.adversary_symbols
-        everything = problem.state_symbols + self.controls + tuple(problem.values)
-        self.names: dict[sp.Symbol, str] = {symbol: spelled(symbol.name) for symbol in everything}
-        self.names[TIME] = "t"
-        self.names[VALUE] = "V"
-        for i, axis in enumerate(self.axes):
-            self.names[equation.gradient[axis]] = f"p{i}"
-        for (a, b), symbol in equation.hessian.items():
-            i, j = sorted((self.axes.index(a), self.axes.index(b)))
-            self.names[symbol] = f"M{i}{j}"
-        for parameter in problem.mode_parameters:
-            self.names[parameter.symbol] = spelled(re.sub(r"\W+", "_", parameter.symbol.name).strip("_") + "_now")
-
-    def body(self, expressions: Sequence[sp.Basic], controls: bool) -> tuple[list[str], list[str]]:
-        """Lines that unpack what the expressions use, then the expressions."""
-        free = set().union(*(sp.sympify(e).free_symbols for e in expressions)) if expressions else set()
-        return self.unpack(free, controls), self.print(expressions)[0] + self.print(expressions)[1]
-
-    def lines(self, expressions: Sequence[sp.Basic], controls: bool = False) -> tuple[list[str], list[str]]:
-        """(preparation, results)."""
-        expressions = [sp.sympify(e) for e in expressions]
-        free: set[sp.Symbol] = set().union(*(e.free_symbols for e in expressions))
-        for parameter in self.problem.mode_parameters:
-            if parameter.symbol in free:
-                free |= set().union(*(sp.sympify(v).free_symbols for v in parameter.values))
-        shared, results = assignments(expressions, self.names)
-        return self.unpack(free, controls) + shared, results
-
-    def print(self, expressions: Sequence[sp.Basic]) -> tuple[list[str], list[str]]:
-        return assignments(expressions, self.names)
-
-    def unpack(self, free: set[sp.Symbol], controls: bool) -> list[str]:
-        lines = []
-        for i, axis in enumerate(self.axes):
-            symbol = self.problem.state_symbols[axis]
-            if symbol in free and self.names[symbol] != f"x{i}":
-                lines.append(f"{self.names[symbol]} = x{i}")
-        for k, axis in enumerate(self.problem.lattice_states):
-            symbol = self.problem.state_symbols[axis]
-            if symbol in free:
-                lines.append(f"{self.names[symbol]} = LATTICE_{k}[s]")
-        if controls:
-            lines += [f"{self.names[symbol]} = a{c}" for c, symbol in enumerate(self.controls) if symbol in free]
-        for number, parameter in enumerate(self.problem.mode_parameters):
-            if parameter.symbol in free:
-                lines.append(f"{self.names[parameter.symbol]} = {self.mode_value(number)}")
-        return lines
-
-    def mode_value(self, number: int) -> str:
-        parameter = self.problem.mode_parameters[number]
-        if all(self.problem.numeric(value).is_number for value in parameter.values):
-            return f"TABLE_{number}[s]"
-        text = "math.nan"
-        for s, (mode, _) in reversed(list(enumerate(self.discrete.labels))):
-            text = f"({self.print([parameter.values[mode[parameter.chain]]])[1][0]} if s == {s} else {text})"
-        return text
-
-
-def _coefficients(emitter: _Emitter) -> dict[str, object]:
+def _coefficients(emitter: Emitter) -> dict[str, object]:
     equation, problem = emitter.equation, emitter.problem
     running = problem.objective.running if problem.objective.form in ("expectation", "average") else sp.S.Zero
     running = running + entropy_reward(equation)
@@ -133,7 +45,7 @@ def _coefficients(emitter: _Emitter) -> dict[str, object]:
 
 
 def entropy_reward(equation: HJBEquation) -> sp.Expr:
-    """What a normal policy of constant covariance S adds to the Hamiltonian at its mean: temperature/2 log det(2 pi S) under maximize."""
+    """What a normal policy of constant covariance S adds to the Hamiltonian at its mean: temperature/2 log det(2 pi S)."""
     if equation.policy is None or equation.entropy is None:
         return sp.S.Zero
     explored = list(equation.policy.mean)
@@ -148,108 +60,8 @@ def _between(equation: HJBEquation, a: sp.Symbol, b: sp.Symbol) -> sp.Expr:
     return equation.policy.covariance.get((a, b), sp.S.Zero) if equation.policy is not None else sp.S.Zero
 
 
-def _bounds(emitter: _Emitter) -> list[str]:
-    groups = emitter.problem.controls + emitter.problem.adversaries
-    every = [bound for group in groups for bound in group.bounds]
-    low = [min(b.points) if b.is_finite_set else b.lower for b in every]
-    high = [max(b.points) if b.is_finite_set else b.upper for b in every]
-    finite = [sp.sympify(e) for e in low + high]
-    lines, results = emitter.lines([sp.S.Zero if e.is_infinite else e for e in finite])
-    texts = [("-np.inf" if e == -sp.oo else "np.inf") if e.is_infinite else r for e, r in zip(finite, results, strict=True)]
-    return [*lines, f"return {', '.join(texts)}"]
-
-
-def _admissible(emitter: _Emitter) -> list[str]:
-    conditions = [c.condition for c in emitter.problem.constraints if c.role != "state"]
-    tests = []
-    for c, bound in enumerate(b for g in emitter.problem.controls + emitter.problem.adversaries for b in g.bounds):
-        if bound.is_finite_set:
-            tests.append(
-                "(" + " or ".join(f"abs(a{c} - {float(emitter.problem.numeric(p))!r}) < 1e-9" for p in bound.points) + ")"
-            )
-    relaxed = []
-    for condition in conditions:
-        for part in condition.args if isinstance(condition, sp.And) else (condition,):
-            if isinstance(part, sp.Rel) and not isinstance(part, (sp.Eq, sp.Ne)):
-                relaxed.append(part.gts - part.lts)
-            else:
-                raise NotImplementedError(f"the constraint {part}")
-    lines, results = emitter.lines(relaxed, controls=True) if relaxed else ([], [])
-    tests += [f"({text}) >= -1e-9" for text in results]
-    return [*lines, f"return {' and '.join(tests) if tests else 'True'}"]
-
-
-def _resting(emitter: _Emitter) -> list[tuple[str, Mapping[sp.Symbol, sp.Expr]]]:
-    """Controls that hold one continuous state still: where the wind turns, the optimum may sit there."""
-    candidates = emitter.equation.optimum.candidates
-    found = []
-    for axis in emitter.axes:
-        drift = emitter.problem.drift[axis]
-        for symbol in emitter.controls:
-            slope = sp.diff(drift, symbol)
-            if slope == 0 or any(c in slope.free_symbols for c in emitter.controls):
-                continue
-            rest = -drift.xreplace({symbol: sp.S.Zero}) / slope
-            others = [c for c in emitter.controls if c != symbol]
-            if symbol in rest.free_symbols:
-                continue
-            base = candidates[0].controls if candidates else {}
-            name = f"{emitter.problem.state_symbols[axis]} at rest"
-            if all(c in base for c in others) and not any(c in rest.free_symbols for c in emitter.controls):
-                found.append((name, {**{c: base[c] for c in others}, symbol: rest}))
-    return found
-
-
-def _idle(emitter: _Emitter) -> list[tuple[str, Mapping[sp.Symbol, sp.Expr]]]:
-    """Where V is still flat and no formula holds: one control rests a state, the others are 0."""
-    found = []
-    for axis in emitter.axes:
-        for symbol in emitter.controls:
-            slope = sp.diff(emitter.problem.drift[axis], symbol)
-            if slope == 0 or any(c in slope.free_symbols for c in emitter.controls):
-                continue
-            idle: dict[sp.Symbol, sp.Expr] = {c: sp.S.Zero for c in emitter.controls if c != symbol}
-            rest = (-emitter.problem.drift[axis].xreplace({symbol: sp.S.Zero}) / slope).xreplace(idle)
-            found.append((f"{emitter.problem.state_symbols[axis]} at rest, the other controls 0", {**idle, symbol: rest}))
-    return found
-
-
-def _candidates(emitter: _Emitter) -> list[dict[str, object]]:
-    branches = []
-    policy = emitter.equation.policy
-    soft = [("mean of the policy", policy.mean)] if policy is not None else []
-    named = soft or [(c.name, c.controls) for c in emitter.equation.optimum.candidates] + _resting(emitter)
-    for name, controls in [*named, *_idle(emitter)]:
-        lines, results = emitter.lines([controls[symbol] for symbol in emitter.controls])
-        branches.append({"name": name, "lines": [*lines, f"return {', '.join(results)}{',' if len(results) == 1 else ''}"]})
-    return branches
-
-
-def _search(emitter: _Emitter) -> int:
-    """Nodes a component of the numerical search, 0 where formulas cover the optimum."""
-    if emitter.equation.optimum.status != "implicit" or emitter.equation.policy is not None or not emitter.controls:
-        return 0
-    if len(emitter.controls) not in SEARCH_NODES:
-        raise NotImplementedError("a numerical search over more than three control components")
-    if emitter.problem.controls and emitter.problem.adversaries:
-        raise NotImplementedError("a game whose saddle point has no formula")
-    return SEARCH_NODES[len(emitter.controls)]
-
-
-def _fallback(emitter: _Emitter) -> list[str]:
-    """A control inside the box, where nothing else is admissible yet: the middle, or one unit from the finite end."""
-    lines = []
-    for c in range(len(emitter.controls)):
-        low, high = f"low{c}", f"high{c}"
-        lines.append(
-            f"a{c} = 0.5 * ({low} + {high}) if abs({low}) < 1e300 and abs({high}) < 1e300 else "
-            f"({low} + 1.0 if abs({low}) < 1e300 else ({high} - 1.0 if abs({high}) < 1e300 else 0.0))"
-        )
-    return lines
-
-
-def _jumps(emitter: _Emitter) -> list[dict[str, object]]:
-    jumps = []
+def _jumps(emitter: Emitter) -> list[dict[str, object]]:
+    jumps: list[dict[str, object]] = []
     for jump in emitter.problem.jumps:
         emitter.names[jump.mark] = "mark" if jump.mark is not None else ""
         moved = [emitter.problem.state_symbols[a] + jump.displacement.get(a, 0) for a in emitter.axes]
@@ -269,7 +81,7 @@ def _jumps(emitter: _Emitter) -> list[dict[str, object]]:
     return jumps
 
 
-def _modes(emitter: _Emitter) -> list[str]:
+def _modes(emitter: Emitter) -> list[str]:
     lines: list[str] = []
     labels = emitter.discrete.labels
     for s, (mode, lattice) in enumerate(labels):
@@ -286,12 +98,12 @@ def _modes(emitter: _Emitter) -> list[str]:
     return lines
 
 
-def _returned(emitter: _Emitter, expression: sp.Basic | None) -> list[str]:
+def _returned(emitter: Emitter, expression: sp.Basic | None) -> list[str]:
     lines, results = emitter.lines([sp.S.Zero if expression is None else expression])
     return [*lines, f"return {results[0]}"]
 
 
-def _tables(emitter: _Emitter) -> list[str]:
+def _tables(emitter: Emitter) -> list[str]:
     problem, labels = emitter.problem, emitter.discrete.labels
     lines = []
     for number, parameter in enumerate(problem.mode_parameters):
@@ -346,7 +158,7 @@ def _geometry(d: int) -> dict[str, object]:
     }  # fmt: skip
 
 
-def _exit(emitter: _Emitter) -> tuple[list[str], list[str]]:
+def _exit(emitter: Emitter) -> tuple[list[str], list[str]]:
     """Where the process has ended and what it pays there: the exit of the file, and ends with a written value."""
     problem = emitter.problem
     ended: sp.Basic = problem.exit.condition if problem.exit else sp.false
@@ -372,35 +184,22 @@ def _is_front(equation: HJBEquation, exit_lines: Sequence[str]) -> bool:
     return plain and not walls and equation.optimum.status != "implicit" and equation.policy is None
 
 
-def _cases(emitter: _Emitter) -> list[dict[str, object]]:
-    cases = []
-    for case in emitter.equation.optimum.candidates:
-        lines, results = emitter.lines([sp.Piecewise((1, case.where), (0, True))])
-        cases.append({"name": case.name, "lines": lines, "where": f"{results[0]} > 0.5"})
-    return cases
-
-
-def _leaps_controlled(problem: ControlProblem, controls: Sequence[sp.Symbol]) -> bool:
-    """Whether a control enters a jump or a switch of mode."""
-    jumped = [e for jump in problem.jumps for e in (jump.rate, *jump.displacement.values())]
-    switched = [rate for chain in problem.modes for rate in chain.rates.values()]
-    return any(c in sp.sympify(e).free_symbols for e in jumped + switched for c in controls)
-
-
 def emit(equation: HJBEquation, mark_counts: Sequence[int]) -> str:
     """The program's text. `mark_counts`: quadrature nodes a jump. Raises NotImplementedError with what it cannot write."""
-    emitter = _Emitter(equation)
+    emitter = Emitter(equation)
     problem = equation.problem
     d, m = len(emitter.axes), len(emitter.controls)
     objective = problem.objective
-    candidates = _candidates(emitter)
+    candidates = candidate_branches(emitter)
+    still = len(idle(emitter))
     controls = [f"a{c}" for c in range(m)]
     payoff = equation.obstacle.payoff if equation.obstacle else None
     final = objective.terminal if objective.terminal is not None else objective.stop_value
     if objective.form in ("running_min", "running_max"):
         final = payoff
     exit_lines, paid_lines = _exit(emitter)
-    constraints = _admissible(emitter)
+    constraints = constraint_lines(emitter)
+    finite = any(b.is_finite_set for group in problem.controls for b in group.bounds)
     has_cross = any(a != b for a, b in equation.covariance)
     has_leaps = bool(problem.jumps or problem.modes)
     scratch = ", cols, weights" + (", work, base, offsets" if has_cross else "") if has_cross or has_leaps else ""
@@ -412,7 +211,8 @@ def emit(equation: HJBEquation, mark_counts: Sequence[int]) -> str:
         "problem": problem, "equation": equation, "m": m, "source_name": problem.source.path.rpartition("/")[2],
         "m_own": len(problem.control_symbols), "m_adversary": len(problem.adversary_symbols),
         "game": bool(problem.control_symbols and problem.adversary_symbols), "controls": controls,
-        "modes": len(emitter.discrete.labels), "n_candidates": len(candidates) - len(_idle(emitter)), "n_idle": len(_idle(emitter)), "n_formulas": 1 if equation.policy is not None else len(equation.optimum.candidates),
+        "modes": len(emitter.discrete.labels), "n_candidates": len(candidates) - still, "n_idle": still,
+        "n_formulas": 1 if equation.policy is not None else len(equation.optimum.candidates),
         "width": 16 + 2 * d + sum(n * 2**d for n in mark_counts) + len(emitter.discrete.labels),
         "parameter_lines": [f"{emitter.names[s]} = {float(v)!r}" for s, v in problem.values.items()], "sense": sense,
         "diffusion_controlled": controlled, "mixed": has_cross and controlled, "has_cross": has_cross, "has_leaps": has_leaps,
@@ -423,19 +223,20 @@ def emit(equation: HJBEquation, mark_counts: Sequence[int]) -> str:
         "comma_as": "".join(f", {a}" for a in controls), "comma_best": "".join(f", best{c}" for c in range(m)),
         "comma_policy": "".join(f", policy[j, {c}]" for c in range(m)),
         "lows_highs": ", ".join([f"low{c}" for c in range(m)] + [f"high{c}" for c in range(m)]),
-        "bound_lines": _bounds(emitter) if m else [], "constraint_lines": constraints,
+        "bound_lines": bound_lines(emitter) if m else [], "constraint_lines": constraints,
         "has_constraints": constraints != ["return True"], "candidate_branches": candidates,
-        "search": _search(emitter), "fallback_lines": _fallback(emitter),
-        "has_exit": bool(exit_lines), "has_finite": any(b.is_finite_set for g in problem.controls for b in g.bounds), "exit_lines": exit_lines or ["return False"], "exit_value_lines": paid_lines,
+        "search": search_nodes(emitter), "fallback_lines": fallback_lines(emitter),
+        "has_exit": bool(exit_lines), "has_finite": finite,
+        "exit_lines": exit_lines or ["return False"], "exit_value_lines": paid_lines,
         "obstacle_lines": _returned(emitter, payoff), "terminal_lines": _returned(emitter, final),
         "jumps": _jumps(emitter), "mode_lines": _modes(emitter), "has_modes": bool(problem.modes),
     }  # fmt: skip
-    context["front"], context["cases"] = _is_front(equation, exit_lines), _cases(emitter)
+    context["front"], context["cases"] = _is_front(equation, exit_lines), case_branches(emitter)
     context |= {name: ", ".join(f"{stem}{i}" for i in range(d)) for name, stem in
                 (("ps_centre", "centre"), ("lefts", "left"), ("rights", "right"), ("bls", "bl"), ("brs", "br"))}  # fmt: skip
     context["mesh_arguments"] = f"mesh, {context['ns']}, edges" + (", gone" if exit_lines else "")
     context["marks"] = ", marks, mark_weights" if problem.jumps else ""
-    controlled_leaps = _leaps_controlled(problem, emitter.controls)
+    controlled_leaps = leaps_controlled(problem, emitter.controls)
     context["cross_controlled"], context["cross_fixed"] = has_cross and controlled, has_cross and not controlled
     context["leaps_controlled"] = controlled_leaps
     context["fixed"] = (has_cross and not controlled) or (has_leaps and not controlled_leaps)

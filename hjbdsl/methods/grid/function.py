@@ -28,8 +28,8 @@ ROUNDING = 1e-11
 @dataclass(frozen=True, slots=True)
 class Worth:
     """What levels tell of one another: mean differences of successive levels, the observed order, whether it is trusted for
-    extrapolation, and whether the levels settle at all. `floor` is an absolute error that no refinement removes, `typical` the mean
-    band over the samples."""
+    extrapolation, and whether the levels settle at all. `floor` is an absolute error that no refinement removes, `typical` the
+    mean band over the samples."""
 
     differences: tuple[float, ...]
     order: float
@@ -53,7 +53,7 @@ class Worth:
         return replace(bare, typical=float(np.mean(bare.extrapolate(values)[1])))
 
     def extrapolate(self, values: Sequence[Array]) -> tuple[Array, Array]:
-        """Best value and its error: Richardson's where the order is trusted, else the finest level with the size of its last steps."""
+        """Best value and its error: Richardson's where the order is trusted, else the finest level and its last steps."""
         fine = values[-1]
         step = np.abs(fine - values[-2])
         rounding = self.floor + ROUNDING * (1.0 + np.abs(fine)) + 0.3 * self.typical
@@ -127,9 +127,9 @@ def _spline(mesh: Mesh, values: Array, z: Array, order: int, wrap: bool) -> Arra
 
 @dataclass(frozen=True, slots=True)
 class GridFunction(ValueFunction):
-    """Levels from coarse to fine; `policy` (slices, S, controls, *shape) and `stopped` (slices, S, *shape) of the finest, `earlier` the
-    policy of the level before;
-    `labels` lists (joint mode index, lattice values) a discrete state; `worth` turns the levels into a value and its error."""
+    """Levels from coarse to fine; `policy` (slices, S, controls, *shape) and `stopped` (slices, S, *shape) of the finest,
+    `earlier` the policy of the level before; `labels` lists (joint mode index, lattice values) a discrete state;
+    `worth` turns the levels into a value and its error."""
 
     levels: tuple[Level, ...]
     policy: Array

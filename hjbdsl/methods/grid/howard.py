@@ -26,8 +26,8 @@ PSEUDO_STEPS = 40
 
 @dataclass(frozen=True, slots=True)
 class Policy:
-    """V and policy at the nodes; `stopped` where the obstacle holds; the average (zero otherwise); iterations; the last change of V
-    and the last change of the average, relative to the size of V."""
+    """V and policy at the nodes; `stopped` where the obstacle holds; the average (zero otherwise); iterations; the last change
+    of V and of the average, relative to their sizes."""
 
     V: Array
     policy: Array
@@ -67,15 +67,16 @@ def obstacle_side(equation: HJBEquation) -> int:
 def policy_iteration(
     task: Task, V: Array, policy: Array, stopped: NDArray[np.bool_] | None, tolerance: float, most: int
 ) -> Policy:
-    """Iterate until V changes by less than `tolerance` of its size. `stopped` is the first guess of the stopping set (None: from V).
+    """Iterate until V changes by less than `tolerance` of its size. `stopped` is a guess of the stopping set (None: from V).
     `policy` is updated in place. Raises SolverError where no control is admissible."""
     program = task.program
     exit_value = program.data(task.t, 1) if program.module.EXIT else np.zeros(program.size)
     payoff = program.data(task.t, 2) if task.side else np.zeros(program.size)
     V = np.where(program.gone, exit_value, V)
-    guess, constant, change, best = stopped, 0.0, np.inf, np.inf
+    guess, constant, change, iteration = stopped, 0.0, np.inf, 0
     stopped = np.zeros(program.size, np.bool_)
-    for iteration in range(1, most + 1):
+    while iteration < most and change >= tolerance:
+        iteration += 1
         H, totals, failures = program.sweep(V, policy, task.t)
         sound(failures)
         if task.side:
@@ -89,15 +90,12 @@ def policy_iteration(
         V, constant = _solve(task, rows, stopped, payoff, exit_value)
         change = float(np.max(np.abs(V - before))) / (1e-3 + float(np.max(np.abs(V))))
         change = max(change, abs(constant - earlier) / (1e-3 + abs(constant)))
-        best = min(best, change)
-        if change < tolerance:
-            break
     return Policy(V, policy, stopped, constant, iteration, change)
 
 
 def improvable(task: Task, solved: Policy, components: Sequence[int]) -> float:
-    """The share of nodes where a tenth more or less of one of these controls is clearly better: near 0 at an optimum, near 1 where the
-    iteration is stuck at a policy that no formula of the maximiser covers."""
+    """The share of nodes where a tenth more or less of one of these controls is clearly better: near 0 at an optimum, near 1
+    where the iteration is stuck at a policy that no formula of the maximiser covers."""
     program = task.program
     sense = program.module.SENSE
     free = ~(solved.stopped | program.gone)
@@ -121,8 +119,8 @@ def _hamiltonian(program: GridProgram, policy: Array, V: Array, t: float) -> Arr
 
 
 def pseudo_time(task: Task, V: Array, policy: Array) -> Array:
-    """A start for policy iteration: implicit steps in time, ever longer, one policy each. An unstable or unprofitable policy is left
-    before its value is asked for."""
+    """A start for policy iteration: implicit steps in time, ever longer, one policy each. An unstable or unprofitable policy
+    is left before its value is asked for."""
     program = task.program
     _, totals, failures = program.sweep(V, policy, task.t)
     sound(failures)
@@ -166,7 +164,9 @@ def _solve(task: Task, rows: Rows, stopped: NDArray[np.bool_], payoff: Array, ex
     return _sparse(matrix.tocsc(), right, len(program.mesh.axes)), 0.0
 
 
-def _banded(program: GridProgram, totals: Array, line: Array, columns: Array, weights: Array, right: Array) -> Array | None:
+def _banded(
+    program: GridProgram, totals: Array, line: NDArray[np.int64], columns: NDArray[np.int64], weights: Array, right: Array
+) -> Array | None:
     """One dimension, nodes numbered across the discrete states first; None where the band is too wide."""
     states, nodes = program.module.MODES, program.mesh.nodes
     number = (np.arange(program.size) % nodes) * states + np.arange(program.size) // nodes

@@ -47,6 +47,9 @@ class Solved:
     numbers: Mapping[str, float]
 
 
+_Parts = tuple[Array, Array, NDArray[np.bool_], float, str, dict[str, float]]
+
+
 class Runner:
     """Writes and loads the program once. `steps`: time steps on the finest level (0: the method's own)."""
 
@@ -78,13 +81,13 @@ class Runner:
         level = Level(program.mesh, times, V.reshape(grid), gone)
         return Solved(level, policy, halted, residual, time.monotonic() - began, way, numbers)
 
-    def _evolution(self, program: GridProgram, multiple: int) -> tuple[Array, Array, NDArray[np.bool_], float, str, dict[str, float]]:
+    def _evolution(self, program: GridProgram, multiple: int) -> _Parts:
         substeps = max(1, round(self.substeps * multiple / FINEST_MULTIPLE))
         march = evolve(program, self.equation, self.end, self.slices, substeps, self.deadline)
         way = f"{march.steps} {march.way} steps in time"
         return march.V, march.policy, march.stopped, 0.0, way, {"steps": float(march.steps)}
 
-    def _stationary(self, program: GridProgram, start: Solved | None) -> tuple[Array, Array, NDArray[np.bool_], float, str, dict[str, float]]:
+    def _stationary(self, program: GridProgram, start: Solved | None) -> _Parts:
         """Policy iteration, from the level before; the coarsest level climbs from a handful of nodes."""
         task = Task(program, 0.0, obstacle_side(self.equation), self.equation.problem.objective.form == "average")
         V, policy, stopped = np.zeros(program.size), program.new_policy(), None
@@ -123,7 +126,9 @@ class Runner:
         """The solution with half the cells of the coarsest level, where that still is a grid."""
         if min(min(c for c in axis.cells if c) for axis in axes) < 4 or max(sum(axis.cells) for axis in axes) < FIRST_CELLS:
             return None
-        halves = tuple(replace(axis, cells=(-(-axis.cells[0] // 2), -(-axis.cells[1] // 2), -(-axis.cells[2] // 2))) for axis in axes)
+        halves = tuple(
+            replace(axis, cells=(-(-axis.cells[0] // 2), -(-axis.cells[1] // 2), -(-axis.cells[2] // 2))) for axis in axes
+        )
         if any(2 * h != c for axis, half in zip(axes, halves, strict=True) for c, h in zip(axis.cells, half.cells, strict=True)):
             return None
         return self.level(halves, 1, None)

@@ -11,6 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
+import sympy as sp
 
 from hjbdsl.model.equation import HJBEquation
 from hjbdsl.model.solution import Array
@@ -28,8 +29,8 @@ WIDENING = 20.0
 @dataclass(frozen=True, slots=True)
 class Axis:
     """One axis in y = x, or y = log x on a logarithmic axis: on the coarsest level `cells` = (before, in, after) the region from
-    `near_low` to `near_high`. Unit spacing in xi is even over the region; over the padding y leaves it like W (r + g r^3), r the number of
-    region widths W in cells, so that distant ends cost few nodes and moving them further changes no node already there.
+    `near_low` to `near_high`. Unit spacing in xi is even over the region; over the padding y leaves it like W (r + g r^3), r the
+    number of region widths W in cells, so that distant ends cost few nodes and moving them further changes no node already there.
     A circle leaves its last node out."""
 
     kind: int
@@ -110,8 +111,9 @@ def region_box(equation: HJBEquation) -> list[tuple[float, float]]:
 
 
 def build_axes(equation: HJBEquation, padding: float, cells: int) -> tuple[Axis, ...]:
-    """Axes with `cells` cells over an unpadded region on the coarsest level, of the padded region; `padding` is the widening of each artificial end in units of the region's width
-    (of its logarithm for a positive state). True ends of the state space and exits are kept where they are."""
+    """Axes with `cells` cells over an unpadded region on the coarsest level, of the padded region; `padding` is the
+    widening of each artificial end in units of the region's width (of its logarithm for a positive state). True ends of
+    the state space and exits are kept where they are."""
     problem = equation.problem
     box = region_box(equation)
     found = _continuation_box(equation, box) if problem.exit is not None else [(None, None)] * len(box)
@@ -197,13 +199,13 @@ def _continuation_box(equation: HJBEquation, box: list[tuple[float, float]]) -> 
     for k in range(d):
         inside = np.nonzero(alive.any(axis=tuple(j for j in range(d) if j != k)))[0]
         first, last = (inside[0], inside[-1]) if inside.size else (0, nodes - 1)
-        low_end = None if first == 0 else _edge(ended, lines, k, first, -1, alive)
-        high_end = None if last == nodes - 1 else _edge(ended, lines, k, last, +1, alive)
+        low_end = None if first == 0 else _edge(ended, lines, k, first, -1)
+        high_end = None if last == nodes - 1 else _edge(ended, lines, k, last, +1)
         result.append((low_end, high_end))
     return result
 
 
-def _edge(ended: Callable, lines: list[Array], k: int, index: int, direction: int, alive: Array) -> float:
+def _edge(ended: Callable, lines: list[Array], k: int, index: int, direction: int) -> float:
     """Refine one end: exact in one dimension (bisection), the neighbouring node in several."""
     inner, outer = lines[k][index], lines[k][index + direction]
     if len(lines) > 1:
@@ -218,6 +220,4 @@ def _edge(ended: Callable, lines: list[Array], k: int, index: int, direction: in
 
 
 def _indicator(condition: object) -> object:
-    import sympy as sp
-
     return sp.Piecewise((1, condition), (0, True))

@@ -40,7 +40,8 @@ class GridProgram:
         self.gone = np.zeros(self.size, np.bool_)
         edges = np.array([axis.ends for axis in mesh.axes], np.int64)
         self.arguments = (
-            self.mesh_array, *mesh.shape, edges, *((self.gone,) if module.EXIT else ()), *((marks, mark_weights) if module.JUMPS else ())
+            self.mesh_array, *mesh.shape, edges,
+            *((self.gone,) if module.EXIT else ()), *((marks, mark_weights) if module.JUMPS else ()),
         )  # fmt: skip
         if module.EXIT:
             self.gone[:] = self.data(0.0, 0) > 0.5

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from hjbdsl.budget import BudgetExceeded, time_budget
 from hjbdsl.errors import SolverError
-from hjbdsl.methods.grid.emit import DiscreteStates
+from hjbdsl.methods.grid.formulas import DiscreteStates
 from hjbdsl.methods.grid.function import GridFunction, Worth
 from hjbdsl.methods.grid.levels import Runner, Solved
 from hjbdsl.methods.grid.mesh import Axis, build_axes, region_box
@@ -74,8 +74,8 @@ def _constant_normal(equation: HJBEquation) -> bool:
 def solve(
     equation: HJBEquation, options: Mapping[str, float | str] = MappingProxyType({}), tol: float | None = None
 ) -> Accepted | Rejected:
-    """Solve on nested levels, widening the artificial ends until they no longer matter. `options`: nx nodes an axis, nt time steps,
-    seconds; `tol`: the absolute accuracy wanted, for which levels are added while time lasts."""
+    """Solve on nested levels, widening the artificial ends until they no longer matter. `options`: nx nodes an axis, nt time
+    steps, seconds; `tol`: the absolute accuracy wanted, for which levels are added while time lasts."""
     reason = rejection(equation)
     if reason is not None:
         return Rejected(reason)

@@ -62,7 +62,8 @@ region x in [2, 20]
     solution = solved(text)
     assert_within(solution, x, np.where(x <= edge, 10 - x, (10 - edge) * (x / edge) ** -b), most=2e-3)
     stops = solution.function.evaluate(np.zeros(2), np.array([[0.8 * edge], [1.2 * edge]]), np.zeros(2, np.int64)).stop
-    assert stops is not None and list(stops) == [True, False]
+    assert stops is not None
+    assert list(stops) == [True, False]
 
 
 def test_exit_by_hopf_cole() -> None:
@@ -141,7 +142,8 @@ region x in [-1, 1]
 """
     P = 0.9 * (0.2 + math.sqrt(0.04 + 0.49 / 0.9)) / 0.49
     solution = solved(text, nx=401)
-    assert solution.average is not None and solution.average_error is not None
+    assert solution.average is not None
+    assert solution.average_error is not None
     assert abs(solution.average - 0.25 * P) < min(1e-5, solution.average_error)
 
 

@@ -1,0 +1,114 @@
+"""The file's formulas as lines of the generated program.
+
+In: expressions of the equation. Out: Python text over the program's own variables: x0.. for the continuous states, a0.. for the
+controls, s for the joint discrete state, p0.. and M00.. for the derivatives of V.
+"""
+
+from __future__ import annotations
+
+import itertools
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import sympy as sp
+
+from hjbdsl.codegen.scalar import assignments, identifier
+from hjbdsl.model.equation import VALUE, HJBEquation
+from hjbdsl.model.problem import TIME, ControlProblem
+
+_OWN_NAMES = re.compile(
+    r"([abcdeghknpquxyzABCGMX]|up|down|ahead|behind|after|before|centre|low|high|best|width|start|left|right|bl|br|speed|"
+    r"forward|backward|known_up|"
+    r"known_down|axial|side_|jump_|q\d)\d+|[cdefgjkrstuVHMB]|here|mark|marks|mark_weights|target|rate|row|position|ended|bounds|terminal|"
+    r"obstacle|candidate|admissible|coefficients|exit_value|sweep|assemble|optimise|hamiltonian|entry|leap_row|cross_row|repeated|"
+    r"node_data|selling|exit_fraction|axis_weights|prange|njit|kind|side|step|front|chosen|beside|weno|biased|rates|fastest|fresh|total|count|constant|weights|cols|"
+    r"work|base|"
+    r"offsets|own|mine|theirs|worst|value|weight|found|policy|totals|counts|constants|failures|gone|edges|mesh|extras|nodes|"
+    r"WIDTH|MODES|SENSE|CONTROLS|PLAYERS|DIMENSION|CANDIDATES|IDLE|FIRST_FIXED|WRAP|MIRROR|OPEN|CONSTRAIN|JOINT|(TABLE|LATTICE)_\d+|w\d+"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class DiscreteStates:
+    """The joint discrete index s: `labels[s]` = (joint mode, values of the lattice states)."""
+
+    labels: tuple[tuple[tuple[int, ...], tuple[sp.Expr, ...]], ...]
+
+    @staticmethod
+    def of(problem: ControlProblem) -> DiscreteStates:
+        lattices = [problem.state_bounds[i].points for i in problem.lattice_states]
+        values = list(itertools.product(*lattices)) if lattices else [()]
+        return DiscreteStates(tuple((mode, value) for mode in problem.mode_tuples() for value in values))
+
+
+def spelled(name: str) -> str:
+    """The user's name in the generated program, kept apart from the program's own names."""
+    text = identifier(name)
+    return text + "_" if _OWN_NAMES.fullmatch(text) else text
+
+
+class Emitter:
+    """Collects the template's context for one equation."""
+
+    def __init__(self, equation: HJBEquation):
+        self.equation = equation
+        self.problem = problem = equation.problem
+        self.axes = problem.continuous_states
+        self.discrete = DiscreteStates.of(problem)
+        self.controls = problem.control_symbols + problem.adversary_symbols
+        everything = problem.state_symbols + self.controls + tuple(problem.values)
+        self.names: dict[sp.Symbol, str] = {symbol: spelled(symbol.name) for symbol in everything}
+        self.names[TIME] = "t"
+        self.names[VALUE] = "V"
+        for i, axis in enumerate(self.axes):
+            self.names[equation.gradient[axis]] = f"p{i}"
+        for (a, b), symbol in equation.hessian.items():
+            i, j = sorted((self.axes.index(a), self.axes.index(b)))
+            self.names[symbol] = f"M{i}{j}"
+        for parameter in problem.mode_parameters:
+            self.names[parameter.symbol] = spelled(re.sub(r"\W+", "_", parameter.symbol.name).strip("_") + "_now")
+
+    def body(self, expressions: Sequence[sp.Basic], controls: bool) -> tuple[list[str], list[str]]:
+        """Lines that unpack what the expressions use, then the expressions."""
+        free = set().union(*(sp.sympify(e).free_symbols for e in expressions)) if expressions else set()
+        return self.unpack(free, controls), self.print(expressions)[0] + self.print(expressions)[1]
+
+    def lines(self, expressions: Sequence[sp.Basic], controls: bool = False) -> tuple[list[str], list[str]]:
+        """(preparation, results)."""
+        expressions = [sp.sympify(e) for e in expressions]
+        free: set[sp.Symbol] = set().union(*(e.free_symbols for e in expressions))
+        for parameter in self.problem.mode_parameters:
+            if parameter.symbol in free:
+                free |= set().union(*(sp.sympify(v).free_symbols for v in parameter.values))
+        shared, results = assignments(expressions, self.names)
+        return self.unpack(free, controls) + shared, results
+
+    def print(self, expressions: Sequence[sp.Basic]) -> tuple[list[str], list[str]]:
+        return assignments(expressions, self.names)
+
+    def unpack(self, free: set[sp.Symbol], controls: bool) -> list[str]:
+        lines = []
+        for i, axis in enumerate(self.axes):
+            symbol = self.problem.state_symbols[axis]
+            if symbol in free and self.names[symbol] != f"x{i}":
+                lines.append(f"{self.names[symbol]} = x{i}")
+        for k, axis in enumerate(self.problem.lattice_states):
+            symbol = self.problem.state_symbols[axis]
+            if symbol in free:
+                lines.append(f"{self.names[symbol]} = LATTICE_{k}[s]")
+        if controls:
+            lines += [f"{self.names[symbol]} = a{c}" for c, symbol in enumerate(self.controls) if symbol in free]
+        for number, parameter in enumerate(self.problem.mode_parameters):
+            if parameter.symbol in free:
+                lines.append(f"{self.names[parameter.symbol]} = {self.mode_value(number)}")
+        return lines
+
+    def mode_value(self, number: int) -> str:
+        parameter = self.problem.mode_parameters[number]
+        if all(self.problem.numeric(value).is_number for value in parameter.values):
+            return f"TABLE_{number}[s]"
+        text = "math.nan"
+        for s, (mode, _) in reversed(list(enumerate(self.discrete.labels))):
+            text = f"({self.print([parameter.values[mode[parameter.chain]]])[1][0]} if s == {s} else {text})"
+        return text
