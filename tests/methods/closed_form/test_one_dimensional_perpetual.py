@@ -111,7 +111,9 @@ def test_declines_and_diagnoses():
         propose_perpetual_stopping(call)
     # without dividends the supremum is finite (V = x) but no stopping time attains it
     edge = equation(X, r * X, sigma * X, state_bounds=POSITIVE, region=(1, 5), values=growing, discount=r, stop=sp.Max(X - K, 0))
-    assert isinstance(propose_perpetual_stopping(edge), Rejected)
+    waiting = propose_perpetual_stopping(edge)
+    assert waiting.symbolic == {(): X}
+    assert "not attained" in waiting.warnings[0]
     profit = equation(X, mu * X, sigma * X, state_bounds=POSITIVE, region=(1, 5), values=growing, discount=r, running=X, stop=1)
     with pytest.raises(HjbError):
         propose_perpetual_stopping(profit)

@@ -17,10 +17,10 @@ import mpmath
 import numpy as np
 import sympy as sp
 
-from hjbdsl.errors import HjbError
-from hjbdsl.methods.closed_form.family import Proposal, ill_posed
+from hjbdsl.methods.closed_form.family import Proposal
+from hjbdsl.methods.closed_form.one_dimensional.asymptotics import Distant, distant_payoff, require_finite_running_value
 from hjbdsl.methods.closed_form.one_dimensional.branches import smooth_branches
-from hjbdsl.methods.closed_form.one_dimensional.exponents import Characteristic, Term, characteristic
+from hjbdsl.methods.closed_form.one_dimensional.exponents import Characteristic, characteristic
 from hjbdsl.methods.closed_form.one_dimensional.formula_function import Piece, PieceFormula
 from hjbdsl.methods.closed_form.one_dimensional.line import LineProblem, recognise
 from hjbdsl.methods.closed_form.one_dimensional.notation import fresh_symbol, notation
@@ -72,56 +72,42 @@ def propose_perpetual_stopping(equation: HJBEquation) -> Proposal | Rejected:
     running = law.terms(problem.objective.running)
     if running is None:
         return Rejected("the running reward is no sum of powers (exponentials)")
-    _require_finite_running_value(equation, law, running)
+    require_finite_running_value(equation, law, running)
     particular = law.expression(law.particular(running))
+    distant = distant_payoff(line, law)
+    particular += distant.limit
     assert problem.objective.stop_value is not None
     for branch in smooth_branches(problem.objective.stop_value, line.state):
         for formula in _candidates(equation, law, branch, particular):
             if _verified(line, law, formula):
-                return _proposal(equation, line, law, formula)
-    _require_finite_stopping_value(line, law)
+                return _proposal(equation, line, law, formula, distant)
+    if distant.limit != 0 and _never_stopped(line, law, particular):
+        return _waiting_proposal(line, particular, distant)
     return Rejected("stopping on one side of one boundary is not optimal")
 
 
-def _require_finite_running_value(equation: HJBEquation, law: Characteristic, running: tuple[Term, ...]) -> None:
-    problem = equation.problem
-    negative, positive = (float(problem.numeric(root)) for root in law.exponents())
-    for term in running:
-        p = float(problem.numeric(term.exponent))
-        if not negative < p < positive:
-            raise _infinite(equation, f"the running reward grows with exponent {p:.6g}, outside ({negative:.6g}, {positive:.6g})")
-
-
-def _require_finite_stopping_value(line: LineProblem, law: Characteristic) -> None:
-    """A payoff that outgrows the fundamental solution at an end can be collected later and later for more and more."""
-    equation, problem = line.equation, line.equation.problem
-    assert problem.objective.stop_value is not None
+def _never_stopped(line: LineProblem, law: Characteristic, value: sp.Expr) -> bool:
+    """Whether `value`, what waiting for ever gives, is at least the payoff everywhere."""
     assert line.payoff is not None
-    negative, positive = (float(problem.numeric(root)) for root in law.exponents())
-    far = np.array([1e9, 1e12]) if law.scale == "power" else np.array([1e3, 2e3])
-    for points, limit, side in ((far, positive, 1.0), (1 / far if law.scale == "power" else -far, negative, -1.0)):
-        for branch in smooth_branches(problem.objective.stop_value, line.state):
-            with np.errstate(all="ignore"):
-                there, payoff = compile_expressions((line.state,), (problem.numeric(branch), line.payoff[0]))(points)
-            terms = law.terms(branch)
-            if terms is None or not np.array_equal(there, payoff):
-                continue
-            leading = max(terms, key=lambda term: side * float(problem.numeric(term.exponent)), default=None)
-            if leading is None:
-                continue
-            p, c = float(problem.numeric(leading.exponent)), float(problem.numeric(leading.coefficient))
-            if side * (p - limit) > 1e-12 and (c > 0) == line.maximise:
-                raise _infinite(equation, f"the payoff grows with exponent {p:.6g}, discounting outweighs only up to {limit:.6g}")
+    grid = _wide_grid(line, law, (line.low + line.high) / 2)
+    waiting, payoff = compile_expressions((line.state,), (line.equation.problem.numeric(value), line.payoff[0]))(grid)
+    sign = 1.0 if line.maximise else -1.0
+    return bool(np.all(sign * (waiting - payoff) >= -1e-11 * (1 + np.abs(payoff))))
 
 
-def _infinite(equation: HJBEquation, why: str) -> HjbError:
-    name = "discount" if "discount" in equation.problem.origins else "objective"
-    return ill_posed(
-        equation.problem,
-        "HJB120",
-        name,
-        f"the value is not finite: {why}",
-        "raise the discount rate, or give the stopping time an end",
+def _waiting_proposal(line: LineProblem, value: sp.Expr, distant: Distant) -> Proposal:
+    numeric = line.equation.problem.numeric(value)
+    return Proposal(
+        family="one-dimensional: perpetual stopping, best never to stop",
+        function=PieceFormula(line.state, (), (Piece(numeric, False),)),
+        symbolic={(): value},
+        controls={(): {}},
+        formula=Formula({"V": notation(value)}, {}, ()),
+        statements=(
+            distant.statement,
+            "V is nowhere worse than the payoff (wide grid) and e^(-r t) V(X_t) loses nothing on average",
+        ),
+        warnings=(distant.warning,),
     )
 
 
@@ -228,7 +214,9 @@ def _wide_grid(line: LineProblem, law: Characteristic, boundary: float) -> Array
     )
 
 
-def _proposal(equation: HJBEquation, line: LineProblem, law: Characteristic, formula: StoppingFormula) -> Proposal:
+def _proposal(
+    equation: HJBEquation, line: LineProblem, law: Characteristic, formula: StoppingFormula, distant: Distant
+) -> Proposal:
     problem = equation.problem
     x = law.state
     letter = fresh_symbol(problem, f"{x.name}_s", positive=law.scale == "power")
@@ -255,7 +243,10 @@ def _proposal(equation: HJBEquation, line: LineProblem, law: Characteristic, for
             f"smooth fit at {letter.name} = {boundary:.12g}: V and V' are continuous there"
             + ("" if formula.explicit else " (a root of the smooth-fit equation, polished to 35 digits)"),
             f"V is {comparison} the payoff everywhere and stopping is never regretted (variational inequality on a wide grid)",
-            f"transversality: beyond {letter.name} only the decaying fundamental solution enters, exponent {exponent:.6g}",
+            f"transversality: beyond {letter.name} only the decaying fundamental solution enters, exponent {exponent:.6g}"
+            + (" (besides what waiting for ever gives)" if distant.limit != 0 else ""),
+            *((distant.statement,) if distant.limit != 0 else ()),
         ),
+        warnings=(distant.warning,) if distant.limit != 0 else (),
         accuracy=0.0,
     )
