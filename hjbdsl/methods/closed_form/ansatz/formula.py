@@ -165,8 +165,10 @@ def _in_numbers(problem: ControlProblem, function: AnsatzFunction) -> Formula | 
             for u, number in zip(ansatz.unknowns, theta[place], strict=True):
                 where.append((written(names[u]), _OF_TIME, float(number)))
         else:
-            numbers = {u: sp.Float(f"{v:.8g}", 8) for u, v in zip(ansatz.unknowns, theta[place], strict=True)}
-            values[f"V{suffix}"] = _in_decimals(problem.numeric(ansatz.expression).xreplace(numbers) + level)
+            numbers = {u: sp.Float(v, 17) for u, v in zip(ansatz.unknowns, theta[place], strict=True)}
+            exact = problem.numeric(ansatz.expression).xreplace(numbers) + level
+            rounded = {number: sp.Float(f"{float(number):.8g}", 8) for number in exact.atoms(sp.Float)}
+            values[f"V{suffix}"] = _in_decimals(exact.xreplace(rounded))
             controls |= _scaled_controls(problem, function, place, suffix)
     return Formula(values, controls, tuple(where))
 
