@@ -1,9 +1,13 @@
 """`check` statements and the `solve` hint.
 
 In: `check V(t = 0, x = 36) = 4.4867 tol 2e-3`. Out: `CheckStatement` with its point by component symbol and its expected entries.
+An oracle that is not real for the parameters at hand is a warning and a check that fails, not a mistake of the file: the problem
+itself may be infeasible there, and that is what must be said.
 """
 
 from __future__ import annotations
+
+import math
 
 import sympy as sp
 
@@ -16,10 +20,11 @@ from hjbdsl.frontend.evaluate import Reader
 from hjbdsl.frontend.findings import Consequence, Fault, closest
 from hjbdsl.frontend.notation_text import plain
 from hjbdsl.frontend.scope import ChainName, VariableName
-from hjbdsl.frontend.shapes import Shape, fits, shape_text
+from hjbdsl.frontend.shapes import Array, Shape, fits, shape_text
 from hjbdsl.model.problem import TIME, CheckStatement, Reversal, SolveHint
 
 DEFAULT_TOLERANCE = 1e-6
+UNREAL = "HJB041"
 PLACE = Context("a check", frozenset({"time", "state", "mode"}))
 
 
@@ -29,7 +34,7 @@ def read_check(statement: ast.Check, average: bool, reversal: Reversal | None, r
     modes: dict[str, int] = {}
     for key, value in statement.point or ():
         _place(key, value, point, modes, reader)
-    expected = reader.value(statement.expected, PLACE)
+    expected = _expected(statement, shape, reader)
     if not fits(expected, shape):
         message = f"`{statement.target.id}` is {shape_text(shape)} but the expected value is {shape_text(expected.shape)}"
         raise Fault("HJB060", message, "give one number a component, as in `[0, 1]`", statement.expected.span)
@@ -39,6 +44,22 @@ def read_check(statement: ast.Check, average: bool, reversal: Reversal | None, r
         if not 0 < tolerance < float("inf"):
             raise Fault("HJB060", "a tolerance is a positive number", "as in `tol 1e-3`", statement.tolerance.span)
     return CheckStatement(statement.target.id, point, modes, expected.entries, tolerance, _text(statement), statement.span)
+
+
+def _expected(statement: ast.Check, shape: Shape, reader: Reader) -> Array:
+    """The expected value; not-a-number where its only faults are operations without a real result, which are then warnings."""
+    findings = reader.scope.findings
+    before = set(findings.diagnostics)
+    with findings.attempt():
+        return reader.value(statement.expected, PLACE)
+    fresh = [found for found in findings.diagnostics if found not in before]
+    if not fresh or any(found.code != UNREAL or found.span is None for found in fresh):
+        raise Consequence
+    for found in fresh:
+        del findings.diagnostics[found]
+        if found.span is not None:
+            findings.warn(UNREAL, f"{found.message}: the check of `{statement.target.id}` fails", found.help or "", found.span)
+    return Array(shape, (sp.nan,) * math.prod(shape))
 
 
 def _target_shape(statement: ast.Check, average: bool, reversal: Reversal | None, reader: Reader) -> Shape:

@@ -7,7 +7,7 @@ import time
 
 import pytest
 
-from .conftest import REGULATOR
+from .conftest import REGULATOR, ROOT
 
 
 def test_a_good_file(hjb, regulator):
@@ -113,3 +113,13 @@ def test_what_is_not_utf8_is_said(hjb, command, given):
     run = hjb(command, "-", given=given)
     assert run.status == 3
     assert "UTF-8" in run.out + run.err
+
+
+def test_an_infeasible_parameter_is_named_though_the_oracle_is_not_real(hjb):
+    """Merton with rho - (1 - gamma)*M < 0: the file's own oracle takes a root of a negative number there."""
+    for command in ("check", "solve"):
+        run = hjb(command, str(ROOT / "problems" / "merton.hjb"), "--set", "gamma=0.4", "--set", "rho=0.02")
+        assert run.status == 3
+        assert (run.out + run.err).count("error[") == 1
+        assert "error[HJB120]" in run.out + run.err
+        assert "`rho`" in run.out + run.err

@@ -119,6 +119,15 @@ def test_a_label_belongs_to_one_mode() -> None:
     assert "`z` (line 6) and `w`" in found[0].message
 
 
+def test_an_oracle_that_is_not_real_fails_and_hides_nothing() -> None:
+    problem = lowered(*with_control("param k = -1", "check V = 1 + k^0.5*x + log(k)", "check a = -x"))
+    assert [d.code for d in problem.warnings] == ["HJB041", "HJB041"]
+    assert all("fails" in d.message and place(d)[0] == 7 for d in problem.warnings)
+    assert problem.checks[0].expected == (sp.nan,)
+    assert problem.checks[1].expected == (-problem.state_symbols[0],)
+    assert "HJB021" in [d.code for d in mistakes(*with_control("check V = log(-1) + nobody"))]
+
+
 def test_unused_noises_and_controls_are_warnings() -> None:
     problem = lowered("state x in R", "control a in R, b in R", "noise W, Z", "dx = a dt + 0.3 dW", "minimize E x(1)^2")
     assert sorted(w.message.split("`")[1] for w in problem.warnings) == ["Z", "b"]
