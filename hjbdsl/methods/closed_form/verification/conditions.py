@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import sympy as sp
+from numpy.typing import NDArray
 
 from hjbdsl.methods.closed_form.family import ExactFunction
 from hjbdsl.methods.closed_form.verification.operator import ModeOperator
@@ -66,13 +67,13 @@ def check_conditions(
         end = Samples(np.full(at.count, horizon(problem)), at.x, at.mode)
         result.append(Condition("terminal condition", _gap(function, end, evaluator(problem, payoff, end))))
     if problem.exit is not None and problem.objective.exit_value is not None:
-        edge = _exit_points(problem, at)
+        edge, beyond = _exit_points(problem, at)
         if not problem.diffusion:
-            edge = _leaving(problem, function, operators, edge)
+            leaving = _leaving(problem, function, operators, edge)
+            edge, beyond = edge.take(leaving), beyond.take(leaving)
         if edge.count:
-            result.append(
-                Condition("exit value", _exit_gap(function, edge, evaluator(problem, problem.objective.exit_value, edge)))
-            )
+            prescribed = evaluator(problem, problem.objective.exit_value, beyond)
+            result.append(Condition("exit value", _exit_gap(function, edge, prescribed)))
     for statement in problem.boundaries:
         index = problem.state_symbols.index(statement.state)
         place = float(problem.numeric(statement.location))
@@ -106,10 +107,12 @@ def _exit_gap(function: ExactFunction, edge: Samples, prescribed: Array) -> floa
     return float(np.max(np.maximum(np.abs(value - prescribed) - moved, 0.0) / (1 + np.abs(prescribed))))
 
 
-def _leaving(problem: ControlProblem, function: ExactFunction, operators: Sequence[ModeOperator], edge: Samples) -> Samples:
-    """Without noise only the points where the proposed path goes out take the exit value."""
+def _leaving(
+    problem: ControlProblem, function: ExactFunction, operators: Sequence[ModeOperator], edge: Samples
+) -> NDArray[np.int64]:
+    """Without noise only the points where the proposed path goes out take the exit value; which ones these are."""
     if problem.exit is None or not edge.count:
-        return edge
+        return np.arange(edge.count)
     ended = condition_test(problem, [problem.exit.condition])
     control = function.evaluate(edge.t, edge.x, edge.mode).control
     leaves = np.zeros(edge.count, dtype=bool)
@@ -119,11 +122,12 @@ def _leaving(problem: ControlProblem, function: ExactFunction, operators: Sequen
             velocity = np.stack(operator.drift(edge.t[here], *edge.x[here].T, *control[here].T), axis=1)
             speed = np.linalg.norm(velocity, axis=1, keepdims=True) + 1e-300
             leaves[here] = ended(edge.t[here], edge.x[here] + 1e-6 * velocity / speed)
-    return edge.take(np.flatnonzero(leaves))
+    return np.flatnonzero(leaves)
 
 
-def _exit_points(problem: ControlProblem, at: Samples) -> Samples:
-    """Points just inside the domain next to the exit set: bisection from samples towards random far points that have exited."""
+def _exit_points(problem: ControlProblem, at: Samples) -> tuple[Samples, Samples]:
+    """Points just inside the domain and just in the exit set, equal to rounding: bisection from samples towards random far points
+    that have exited. A payoff that jumps at the exit, as `indicator(x(tau) >= 1)` does at 1, means its value in the exit set."""
     if problem.exit is None:
         raise ValueError("the problem has no exit")
     ended = condition_test(problem, [problem.exit.condition])
@@ -139,4 +143,5 @@ def _exit_points(problem: ControlProblem, at: Samples) -> Samples:
         middle = (low + high) / 2
         out = ended(start.t, start.x + middle[:, None] * (far[hit] - start.x))
         low, high = np.where(out, low, middle), np.where(out, middle, high)
-    return Samples(start.t, start.x + low[:, None] * (far[hit] - start.x), start.mode)
+    inside, outside = (start.x + share[:, None] * (far[hit] - start.x) for share in (low, high))
+    return Samples(start.t, inside, start.mode), Samples(start.t, outside, start.mode)
