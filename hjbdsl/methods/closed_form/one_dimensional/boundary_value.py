@@ -15,6 +15,7 @@ from hjbdsl.methods.closed_form.one_dimensional.branches import kinks
 from hjbdsl.methods.closed_form.one_dimensional.component import Component
 from hjbdsl.methods.closed_form.one_dimensional.elements import Spectral
 from hjbdsl.methods.closed_form.one_dimensional.ends import components
+from hjbdsl.methods.closed_form.one_dimensional.far_ends import with_far_ends
 from hjbdsl.methods.closed_form.one_dimensional.line import LineProblem, recognise
 from hjbdsl.methods.closed_form.one_dimensional.line_function import LineFunction, SolvedComponent, trusted_range
 from hjbdsl.methods.closed_form.one_dimensional.policy import laws
@@ -78,7 +79,8 @@ def solve_components(intervals: tuple[Component, ...]) -> Proposal | Rejected:
 
 def solved(component: Component) -> tuple[SolvedComponent, tuple[str, ...]]:
     """The component's solution with its accuracy and what was established. Raises `NoConvergence`."""
-    unbounded = "growth" in (component.lower.kind, component.upper.kind)
+    component = with_far_ends(component)
+    unbounded = component.lower.is_cut or component.upper.is_cut
     reference = _reference(component)
     samples = np.linspace(*component.window(), 81)
     solution, layout, cut_change, padding = None, None, 0.0, 0.0

@@ -23,12 +23,17 @@ from hjbdsl.model.solution import Array
 @dataclass(frozen=True, slots=True)
 class Edge:
     """One end in x (+-inf allowed). `amount`: by mode, V for "value" and V_x for "slope"; "growth": the end is never
-    reached, the domain is cut at a distance. `why`: a clause for the reader."""
+    reached, the domain is cut at a distance; "lost": the same, and V = 0
+    at the cut; "returning": the same, and V_y = 0 there. `why`: a clause for the reader."""
 
-    kind: Literal["value", "slope", "natural", "growth"]
+    kind: Literal["value", "slope", "natural", "growth", "lost", "returning"]
     location: float
     amount: tuple[float, ...]
     why: str
+
+    @property
+    def is_cut(self) -> bool:
+        return self.kind in ("growth", "lost", "returning")
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,8 +69,8 @@ class Component:
         low, high = self.window()
         unit = high - low if self.coordinate.kind == "identity" else max(1.0, (high - low) / 2)
         ends = self.coordinate.from_state(np.array([self.lower.location, self.upper.location]))
-        left = low - padding * unit if self.lower.kind == "growth" else float(ends[0])
-        right = high + padding * unit if self.upper.kind == "growth" else float(ends[1])
+        left = low - padding * unit if self.lower.is_cut else float(ends[0])
+        right = high + padding * unit if self.upper.is_cut else float(ends[1])
         return left, right
 
     def payoff(self, y: Array) -> Array:
@@ -110,8 +115,18 @@ class Component:
             amount = np.array(edge.amount)
             if edge.kind == "slope":
                 amount = amount * self.coordinate.rates(np.array([y]))[0][0]
-            conditions.append(EndCondition(edge.kind, amount, self.coordinate.growth(upper)))
+            conditions.append(EndCondition(_condition(edge), amount, self.coordinate.growth(upper)))
         return System(mesh, conditions[0], conditions[1], self.payoff(mesh.nodes()), self.payoff(mesh.breaks), reference)
+
+
+def _condition(edge: Edge) -> Literal["value", "slope", "natural", "growth"]:
+    match edge.kind:
+        case "lost":
+            return "value"
+        case "returning":
+            return "slope"
+        case _:
+            return edge.kind
 
 
 @lru_cache(maxsize=64)

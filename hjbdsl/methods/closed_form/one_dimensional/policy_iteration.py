@@ -255,5 +255,10 @@ def unresolved(component: Component, solution: Spectral) -> NDArray[np.bool_]:
             np.abs(c.beta * slope) + np.abs(c.running) + (np.abs(c.discount) + c.rates.sum(axis=1)) * np.abs(value)
         ) / c.alpha
     size = np.maximum(np.abs(curvature), np.where(free, terms, 0.0)).max(axis=-1)
-    bad = ((tail > 1e-12 * size) & ~mesh.stopped).any(axis=0)
+    # far outside V may have decayed to the rounding of what it is on the region
+    low, high = component.window()
+    near = (y >= low) & (y <= high)
+    outside = (mesh.breaks[1:] <= low) | (mesh.breaks[:-1] >= high)
+    negligible = outside & (tail * mesh.half**2 <= 1e-15 * float(np.median(np.abs(value[:, near]))))
+    bad = ((tail > 1e-12 * size) & ~mesh.stopped & ~negligible).any(axis=0)
     return bad & (mesh.half > 1e-7 * (mesh.breaks[-1] - mesh.breaks[0]))

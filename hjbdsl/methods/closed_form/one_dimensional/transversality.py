@@ -12,6 +12,7 @@ import numpy as np
 
 from hjbdsl.methods.closed_form.one_dimensional.component import Component, Edge
 from hjbdsl.methods.closed_form.one_dimensional.elements import Spectral
+from hjbdsl.methods.closed_form.one_dimensional.far_ends import returns
 from hjbdsl.methods.closed_form.one_dimensional.policy_iteration import NoConvergence
 from hjbdsl.model.solution import Array
 
@@ -19,7 +20,7 @@ from hjbdsl.model.solution import Array
 def transversality(component: Component, solution: Spectral) -> tuple[str, ...]:
     """What was established, for the reader. Raises `NoConvergence` where an end gives no argument."""
     edges = ((component.lower, False), (component.upper, True))
-    open_ends = [(edge, upper) for edge, upper in edges if edge.kind == "growth"]
+    open_ends = [(edge, upper) for edge, upper in edges if edge.is_cut]
     if not open_ends:
         ends = f"{component.lower.why} at {component.lower.location:.6g}, {component.upper.why} at {component.upper.location:.6g}"
         found = f"bounded interval ({ends}), the noise never vanishes: the classical solution is unique (maximum principle)"
@@ -38,19 +39,26 @@ def _end_argument(component: Component, solution: Spectral, edge: Edge, *, upper
     outer = outer[5:45]
     state = component.line.state.name
     side = f"{state} -> {'inf' if upper else '-inf'}" if not np.isfinite(edge.location) else f"{state} -> {edge.location:g}"
+    if edge.kind == "lost":
+        return f"as {side} the process is lost with a positive probability and pays nothing then: at the cut V = 0, in the limit"
+    if edge.kind == "returning":
+        return f"as {side}: the exit is reached from there with certainty, and nothing is paid meanwhile"
+    certain = returns(component.line, upper=upper)
     stopped = 0
     for mode in range(component.modes):
         kept = ~solution.mesh.stopped[mode][solution.locate(outer)]
         if not kept.any():
             stopped += 1
             continue
-        _require_decay(component, solution, mode, outer[kept], side)
+        _require_decay(component, solution, mode, outer[kept], side, returning=certain)
     if stopped == component.modes:
         return f"stopped at once as {side}"
+    if certain:
+        return f"as {side}: the exit is reached from there with certainty"
     return f"transversality as {side}: V bounded, or the running term has the sign of V there, so that e^(-r t) V(X_t) decays"
 
 
-def _require_decay(component: Component, solution: Spectral, mode: int, y: Array, side: str) -> None:
+def _require_decay(component: Component, solution: Spectral, mode: int, y: Array, side: str, *, returning: bool) -> None:
     value, slope_y, curvature_y = solution.at(y, mode)
     slope, curvature = component.coordinate.state_derivatives(y, slope_y, curvature_y)
     x = component.coordinate.to_state(y)
@@ -67,7 +75,7 @@ def _require_decay(component: Component, solution: Spectral, mode: int, y: Array
     # beyond the middle of the way to the cut |V| must have stopped growing; without discounting bounded solutions are not unique
     half = len(y) // 2
     before, after = max(float(np.abs(value[:half]).max(initial=0.0)), inner), float(np.abs(value[half:]).max(initial=0.0))
-    bounded = after <= 1.05 * before + 1e-9 and bool(np.all(discount > 0))
+    bounded = after <= 1.05 * before + 1e-9 and (returning or bool(np.all(discount > 0)))
     same_sign = bool(np.all(running * np.sign(value) > 0))
     if not (bounded or same_sign):
         raise NoConvergence(f"no proof of transversality as {side}: V grows there and the running term has the other sign")
