@@ -150,5 +150,5 @@ def test_what_the_language_page_says_of_discounting(objective: str, rate: float,
     [("x in R", -1, 1), ("x in [0, 4]", 0, 4), ("x >= 3", 3, 5), ("x > 3", 3.5, 5), ("x <= 3", 1, 3), ("x < 3", 1, 2.5)],
 )
 def test_what_the_language_page_says_of_regions(domain: str, low: float, high: float) -> None:
-    problem = hjbdsl.loads(f"state {domain}\nnoise W\ndx = x dW\nevaluate E x(1)").model
+    problem = hjbdsl.loads(f"state {domain}\nnoise W\ndx = (x - 3) dW\nevaluate E x(1)").model
     assert [float(end) for end in problem.region[0]] == [low, high]

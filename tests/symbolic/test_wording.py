@@ -30,7 +30,7 @@ state x > 0
 control u in [-2, 2]
 noise W
 exit tau in [0, 2] when x >= B
-dx = u dt + 0.3 dW
+dx = u*x dt + 0.3*x dW
 minimize E [ integral(0, tau) (x + u^2) dt + x(tau) ]
 """
 
