@@ -1,6 +1,6 @@
 """What a name, a call, an index, a list stands for.
 
-In: `ast.Name`, `ast.Call`, `ast.Index`, `ast.ListOf`, `ast.Comprehension`. Out: arrays. A name that stands for
+In: `ast.Name`, `ast.Call`, `ast.Index`, `ast.ListOf`. Out: arrays. A name that stands for
 something that is no number (a noise, a mode, a random time, a function without its arguments) is a fault that says
 how it is used.
 """
@@ -27,7 +27,6 @@ from hjbdsl.frontend.scope import (
 from hjbdsl.frontend.shapes import Array, scalar, shape_text
 from hjbdsl.model.problem import TIME
 
-LONGEST_RANGE = 10_000
 ROLE_WORDS = {"state": "the state", "control": "the control", "adversary": "the adversary's control"}
 
 
@@ -197,10 +196,10 @@ def norm(node: ast.Norm, operand: Array) -> Array:
 def listed(reader: Evaluator, node: ast.ListOf, context: Context) -> Array:
     if not node.items:
         raise Fault("HJB030", "an empty list has no shape", "write at least one entry", node.span)
-    return _stacked([reader.value(item, context.inner()) for item in node.items], node)
+    return stacked([reader.value(item, context.inner()) for item in node.items], node)
 
 
-def _stacked(rows: list[Array], node: ast.ListOf | ast.Comprehension) -> Array:
+def stacked(rows: list[Array], node: ast.ListOf | ast.Comprehension) -> Array:
     try:
         return shapes.stack(rows)
     except shapes.ShapeMismatch:
@@ -208,25 +207,6 @@ def _stacked(rows: list[Array], node: ast.ListOf | ast.Comprehension) -> Array:
         raise Fault(
             "HJB030", f"the entries of a list differ in shape: {found}", "all rows of a matrix need one length", node.span
         ) from None
-
-
-def comprehension(reader: Evaluator, node: ast.Comprehension, context: Context) -> Array:
-    low = whole_number(reader, node.low, context, "the start of a range")
-    high = whole_number(reader, node.high, context, "the end of a range")
-    if high - low >= LONGEST_RANGE:
-        message = f"the range {low}..{high} is too large"
-        raise Fault("HJB040", message, f"at most {LONGEST_RANGE} terms are written out", node.span)
-    values = [reader.value(node.body, context.inner(**{node.variable: scalar(sp.Integer(i))})) for i in range(low, high + 1)]
-    if node.kind == "sum":
-        if not values:
-            return scalar(sp.S.Zero)
-        try:
-            return shapes.add(values)
-        except shapes.ShapeMismatch:
-            raise Fault("HJB030", "the terms of the sum differ in shape", "all terms need one shape", node.span) from None
-    if not values:
-        raise Fault("HJB030", f"the range {low}..{high} is empty", "a list needs at least one entry", node.span)
-    return _stacked(values, node)
 
 
 def constant(reader: Evaluator, expression: ast.Expr, what: str) -> sp.Expr:

@@ -91,6 +91,8 @@ class Evaluator(Protocol):
 
     def spend(self, work: int, span: Span) -> None: ...
 
+    def foresee(self, visits: float, span: Span) -> None: ...
+
 
 def fault_of(problem: Unworkable, span: Span) -> Fault:
     """A failed operation, at the place of its expression."""

@@ -13,7 +13,7 @@ from typing import TypeVar
 import sympy as sp
 
 from hjbdsl.errors import Span
-from hjbdsl.frontend import applications, ast, conditions, operators, shapes
+from hjbdsl.frontend import applications, ast, comprehension, conditions, operators, shapes
 from hjbdsl.frontend.arithmetic import Arithmetic, Unworkable, literal
 from hjbdsl.frontend.context import Context, PartialOperation, fault_of
 from hjbdsl.frontend.findings import Consequence, Fault
@@ -46,9 +46,16 @@ class Reader:
         return self.parameters.arithmetic
 
     def spend(self, work: int, span: Span) -> None:
+        if self._work > WORK_LIMIT and self.scope.findings.errors:  # said once; every later expression would only say it again
+            raise Consequence
         self._work += work
         if self._work > WORK_LIMIT:
-            raise Fault("HJB040", "the problem is too large to write out", "use fewer components or smaller ranges", span)
+            raise too_large_to_write_out(span)
+
+    def foresee(self, visits: float, span: Span) -> None:
+        """Refuse what would take more than the work that is left, before any of it is done."""
+        if self._work <= WORK_LIMIT < self._work + VISIT * visits:
+            raise too_large_to_write_out(span)
 
     def value(self, expression: ast.Expr, context: Context) -> Array:  # noqa: PLR0912 - one case a node
         self.spend(VISIT, expression.span)
@@ -75,7 +82,7 @@ class Reader:
             case ast.ListOf():
                 return applications.listed(self, expression, context)
             case ast.Comprehension():
-                return applications.comprehension(self, expression, context)
+                return comprehension.comprehension(self, expression, context)
             case ast.Integral():
                 if context.hooks is None:
                     remedy = "a running reward is written `maximize E integral(0, T) f dt`"
@@ -207,6 +214,10 @@ class Reader:
             return read()
         finally:
             self._open_definitions.pop()
+
+
+def too_large_to_write_out(span: Span) -> Fault:
+    return Fault("HJB040", "the problem is too large to write out", "use fewer components or smaller ranges", span)
 
 
 def recursion(name: str, span: Span) -> Fault:

@@ -16,6 +16,7 @@ from hjbdsl.frontend.format import format_file
 from hjbdsl.frontend.parse import MAX_ERRORS, parse_file, parse_recovering, parse_text
 from hjbdsl.frontend.source import MAX_LINES, read_text
 from hjbdsl.frontend.syntax.vocabulary import INNER, STATEMENTS
+from tests.frontend.lowering import lowered, only_mistake, place, with_control
 
 SECONDS = 10.0
 REPOSITORY = Path(__file__).resolve().parents[2]
@@ -206,3 +207,25 @@ def _judge(text: str) -> None:
         once = format_file(file)
         assert parse_text(once) == file
         assert format_file(parse_text(once)) == once
+
+
+@pytest.mark.parametrize(
+    "ranges",
+    [
+        "for k in 1..9999) for j in 1..9999) for i in 1..9999)",
+        "for k in 1..j) for j in 1..i) for i in 1..9999)",
+        "for k in 1..(9999 - j)) for j in i..9999) for i in 1..9999)",
+    ],
+)
+def test_a_sum_too_large_is_refused_before_it_is_written_out(ranges: str) -> None:
+    lines = ("state x in R", "control a in R", "noise W", f"dx = a dt + sum(sum(sum(sin(i*j*k*x)^(i/j)*exp(x*k) {ranges} dW")
+    started = time.process_time()
+    found = only_mistake(*lines, "minimize E integral(0, 1) x^2 + a^2 dt")
+    assert time.process_time() - started < 2
+    assert (found.code, place(found)) == ("HJB040", (4, 13))
+
+
+def test_a_large_sum_that_can_be_written_out_is() -> None:
+    lines = ("param s = sum(sum(if(j == i, sum(k for k in 1..9), 0) for j in 1..i) for i in 1..100)", *with_control())
+    problem = lowered(*lines)
+    assert problem.numeric(problem.parameters[0].entries[0]) == 4500
