@@ -9,6 +9,7 @@ from __future__ import annotations
 import itertools
 from collections.abc import Mapping, Sequence
 
+import numpy as np
 import sympy as sp
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
@@ -79,6 +80,19 @@ def _jumps(emitter: Emitter) -> list[dict[str, object]]:
             {"name": jump.name, "lines": lines, "results": ", ".join([results[0], "target", *results[1 : 1 + len(moved)]])}
         )
     return jumps
+
+
+def _leap_ends(emitter: Emitter) -> list[tuple[str, str]]:
+    """The state space on each continuous axis, without end where a jump beyond is pushed back by reflection or goes round."""
+    problem = emitter.problem
+    soft = {(c.state, c.side) for c in emitter.equation.boundaries if c.kind in ("reflect", "periodic")}
+    result = []
+    for axis in emitter.axes:
+        low, high = (float(problem.numeric(b)) for b in (problem.state_bounds[axis].lower, problem.state_bounds[axis].upper))
+        least = "-np.inf" if (axis, "lower") in soft or low == -np.inf else repr(low - 1e-12 * (1.0 + abs(low)))
+        most = "np.inf" if (axis, "upper") in soft or high == np.inf else repr(high + 1e-12 * (1.0 + abs(high)))
+        result.append((least, most))
+    return result
 
 
 def _modes(emitter: Emitter) -> list[str]:
@@ -229,7 +243,8 @@ def emit(equation: HJBEquation, mark_counts: Sequence[int]) -> str:
         "has_exit": bool(exit_lines), "has_finite": finite,
         "exit_lines": exit_lines or ["return False"], "exit_value_lines": paid_lines,
         "obstacle_lines": _returned(emitter, payoff), "terminal_lines": _returned(emitter, final),
-        "jumps": _jumps(emitter), "mode_lines": _modes(emitter), "has_modes": bool(problem.modes),
+        "jumps": _jumps(emitter), "leap_ends": _leap_ends(emitter), "mode_lines": _modes(emitter),
+        "has_modes": bool(problem.modes),
     }  # fmt: skip
     context["front"], context["cases"] = _is_front(equation, exit_lines), case_branches(emitter)
     context |= {name: ", ".join(f"{stem}{i}" for i in range(d)) for name, stem in

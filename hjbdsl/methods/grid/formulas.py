@@ -25,7 +25,7 @@ _OWN_NAMES = re.compile(
     r"node_data|selling|exit_fraction|axis_weights|prange|njit|kind|side|step|front|chosen|beside|weno|biased|rates|fastest|fresh|total|count|constant|weights|cols|"
     r"work|base|"
     r"offsets|own|mine|theirs|worst|value|weight|found|policy|totals|counts|constants|failures|gone|edges|mesh|extras|nodes|"
-    r"WIDTH|MODES|SENSE|CONTROLS|PLAYERS|DIMENSION|CANDIDATES|IDLE|FIRST_FIXED|WRAP|MIRROR|OPEN|CONSTRAIN|JOINT|(TABLE|LATTICE)_\d+|w\d+"
+    r"WIDTH|MODES|SENSE|CONTROLS|PLAYERS|DIMENSION|CANDIDATES|IDLE|FIRST_FIXED|WRAP|MIRROR|OPEN|CONSTRAIN|JOINT|(TABLE|LATTICE|LEAST|MOST)_\d+|w\d+"
 )
 
 

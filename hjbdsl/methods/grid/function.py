@@ -23,6 +23,10 @@ SAFETY = 1.5
 """The band is this many times the estimated error of the finest level after extrapolation's own correction."""
 TRUSTED_ORDER = (0.7, 2.3)
 ROUNDING = 1e-11
+FAST = 1e-3
+"""Levels that draw together faster than any trusted order count as settled below this difference, relative to V's variation."""
+MOST_BAND = 0.5
+"""The widest band of an answer that counts as settled, relative to V's variation over the region."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,8 +53,13 @@ class Worth:
         order = math.log2(max(first, 1e-300) / max(second, 1e-300))
         tiny = second < 1e-9 * scale
         trusted = TRUSTED_ORDER[0] <= order <= TRUSTED_ORDER[1] and not tiny
-        bare = Worth(differences, order, trusted, trusted or tiny or order > TRUSTED_ORDER[1], floor)
-        return replace(bare, typical=float(np.mean(bare.extrapolate(values)[1])))
+        size = max(float(np.ptp(values[-1])), 1e-3 * float(np.max(np.abs(values[-1]))), 1e-9)
+        fast = order > TRUSTED_ORDER[1] and second < FAST * size
+        bare = Worth(differences, order, trusted, trusted or tiny or fast, floor)
+        errors = bare.extrapolate(values)[1]
+        # a band as wide as the answer itself says nothing about it
+        settled = bare.settled and float(np.quantile(errors, 0.9)) < MOST_BAND * size
+        return replace(bare, settled=settled, typical=float(np.mean(errors)))
 
     def extrapolate(self, values: Sequence[Array]) -> tuple[Array, Array]:
         """Best value and its error: Richardson's where the order is trusted, else the finest level and its last steps."""

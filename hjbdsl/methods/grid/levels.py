@@ -22,7 +22,7 @@ from hjbdsl.methods.grid.mesh import CIRCLE, Axis, Mesh
 from hjbdsl.methods.grid.program import GridProgram
 from hjbdsl.model.equation import HJBEquation
 from hjbdsl.model.solution import Array
-from hjbdsl.numeric.marks import mark_quadrature
+from hjbdsl.numeric.marks import MarkSupport, mark_quadrature, mark_support
 
 SLICES = {1: 80, 2: 40, 3: 10}
 MARK_NODES = 16
@@ -31,6 +31,8 @@ MOST_ITERATIONS = 60
 FIRST_CELLS = 24
 FINEST_MULTIPLE = 8
 MOST_IMPROVABLE = 0.6
+FAR_MARK = 1e9
+"""Stands for the infinite end of a mark's law."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,8 +60,10 @@ class Runner:
         problem = equation.problem
         d = len(problem.continuous_states)
         rules = [mark_quadrature(jump.law, problem.values, MARK_NODES) for jump in problem.jumps]
-        self.marks = tuple(rule.nodes for rule in rules)
-        self.mark_weights = tuple(rule.weights for rule in rules)
+        ends = [_support_ends(mark_support(jump.law, problem.values)) for jump in problem.jumps]
+        # the ends of a law's support have weight 0: no mass to speak of, but a jump there must not leave the state space
+        self.marks = tuple(np.append(rule.nodes, end) for rule, end in zip(rules, ends, strict=True))
+        self.mark_weights = tuple(np.append(rule.weights, np.zeros(2)) for rule in rules)
         self.module = load_generated(emit(equation, [len(m) for m in self.marks]), "grid")
         self.end = math.inf if equation.stationary else float(problem.numeric(problem.objective.end))
         self.slices = SLICES[d]
@@ -132,6 +136,10 @@ class Runner:
         if any(2 * h != c for axis, half in zip(axes, halves, strict=True) for c, h in zip(axis.cells, half.cells, strict=True)):
             return None
         return self.level(halves, 1, None)
+
+
+def _support_ends(support: MarkSupport) -> Array:
+    return np.clip([support.low, support.high], -FAR_MARK, FAR_MARK)
 
 
 def prolong(values: Array, grid: tuple[int, ...], axes: tuple[Axis, ...], order: int) -> Array:

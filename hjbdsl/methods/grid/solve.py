@@ -45,6 +45,12 @@ def rejection(equation: HJBEquation) -> str | None:
         return "the quadratic gradient term of a risk-sensitive objective is not in the scheme"
     if problem.exploration is not None and not _constant_normal(equation):
         return "the soft maximum is in the scheme where the policy is normal with a constant covariance and no prior"
+    if problem.exit is not None and not _still(equation, problem.exit.condition):
+        return "the exit moves with time or depends on a discrete state, and the grid's domain does not"
+    if any(c.kind in ("slope", "value") and c.written and not _still(equation, c.location) for c in equation.boundaries):
+        return "a boundary that moves is not in the scheme"
+    if any(c.kind == "slope" and not problem.numeric(c.amount).is_number for c in equation.boundaries):
+        return "a slope at a boundary that is no constant is not in the scheme"
     if problem.exit is not None and problem.exit.condition.atoms(sp.Eq):
         return "the exit is a thin set, which no node need meet"
     if any(c.role == "state" for c in problem.constraints):
@@ -52,6 +58,13 @@ def rejection(equation: HJBEquation) -> str | None:
     if equation.stationary and problem.objective.form in ("running_min", "running_max"):
         return "reachability without end is not in the scheme"
     return None
+
+
+def _still(equation: HJBEquation, expression: sp.Basic) -> bool:
+    """Whether an expression depends on nothing but continuous states and parameters that are numbers."""
+    problem = equation.problem
+    allowed = {problem.state_symbols[i] for i in problem.continuous_states}
+    return bool(problem.numeric(expression).free_symbols <= allowed)
 
 
 def _spread(equation: HJBEquation) -> tuple[float, ...]:
@@ -186,8 +199,13 @@ class _Search:
             average, average_error = float(number[0]), float(band[0])
         shape = " x ".join(map(str, fine.level.mesh.shape))
         differences = ", ".join(f"{d:.2g}" for d in worth.differences)
-        warning = f"the levels do not settle (observed order {worth.order:.2f}){self.note}: the band is a guess"
+        warning = (
+            f"the levels do not settle (observed order {worth.order:.2f}, mean band {worth.typical:.2g} on values that vary by "
+            f"{float(np.ptp(values[-1])):.2g}){self.note}: the band is a guess"
+        )
         settled = worth.settled and fine.residual < 1e-6
+        if average is not None and average_error is not None:
+            settled = settled and average_error < 0.1 * (1.0 + abs(average))
         return Solution(
             "grid", f"monotone finite differences on {shape} nodes", "converged" if settled else "not_converged", function,
             Evidence(
