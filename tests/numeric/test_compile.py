@@ -84,6 +84,7 @@ def test_precise() -> None:
     assert abs(value - sp.exp(sp.Rational(1, 3)).evalf(40)) < 1e-38
 
 
+@pytest.mark.slow
 def test_wide_quadratic_forms() -> None:
     random = np.random.default_rng(0)
     n = 40

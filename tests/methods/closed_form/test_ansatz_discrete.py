@@ -46,6 +46,7 @@ region x in [0.5, 2]
         np.testing.assert_allclose(point.control[0], [weight[z], a[z] ** (-1 / 3) * 1.4], rtol=1e-8, atol=1e-12)
 
 
+@pytest.mark.slow
 def test_lognormal_jumps_in_the_price():
     """The best fraction by a one-dimensional search over adaptive quadrature."""
     found = solve(
@@ -88,6 +89,7 @@ region x in [-1, 1], s in [1, 3]
 """
 
 
+@pytest.mark.slow
 def test_market_maker_with_exponential_utility():
     """Gueant, Lehalle, Fernandez-Tapia, Math. Financ. Econ. 7 (2013): V = -exp(-gam(x + q s)) v_q^(-gam/k), v linear."""
     found = solve(market_maker("E [ -exp(-gam*(x(T) + q(T)*s(T))) ]"))

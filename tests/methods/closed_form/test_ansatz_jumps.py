@@ -79,11 +79,13 @@ def test_normal_marks_forbid_every_stake(stake):
     assert controls[0] == 0
 
 
+@pytest.mark.slow
 def test_no_admissible_stake_is_no_answer():
     with pytest.raises(AssertionError, match="optimum is not attained"):
         solved(problem("[0.25, 1]", "normal(0.1, 0.04)", "f*J*w", 0.02), "power")
 
 
+@pytest.mark.slow
 def test_a_short_position_is_bounded_by_the_largest_gain():
     """Risk aversion 1/2, so that V is finite at ruin; marks up to 2 and a bad premium: -1/2 <= f, and the bound binds."""
     text = """problem m

@@ -131,6 +131,7 @@ region x in [2, 3]
     assert isinstance(propose(equation), Rejected)
 
 
+@pytest.mark.slow
 def test_short_sales_forbidden_with_three_assets_against_brute_force():
     """max over the simplex of w'm - gamma/2 w'Sw on a fine grid; k and A follow."""
     found = solve(

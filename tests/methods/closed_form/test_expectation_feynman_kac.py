@@ -254,6 +254,7 @@ region x in [-1, 1]
     assert at(solution, t, [[x]]).value[0] == pytest.approx(exact, abs=1e-10)
 
 
+@pytest.mark.slow
 def test_discontinuous_payoff_of_two_states_is_a_bivariate_probability():
     text = """problem quadrant
 param c = 0.6
@@ -337,6 +338,7 @@ region x in [-1, 1]
     assert at(solution, 0.0, x).value[0] == pytest.approx(exact, abs=1e-10)
 
 
+@pytest.mark.slow
 def test_reward_on_the_way_of_growing_prices_for_ever():
     text = """problem growing
 state x > 0, y > 0

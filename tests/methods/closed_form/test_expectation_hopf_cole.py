@@ -174,6 +174,7 @@ region x in [-1, 1]
     assert at(solution, 0.0, x).value[0] == pytest.approx(exact, abs=1e-10)
 
 
+@pytest.mark.slow
 def test_two_dimensional_end_cost():
     text = """problem plane
 param T = 1
