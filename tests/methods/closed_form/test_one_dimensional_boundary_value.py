@@ -333,10 +333,6 @@ region x in [-1, 1]
             "",
         ),
         ("noise W\ndx = x dt + 0.3 dW\nminimize average x^2", ""),
-        # hitting 0 against the drift: bounded solutions are not unique without discounting
-        ("noise W\ndx = 0.2 dt + 0.7 dW\nexit tau when x <= -2\nevaluate E if(x(tau) < 0, 1, 1)", "transversality"),
-        # the time to reach -2 against the drift is infinite
-        ("noise W\ndx = 0.2 dt + 0.7 dW\nexit tau when x <= -2\nevaluate E integral(0, tau) 1 dt", ""),
         ("control a in [-1, 1]\ndx = a dt\nminimize integral(0, inf) exp(-0.4*t)*(x^2 + a^2) dt", "noise"),
         ("noise W\ndx = x dt + 0.3 dW\nstopping tau in [0, inf]\nmaximize E exp(-tau)*x(tau)", "stopping"),
     ],

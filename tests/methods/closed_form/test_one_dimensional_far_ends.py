@@ -66,3 +66,24 @@ def test_infinite_mean_exit_times(drift):
 
 def test_two_sides_stay_as_they_were():
     assert at(text("0", "tau", exit="x <= 0 or x >= 3"), 1.0) == pytest.approx(2.0, rel=1e-10)
+
+
+@pytest.mark.parametrize(
+    ("left", "low", "right", "high"),
+    [
+        ("-1", -1, "2", 2),
+        ("-sqrt(2)", -np.sqrt(2), "sqrt(3)", np.sqrt(3)),
+        ("0.1", 0.1, "exp(1)/3", np.e / 3),
+        ("-1/3", -1 / 3, "0.7", 0.7),
+    ],
+)
+def test_the_end_that_is_hit_written_with_the_level_itself(left, low, right, high):
+    source = text(0.5, f"indicator(x(tau) >= {right})", noise=0.8, exit=f"x <= {left} or x >= {right}", low=low, high=high)
+    x, k = 0.4 * low + 0.6 * high, 1.0 / 0.64
+    assert at(source, x) == pytest.approx(np.expm1(-k * (x - low)) / np.expm1(-k * (high - low)), rel=1e-9)
+
+
+def test_the_end_that_is_hit_under_control():
+    source = text("u", "indicator(x(tau) >= 1)", noise=0.5, exit="x <= 0 or x >= 1", high=1)
+    source = source.replace("noise W", "control u in [-1, 1]\nnoise W").replace("evaluate", "maximize")
+    assert at(source, 0.5) == pytest.approx(np.expm1(-4.0) / np.expm1(-8.0), rel=1e-9)

@@ -228,3 +228,19 @@ def _regime_put_by_differences(count):
         keep = diags((~stopped).astype(float))
         value = spsolve((keep @ matrix + diags(stopped.astype(float))).tocsc(), np.where(stopped, payoff, 0))
     return y, value.reshape(2, count)
+
+
+def test_two_stopping_regions_round_a_continuation_interval():
+    # min(|x|, 1) with r = 1/2: u = cosh, continued on (-1, 1), where the payoff has its concave kinks
+    proposal = solve("""
+state X in R
+noise W
+dX = 1 dW
+stopping nu in [0, inf]
+maximize E exp(-0.5*nu)*min(abs(X(nu)), 1)
+region X in [-3, 3]
+""")
+    x = np.linspace(-3, 3, 25)
+    found = values(proposal, x)
+    np.testing.assert_allclose(found.value, np.where(np.abs(x) < 1, np.cosh(x) / np.cosh(1), 1.0), atol=1e-10)
+    assert np.array_equal(found.stop, np.abs(x) >= 1)

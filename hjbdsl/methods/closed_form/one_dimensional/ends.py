@@ -81,6 +81,16 @@ def _is_exit(line: LineProblem, x: float) -> bool:
     return bool(compiled((line.state,), (indicator,))(x)[0] > 0.5)
 
 
+def _just_out(line: LineProblem, location: float) -> float:
+    """The number next to `location`, a root known to rounding, at which the exit holds: `indicator(x >= 2)` is read there."""
+    for steps in (0, 1, 2, 4, 8, 16):
+        nearby = steps * np.spacing(max(abs(location), 1e-300))
+        for place in (location - nearby, location + nearby):
+            if _is_exit(line, place):
+                return float(place)
+    return location
+
+
 def _equality_holds(line: LineProblem, x: float) -> bool:
     assert line.exit_when is not None
     relaxed = line.exit_when.replace(
@@ -93,7 +103,8 @@ def _equality_holds(line: LineProblem, x: float) -> bool:
 def _edge(line: LineProblem, location: float, cuts: list[float], *, upper: bool) -> Edge | Rejected:
     if location in cuts:
         assert line.exit_value is not None
-        amounts = tuple(float(v[0]) for v in (compiled((line.state,), (g,))(location) for g in line.exit_value))
+        paid_at = _just_out(line, location)
+        amounts = tuple(float(v[0]) for v in (compiled((line.state,), (g,))(paid_at) for g in line.exit_value))
         if not all(np.isfinite(amounts)):
             return Rejected(f"the exit value at {line.state.name} = {location:.6g} is not finite")
         if any(_vanishes(a, line.state, location) for a in line.variance):
