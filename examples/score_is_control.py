@@ -1,5 +1,7 @@
 """Sample from a mixture of two Gaussians by running its reversed diffusion under the optimal control, the score."""
 
+from itertools import pairwise
+
 import numpy as np
 
 import hjbdsl
@@ -19,11 +21,12 @@ solution = hjbdsl.loads(TEXT).solve()
 generator = np.random.default_rng(0)
 y = generator.standard_normal(SAMPLES)
 times = 3.0 * (1 - (1 - np.linspace(0, 1, STEPS + 1)) ** 2)  # finer steps where the data is near
-for now, then in zip(times[:-1], times[1:], strict=True):
+for now, then in pairwise(times):
     h = then - now
     u = solution.policy(t=now, y=y)["u"]
     u = u[..., 0] if u.ndim > 1 else u
     y = y + (y + np.sqrt(2) * u) * h + np.sqrt(2 * h) * generator.standard_normal(SAMPLES)
 
 print(f"share of the left bump {np.mean(y < -0.8):.3f} (0.3 in the data)")
-print(f"mean {y.mean():+.3f} ({0.3 * -2 + 0.7 * 1:+.3f}), left bump {y[y < -0.8].mean():+.3f} (-2), right bump {y[y >= -0.8].mean():+.3f} (+1)")
+left, right = y[y < -0.8].mean(), y[y >= -0.8].mean()
+print(f"mean {y.mean():+.3f} ({0.3 * -2 + 0.7 * 1:+.3f}), left bump {left:+.3f} (-2), right bump {right:+.3f} (+1)")

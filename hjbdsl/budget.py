@@ -12,7 +12,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
 
-
 _AGAIN = 0.25
 """An alarm that falls into a destructor or a garbage collection is lost there: it rings again after this many seconds."""
 

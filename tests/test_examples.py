@@ -19,7 +19,9 @@ def printed(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
     environment = {**os.environ, "HJBDSL_CACHE": str(tmp_path_factory.mktemp("cache"))}
     outputs = {}
     for program in EXAMPLES:
-        run = subprocess.run([sys.executable, str(program)], capture_output=True, text=True, env=environment, timeout=240, check=False)
+        run = subprocess.run(
+            [sys.executable, str(program)], capture_output=True, text=True, env=environment, timeout=240, check=False
+        )
         assert run.returncode == 0, f"{program.name}: {run.stderr}"
         outputs[program.stem] = run.stdout
     return outputs

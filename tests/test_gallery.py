@@ -1,4 +1,4 @@
-"""Every problem of the gallery: canonical text, a source named, an equation derived, and an answer that passes the file's checks."""
+"""Every problem of the gallery: canonical text, a source named, an equation derived, an answer that passes the file's checks."""
 
 from __future__ import annotations
 

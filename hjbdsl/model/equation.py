@@ -68,9 +68,7 @@ class Obstacle:
     payoff: sp.Expr
 
 
-BoundaryConditionKind = Literal[
-    "value", "slope", "reflect", "outflow", "constrain", "natural", "periodic", "growth", "absorbing"
-]
+BoundaryConditionKind = Literal["value", "slope", "reflect", "outflow", "constrain", "natural", "periodic", "growth", "absorbing"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,8 +120,8 @@ class HJBEquation:
     gradient      one symbol a state component (of lattice states too: unused);  hessian  {(i, j), i <= j: symbol} for all pairs
                   that occur in `covariance`
     hamiltonian   f + b.p + 1/2 tr(A M) (and theta/2 p'A p under risk), before optimisation: function of t, x, a, p, M
-    reduced       the Hamiltonian with the sole or interior candidate put in (under `explore` the soft one, with its log-normaliser);
-                  None where the optimum is implicit
+    reduced       the Hamiltonian with the sole or interior candidate put in (under `explore` the soft one, with its
+                  log-normaliser); None where the optimum is implicit
     entropy       temperature under `explore`; then the optimum is a soft one (Gibbs policy)
     q_function, advantage   notation of Q = (f + L^a V)/r and of q = f + V_t + L^a V - r V
     policy        the Gibbs policy under `explore`

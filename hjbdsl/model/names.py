@@ -4,18 +4,19 @@ from __future__ import annotations
 
 import re
 
-GREEK = (
-    "alpha beta gamma delta epsilon zeta eta theta iota kappa lambda mu nu xi rho sigma tau upsilon phi chi psi omega "
-    "Gamma Delta Theta Lambda Xi Pi Sigma Upsilon Phi Psi Omega pi"
-).split()
-UNICODE_GREEK = dict(
-    zip(GREEK, "α β γ δ ε ζ η θ ι κ λ μ ν ξ ρ σ τ υ φ χ ψ ω Γ Δ Θ Λ Ξ Π Σ Υ Φ Ψ Ω π".split(), strict=True)
-)
+_LETTERS = """
+alpha α beta β gamma γ delta δ epsilon ε zeta ζ eta η theta θ iota ι kappa κ lambda λ mu μ nu ν xi ξ rho ρ sigma σ tau τ
+upsilon υ phi φ chi χ psi ψ omega ω Gamma Γ Delta Δ Theta Θ Lambda Λ Xi Ξ Pi Π Sigma Σ Upsilon Υ Phi Φ Psi Ψ Omega Ω pi π
+"""
+_SPELLED = _LETTERS.split()
+UNICODE_GREEK = dict(zip(_SPELLED[::2], _SPELLED[1::2], strict=True))
+GREEK = tuple(UNICODE_GREEK)
 _ACCENTS = {"star": r"^{*}", "bar": r"\bar", "hat": r"\hat", "tilde": r"\tilde"}
 
 
 def latex_name(name: str) -> str:
-    r"""`sigma` -> `\sigma`, `r_a` -> `r_{a}`, `s1` -> `s_{1}`, `kstar` -> `k^{*}`, `x[2]` -> `x_{2}`, `cost` -> `\mathrm{cost}`."""
+    r"""`sigma` -> `\sigma`, `r_a` -> `r_{a}`, `s1` -> `s_{1}`, `kstar` -> `k^{*}`, `x[2]` -> `x_{2}`,
+    `cost` -> `\mathrm{cost}`."""
     component = re.fullmatch(r"(.+)\[([\d, ]+)\]", name)
     if component:
         head, index = component.groups()

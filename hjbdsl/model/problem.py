@@ -133,7 +133,8 @@ class StoppingRule:
 
 @dataclass(frozen=True, slots=True)
 class ExitRule:
-    """`exit tau [in [0, latest]] when condition`: the process ends when `condition` (a sympy Boolean in the states) first holds."""
+    """`exit tau [in [0, latest]] when condition`: the process ends when `condition` (a sympy Boolean in the
+    states) first holds."""
 
     name: str
     condition: sp.Basic
