@@ -25,7 +25,7 @@ def show(result: Mapping[str, Any], seconds: float, quiet: bool) -> None:
     text = report({**result, "warnings": []} if quiet else result, seconds)
     if "explain" in result:
         text += "\n\n" + explanation(result["explain"])
-    if not sys.stdout.isatty():
+    if sys.stdout is None or not sys.stdout.isatty():
         typer.echo(text)
         return
     from rich.console import Console  # noqa: PLC0415 (on a terminal only)
