@@ -11,6 +11,7 @@ from scipy.stats import chi2, norm
 from hjbdsl.methods.closed_form.expectation.hopf_cole import propose
 from hjbdsl.model.solution import Rejected
 from tests.methods.closed_form.expectation_problems import at, proposed, proved
+from tests.methods.closed_form.solving import point, solved
 
 
 def log_expectation(cost, kappa, mean, sd, ends=12.0):
@@ -233,3 +234,30 @@ region x in [-1, 1]
     answer = proposed(propose, text)
     assert isinstance(answer, Rejected)
     assert reason in answer.reason
+
+
+def test_two_orthogonal_combinations_in_twenty_dimensions():
+    # cos(sum x) and |x_1 - x_2| are independent under the isotropic law: two line integrals
+    text = """
+param n = 20
+state X in R^n
+control M in R^n
+noise W in R^n
+dX = M dt + 0.6 dW
+minimize E [ integral(0, 1) |M|^2/2 dt + cos(sum(X(1)[i] for i in 1..n)) + abs(X(1)[1] - X(1)[2]) ]
+region X in [-1, 1]
+"""
+    solution = solved(text, "Hopf-Cole")
+    x = np.linspace(-0.4, 0.55, 20)
+    kappa = 1 / 0.36
+
+    def soft(cost, mean, variance, points):
+        density = lambda y: np.exp(-kappa * cost(y) - (y - mean) ** 2 / (2 * variance)) / np.sqrt(2 * np.pi * variance)  # noqa: E731
+        reach = 10 * np.sqrt(variance)
+        return (
+            -np.log(integrate.quad(density, mean - reach, mean + reach, points=points, limit=400, epsabs=0, epsrel=1e-11)[0])
+            / kappa
+        )
+
+    expected = soft(np.cos, x.sum(), 0.36 * 20, None) + soft(np.abs, x[0] - x[1], 0.36 * 2, [0.0])
+    assert point(solution, x)[0] == pytest.approx(expected, rel=1e-9)

@@ -20,7 +20,7 @@ from hjbdsl.methods.closed_form.expectation.gaussian_law import (
 )
 from hjbdsl.methods.closed_form.expectation.linear_control import LinearControl
 from hjbdsl.methods.closed_form.expectation.polynomial import additive_terms, expanded, quadratic_parts
-from hjbdsl.methods.closed_form.expectation.reduce import reduce_payoff
+from hjbdsl.methods.closed_form.expectation.reduce import orthogonal_summands, reduce_payoff
 from hjbdsl.methods.closed_form.expectation.value import GaussianValue
 from hjbdsl.model.problem import ControlProblem
 from hjbdsl.model.solution import Array, Rejected
@@ -86,10 +86,13 @@ def gaussian_value(control: LinearControl, payoff: sp.Expr, kappa: float, proble
     for term, index in groups:
         order = sorted(index)
         symbols = [control.chart.coordinates[i] for i in order]
-        block = reduce_payoff(term, symbols, order, kappa, _isotropic(law, order), centre[order], width[order] + 1e-3)
-        if isinstance(block, Rejected):
-            return block
-        blocks.append(block)
+        isotropic, reach = _isotropic(law, order), width[order] + 1e-3
+        split = isotropic and len(order) > 1
+        for part in orthogonal_summands(term, symbols, centre[order], reach) if split else (term,):
+            block = reduce_payoff(part, symbols, order, kappa, isotropic, centre[order], reach)
+            if isinstance(block, Rejected):
+                return block
+            blocks.append(block)
     quadratic = (parts.constant, parts.linear, parts.matrix) if kappa == 0 else None
     return GaussianValue(control, law, tuple(blocks), quadratic, kappa)
 

@@ -22,6 +22,7 @@ from hjbdsl.model.solution import Array, Rejected
 from hjbdsl.numeric.compile import UnsupportedExpression
 
 _LARGEST_CUBATURE = 3
+_MOST_SUMMANDS = 12
 _SAME = 1e-9
 
 
@@ -43,6 +44,24 @@ def reduce_payoff(
         return _reduce(payoff, tuple(symbols), where, kappa, isotropic, Probe(payoff, tuple(symbols), centre, spread))
     except (TooManyBreaks, UnsupportedExpression) as error:
         return Rejected(f"the terminal payoff cannot be integrated: {error}")
+
+
+def orthogonal_summands(payoff: sp.Expr, symbols: Sequence[sp.Symbol], centre: Array, spread: Array) -> tuple[sp.Expr, ...]:
+    """`payoff` as a sum of parts that depend on mutually orthogonal combinations: independent ones under an isotropic law."""
+    terms = sp.Add.make_args(payoff)
+    if not 1 < len(terms) <= _MOST_SUMMANDS:
+        return (payoff,)
+    spans = []
+    for term in terms:
+        probe = Probe(term, tuple(symbols), centre, spread)
+        if len(probe.value) < len(symbols) + 2:
+            return (payoff,)
+        spans.append(_span(probe.gradient))
+    clusters: list[set[int]] = []
+    for i in range(len(terms)):
+        met = [c for c in clusters if any(np.abs(spans[i].T @ spans[j]).max(initial=0.0) > _SAME for j in c)]
+        clusters = [c for c in clusters if c not in met] + [{i}.union(*met)]
+    return tuple(sp.Add(*(terms[i] for i in sorted(c))) for c in clusters)
 
 
 class Probe:
