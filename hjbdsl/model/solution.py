@@ -47,7 +47,8 @@ class ValueFunction(ABC):
 @dataclass(frozen=True, slots=True)
 class Formula:
     """A closed form for the reader. `value` and `controls`: by name ("V", "V[good]" by mode; "pi", "u"); `where` explains
-    the letters it uses, each with its number; `conditions` are the feasibility conditions, each with the number that shows it holds."""
+    the letters it uses, each with its number; `conditions` are the feasibility conditions, each with the number that shows it
+    holds."""
 
     value: Mapping[str, Notation]
     controls: Mapping[str, Notation]
@@ -58,7 +59,7 @@ class Formula:
 @dataclass(frozen=True, slots=True)
 class Evidence:
     """Why the answer should be believed. `kind` symbolic: the residual vanishes identically, or at sampled points where sympy
-    could not simplify (then `statements` says so). `numbers` holds what else was measured (order, band, domain sensitivity, ...)."""
+    could not simplify (then `statements` says so). `numbers` holds what else was measured: order, band, domain sensitivity."""
 
     kind: Literal["symbolic", "grid_convergence", "monte_carlo_bracket"]
     residual: float
@@ -69,8 +70,8 @@ class Evidence:
 @dataclass(frozen=True, slots=True)
 class Solution:
     """What a method returns. `method` is its contract name (closed_form, grid, neural, ...), `family` which of its rooms did
-    it
-    (such as "linear-quadratic: Riccati equation"); `average` is the long-run average of average problems, `average_error` its error."""
+    it (such as "linear-quadratic: Riccati equation"); `average` is the long-run average of average problems, `average_error`
+    its error."""
 
     method: str
     family: str
