@@ -19,6 +19,6 @@ def test_a_closed_stream_is_no_failure(tmp_path, closed):
     path = tmp_path / "p.hjb"
     path.write_text(PROBLEM)
     command = f'"{sys.executable}" -m hjbdsl solve "{path}" --no-cache {closed}'
-    done = subprocess.run(["sh", "-c", command], capture_output=True, text=True, timeout=60)
+    done = subprocess.run(["sh", "-c", command], check=False, capture_output=True, text=True, timeout=60)
     assert done.returncode == 0, done.stderr
     assert "internal error" not in done.stderr
