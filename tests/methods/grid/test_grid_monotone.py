@@ -1,0 +1,112 @@
+"""Signs of the assembled rows: what makes the scheme monotone (Barles, Souganidis 1991) holds for every ingredient of it."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+
+from hjbdsl import pipeline
+from hjbdsl.methods.grid.levels import Runner
+from hjbdsl.methods.grid.mesh import Mesh, build_axes
+from hjbdsl.methods.grid.program import GridProgram
+from hjbdsl.numeric.marks import mark_quadrature
+
+CROSS = """problem cross
+param rho = {rho}
+state x in R, y in R
+control a in [-1, 1]
+noise W, B
+dW dB = rho dt
+dx = (a - x) dt + 0.7*(1 + x^2/4) dW
+dy = (x - 3*y) dt + 0.2 dB
+minimize E integral(0, inf) exp(-0.3*t)*(x^2 + y^2 + a^2) dt
+region x in [-1, 1], y in [-1, 1]
+"""
+PROBLEMS = {
+    "cross terms": CROSS.format(rho="0.95"),
+    "negative cross terms": CROSS.format(rho="-0.95"),
+    "no noise": """problem wind
+state x in R, v in R
+control a in [-2, 2]
+dx = v dt
+dv = a dt
+minimize E integral(0, inf) exp(-0.5*t)*(x^2 + v^2) dt
+region x in [-1, 1], v in [-1, 1]
+""",
+    "an exit that cuts cells": """problem disc
+state x in R, y in R
+noise W, B
+dx = 0.3 dt + 0.8 dW
+dy = -x dt + 0.5 dB
+exit tau when x^2 + y^2 >= 1
+evaluate E integral(0, tau) (1 + x) dt
+region x in [-0.7, 0.7], y in [-0.7, 0.7]
+""",
+    "modes": """problem weather
+state x in R
+control a in [-1, 1]
+noise W
+mode z in {calm, wild}
+rate calm -> wild = 0.4, wild -> calm = 1.1
+param s(z) = {calm: 0.1, wild: 0.9}
+dx = (a - 2*x) dt + s dW
+minimize E integral(0, inf) exp(-0.2*t)*(x^2 + a^2) dt
+region x in [-1, 1]
+""",
+    "jumps": """problem leaps
+state x in R
+control a in [-1, 1]
+noise W
+jump N rate 0.6 mark J ~ normal(0.1, 0.09)
+dx = (a - x) dt + 0.3 dW + J dN
+minimize E integral(0, inf) exp(-0.2*t)*(x^2 + a^2) dt
+region x in [-1, 1]
+""",
+    "reflection": """problem wall
+state x in [0, 1]
+noise W
+dx = -0.7 dt + 0.5 dW
+evaluate E integral(0, inf) exp(-0.2*t)*x dt
+boundary x = 0 : reflect
+boundary x = 1 : reflect
+region x in [0, 1]
+""",
+    "stopping": """problem halt
+state x > 0
+noise W
+dx = 0.03*x dt + 0.4*x dW
+stopping tau in [0, inf]
+maximize E exp(-0.05*tau)*max(1 - x(tau), 0)
+region x in [0.3, 3]
+""",
+}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", PROBLEMS)
+def test_weights_are_not_negative_and_no_more_than_the_diagonal(name: str) -> None:
+    """weights >= 0 and total >= sum of the weights under the best policy for a V that is no solution, bent both ways."""
+    equation = pipeline.derive(pipeline.loads(PROBLEMS[name]))
+    problem = equation.problem
+    runner = Runner(equation, 0.0, math.inf)
+    axes = build_axes(equation, 1.0, 24)
+    program = GridProgram(runner.module, Mesh.of(axes, tuple(axis.nodes(1) for axis in axes)), runner.marks, runner.mark_weights)
+    X = np.meshgrid(*program.mesh.X, indexing="ij")
+    for bend in (1.0, -1.0):
+        V = np.tile((bend * sum(x**2 for x in X) + np.sin(3 * X[0])).ravel(), program.module.MODES)
+        policy = program.new_policy()
+        _, _, failures = program.sweep(V, policy, 0.0)
+        assert failures == 0
+        rows, failures = program.rows(policy, 0.0)
+        assert failures == 0
+        used = np.arange(rows.cols.shape[1])[None, :] < rows.counts[:, None]
+        weights = np.where(used, rows.weights, 0.0)
+        assert np.all(weights >= 0.0)
+        assert np.all((rows.cols >= 0) & (rows.cols < program.size))
+        assert np.all(rows.totals - weights.sum(axis=1) >= -1e-12 * rows.totals)
+        assert np.count_nonzero(weights) > program.size // 2
+    assert all(
+        rule.weights.sum() == pytest.approx(1.0) for rule in (mark_quadrature(j.law, problem.values, 16) for j in problem.jumps)
+    )
