@@ -22,6 +22,7 @@ from hjbdsl.model.solution import Array, PointValues, ValueFunction
 SAFETY = 1.5
 """The band is this many times the estimated error of the finest level after extrapolation's own correction."""
 TRUSTED_ORDER = (0.7, 2.3)
+NEARLY_SECOND = 1.7
 ROUNDING = 1e-11
 FAST = 1e-3
 """Levels that draw together faster than any trusted order count as settled below this difference, relative to V's variation."""
@@ -73,7 +74,10 @@ class Worth:
             return fine, 3.0 * np.maximum(step, (0.25 if self.settled else 0.5) * earlier) + rounding
         gain = 2.0 ** min(self.order, 2.0) - 1.0
         # where the local ratio differs from the order, the larger of the two corrections is the honest band
-        error = SAFETY * np.maximum(step / gain * 0.5, np.abs(step - earlier / (gain + 1.0)) / gain)
+        cautious = (
+            min(gain, 1.0) if self.order < NEARLY_SECOND else gain
+        )  # between first and second order the lower one may yet win
+        error = SAFETY * np.maximum(step / cautious * 0.5, np.abs(step - earlier / (gain + 1.0)) / cautious)
         return fine + (fine - values[-2]) / gain, error + rounding
 
 

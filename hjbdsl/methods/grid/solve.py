@@ -31,6 +31,8 @@ MOST_PADDING = {1: 8.0, 2: 4.0, 3: 2.0}
 PADDING_TOLERANCE = {1: 1e-6, 2: 1e-4, 3: 1e-3}
 COARSEST = {1: 8, 2: 8, 3: 4}
 """Cells of the finest level for one of the coarsest."""
+MOST_FURTHER = 8
+"""Further refinement for `tol`, beyond which rounding wins over the scheme's order."""
 
 
 def rejection(equation: HJBEquation) -> str | None:
@@ -156,7 +158,7 @@ class _Search:
         """Twice as many cells again and again, until the finest level or the time is reached."""
         levels = [first]
         multiple = 2
-        while multiple <= COARSEST[len(self.box)] or (tol is not None and self._band(levels) > tol):
+        while multiple <= COARSEST[len(self.box)] or self._wants_more(levels, multiple, tol):
             left = self.deadline - time.monotonic()
             # the estimate counts compilation; a march notices by itself when it will not end in time
             if len(levels) >= 2 and levels[-1].seconds * self.runner.growth > left * (1.0 if self.equation.stationary else 4.0):
@@ -176,6 +178,10 @@ class _Search:
                 break
             multiple *= 2
         return levels
+
+    def _wants_more(self, levels: list[Solved], multiple: int, tol: float | None) -> bool:
+        """Whether a further level may bring the band down to `tol`: not below what the artificial ends leave open."""
+        return tol is not None and self.outside < tol < self._band(levels) and multiple <= MOST_FURTHER * COARSEST[len(self.box)]
 
     def _band(self, levels: list[Solved]) -> float:
         if len(levels) < 3:
