@@ -79,7 +79,7 @@ def _closed(
     if noise == 0 and not jumps and is_weakly(problem, sp.expand(inward), 1):
         why = f"at {name} = {to_text(location)} the noise vanishes and the drift does not point outward"
         return BoundaryCondition(index, side, location, "natural", None, False, why)
-    if noise != 0 and not depends(noise, control_set(problem)):
+    if noise != 0 and not depends(noise, control_set(problem)) and not _unbounded_push(problem, inward):
         why = (
             f"the noise carries {name} to {to_text(location)} whatever is done there, and nothing else is said: "
             "it is pushed back just enough (Skorokhod), so that the slope of V is zero"
@@ -93,6 +93,16 @@ def _closed(
     else:
         why = f"{name} {sign} {to_text(location)} is declared, but nothing in its equation keeps it inside: it is held there"
     return BoundaryCondition(index, side, location, "constrain", None, False, why)
+
+
+def _unbounded_push(problem: ControlProblem, drift: sp.Expr) -> bool:
+    """Whether a control without a bound moves the state: against noise only such a one can keep a state constraint."""
+    groups = (*problem.controls, *problem.adversaries)
+    components = [(symbol, bounds) for group in groups for symbol, bounds in zip(group.symbols, group.bounds, strict=True)]
+    return any(
+        symbol in drift.free_symbols and not bounds.points and (bounds.lower == -sp.oo or bounds.upper == sp.oo)
+        for symbol, bounds in components
+    )
 
 
 def _written(problem: ControlProblem, state: sp.Symbol, index: int, location: sp.Expr, side: Side) -> BoundaryStatement | None:

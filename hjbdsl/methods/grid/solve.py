@@ -19,6 +19,7 @@ from hjbdsl.methods.grid.formulas import DiscreteStates
 from hjbdsl.methods.grid.function import GridFunction, Worth
 from hjbdsl.methods.grid.levels import Runner, Solved
 from hjbdsl.methods.grid.mesh import Axis, build_axes, region_box
+from hjbdsl.methods.grid.refusals import growing_discount, singular_constraint
 from hjbdsl.model.equation import HJBEquation
 from hjbdsl.model.solution import Accepted, Array, Evidence, Rejected, Solution
 
@@ -59,7 +60,7 @@ def rejection(equation: HJBEquation) -> str | None:
         return "a joint constraint on states is not in the scheme"
     if equation.stationary and problem.objective.form in ("running_min", "running_max"):
         return "reachability without end is not in the scheme"
-    return None
+    return singular_constraint(equation) or growing_discount(equation)
 
 
 def _still(equation: HJBEquation, expression: sp.Basic) -> bool:

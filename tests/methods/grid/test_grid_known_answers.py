@@ -99,6 +99,7 @@ region x in [60, 130]
     assert_within(solved(text), x, exact, most=2e-2)
 
 
+@pytest.mark.slow
 def test_logarithmic_consumption_starts_from_a_flat_value() -> None:
     """At V = 0 no formula of the maximiser holds; a policy that never moves must not be mistaken for the optimum."""
     text = """problem eat
@@ -114,6 +115,7 @@ region x in [0.5, 3]
     assert_within(solved(text), x, np.log(0.1 * x) / 0.1 + (0.03 - 0.1 - 0.02) / 0.01, most=1e-3)
 
 
+@pytest.mark.slow
 def test_reachable_tube_with_an_adversary() -> None:
     text = """problem tube
 param k = 0.6, d = 0.2, L = 1.2, T = 0.8

@@ -1,0 +1,49 @@
+"""Problems whose scheme would converge, but not to the value: refused, since no refinement would tell.
+
+In: an equation. Out: the reason, or None.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import sympy as sp
+
+from hjbdsl.model.equation import HJBEquation
+from hjbdsl.numeric.compile import compile_expressions
+
+_POINTS = 400
+
+
+def singular_constraint(equation: HJBEquation) -> str | None:
+    """A state constraint kept against noise: V has a boundary layer of infinite slope there (Lasry and Lions 1989), which a
+    scheme that drops the normal diffusion at the end does not see."""
+    problem = equation.problem
+    chosen = {*problem.control_symbols, *problem.adversary_symbols}
+    for end in equation.boundaries:
+        if end.kind != "constrain":
+            continue
+        state = problem.state_symbols[end.state]
+        noise = sp.simplify(equation.covariance.get((end.state, end.state), sp.S.Zero).subs(state, end.location))
+        if noise != 0 and not noise.free_symbols & chosen:
+            return f"the constraint at {state} = {end.location} is kept against noise: V has a layer there that the scheme misses"
+    return None
+
+
+def growing_discount(equation: HJBEquation) -> str | None:
+    """A negative discount rate without an end: whether the value is finite is an eigenvalue's question, and the scheme's matrix
+    has a solution, of either sign, also where it is not."""
+    problem = equation.problem
+    rate = problem.numeric(problem.objective.discount)
+    if not equation.stationary or problem.objective.form == "average":
+        return None
+    if rate.is_number:
+        return "the discount rate is negative: the scheme cannot tell whether the value is finite" if rate < 0 else None
+    random = np.random.default_rng(3)
+    symbols = sorted(rate.free_symbols, key=str)
+    region = dict(zip(problem.state_symbols, problem.region, strict=True))
+    if not set(symbols) <= region.keys():
+        return None
+    ends = [[float(problem.numeric(e)) for e in region[symbol]] for symbol in symbols]
+    samples = [random.uniform(low, high, _POINTS) for low, high in ends]
+    lowest = float(np.min(compile_expressions(symbols, [rate])(*samples)[0]))
+    return "the discount rate is negative somewhere: the scheme cannot tell whether the value is finite" if lowest < 0 else None
