@@ -5,25 +5,14 @@ import pytest
 from scipy.integrate import solve_bvp
 
 from hjbdsl.frontend.load import loads_problem
-from hjbdsl.methods.closed_form.family import Proposal
 from hjbdsl.methods.closed_form.one_dimensional import propose_boundary_value
-from hjbdsl.methods.closed_form.verify import verify
-from hjbdsl.model.solution import Evidence, Rejected
+from hjbdsl.model.solution import Rejected
 from hjbdsl.symbolic.derive import derive
+from tests.methods.closed_form.solving import along, proved
 
 
 def solve(text):
-    equation = derive(loads_problem(text))
-    proposal = propose_boundary_value(equation)
-    assert isinstance(proposal, Proposal), proposal
-    evidence = verify(equation, proposal)
-    assert isinstance(evidence, Evidence), evidence
-    return proposal
-
-
-def values(proposal, points, mode=0):
-    points = np.asarray(points, dtype=float)
-    return proposal.function.evaluate(np.zeros(len(points)), points[:, None], np.full(len(points), mode))
+    return proved(propose_boundary_value, text)
 
 
 def declined(text):
@@ -48,11 +37,11 @@ region x in [-1, 2]
     m, pl, pr = np.sqrt(2 * k) / s**2, np.exp(-left / s**2), np.exp(-right / s**2)
     inside = (pl * np.sinh(m * (2 - x)) + pr * np.sinh(m * (x + 1))) / np.sinh(3 * m)
     slope = -(s**2) * (-pl * m * np.cosh(m * (2 - x)) + pr * m * np.cosh(m * (x + 1))) / np.sinh(3 * m) / inside
-    found = values(proposal, x)
+    found = along(proposal, x)
     np.testing.assert_allclose(found.value, -(s**2) * np.log(inside), atol=1e-12)
     np.testing.assert_allclose(found.gradient[:, 0], slope, atol=1e-11)
     np.testing.assert_allclose(found.control[:, 0], -slope, atol=1e-11)
-    outside = values(proposal, [-3.0, 4.0])
+    outside = along(proposal, [-3.0, 4.0])
     np.testing.assert_allclose(outside.value, [0.2, 1.0])
 
 
@@ -68,7 +57,7 @@ minimize E integral(0, tau) (q + a^2/2) dt
 region x in [0, 3]
 """)
     x = np.linspace(0, 3, 13)
-    np.testing.assert_allclose(values(effort, x).value, np.sqrt(1.2) * x, atol=1e-12)
+    np.testing.assert_allclose(along(effort, x).value, np.sqrt(1.2) * x, atol=1e-12)
     hitting = solve("""
 param m = 0.2, s = 0.7, r = 0.3
 state x in R
@@ -79,7 +68,7 @@ evaluate E exp(-r*tau)*1
 region x in [0, 3]
 """)
     rate = (0.2 + np.sqrt(0.04 + 0.6 * 0.49)) / 0.49
-    np.testing.assert_allclose(values(hitting, x).value, np.exp(-rate * x), atol=1e-12)
+    np.testing.assert_allclose(along(hitting, x).value, np.exp(-rate * x), atol=1e-12)
 
 
 def test_bounded_dividends():
@@ -105,7 +94,7 @@ region x in [0, 5]
         return high * np.exp(high * y) - low * np.exp(low * y)
 
     # V = A growth below b, K/r + B e^(tail (x - b)) above, V'(b) = 1 from both sides
-    found = values(proposal, [0.5, 1.0, 2.0, 4.0])
+    found = along(proposal, [0.5, 1.0, 2.0, 4.0])
     from scipy.optimize import brentq  # noqa: PLC0415
 
     b = brentq(lambda y: growth(y) / slope(y) - rate / r - 1 / tail, 0.01, 20)
@@ -139,8 +128,8 @@ region x in [-2, 2]
     slope = 2 * quadratic * big + linear
     found = solve_bvp(ode, lambda a, b: np.array([a[1], b[1] - slope]), x, start, tol=1e-9, max_nodes=200000)
     points = np.linspace(-2, 2, 17)
-    np.testing.assert_allclose(values(proposal, points).value, found.sol(np.abs(points))[0], rtol=1e-6, atol=1e-7)
-    np.testing.assert_allclose(values(proposal, [1.5, -1.5]).control[:, 0], [-1, 1])
+    np.testing.assert_allclose(along(proposal, points).value, found.sol(np.abs(points))[0], rtol=1e-6, atol=1e-7)
+    np.testing.assert_allclose(along(proposal, [1.5, -1.5]).control[:, 0], [-1, 1])
 
 
 def test_average_cost_and_modes():
@@ -155,7 +144,7 @@ region x in [-1, 1]
     p = 0.7 * (0.25 + np.sqrt(0.0625 + 0.81 / 0.7)) / 0.81
     assert average.average == pytest.approx(0.16 * p, rel=1e-12)
     x = np.linspace(-1, 1, 9)
-    np.testing.assert_allclose(values(average, x).value, p * x**2, atol=1e-12)
+    np.testing.assert_allclose(along(average, x).value, p * x**2, atol=1e-12)
     modes = solve("""
 mode  z in {calm, wild}
 rate  calm -> wild = 0.5, wild -> calm = 0.9
@@ -178,8 +167,8 @@ region x in [-1, 1]
 
     one, two = fsolve(riccati, [1.0, 1.0], xtol=1e-14)
     c = np.linalg.solve([[0.8, -0.5], [-0.9, 1.2]], [0.04 * one, 0.36 * two])
-    np.testing.assert_allclose(values(modes, x, 0).value, one * x**2 + c[0], atol=1e-10)
-    np.testing.assert_allclose(values(modes, x, 1).value, two * x**2 + c[1], atol=1e-10)
+    np.testing.assert_allclose(along(modes, x, 0).value, one * x**2 + c[0], atol=1e-10)
+    np.testing.assert_allclose(along(modes, x, 1).value, two * x**2 + c[1], atol=1e-10)
 
 
 def test_reflection_against_scipy():
@@ -205,7 +194,7 @@ region x in [0, 1]
     )
     assert proposal.average == pytest.approx(found.p[0], abs=1e-9)
     points = np.linspace(0, 1, 11)
-    np.testing.assert_allclose(values(proposal, points).value, found.sol(points)[0], atol=1e-8)
+    np.testing.assert_allclose(along(proposal, points).value, found.sol(points)[0], atol=1e-8)
 
 
 def test_manufactured_controlled_diffusion():
@@ -222,7 +211,7 @@ maximize E [ integral(0, tau) exp(-r*t)*f dt + exp(-r*tau)*cos(x(tau)) ]
 region x in [-1, 2.5]
 """)
     x = np.linspace(-1, 2.5, 41)
-    found = values(proposal, x)
+    found = along(proposal, x)
     np.testing.assert_allclose(found.value, np.cos(x), atol=1e-11)
     np.testing.assert_allclose(found.gradient[:, 0], -np.sin(x), atol=1e-10)
     np.testing.assert_allclose(found.control[:, 0], np.where(np.cos(x) > 0, 0.3, 0.6))
@@ -241,11 +230,11 @@ region x in [-1, 1]
     b = 6 * 0.25 * a / 2.1
     c = 0.25 * b / 0.1
     x = np.array([0.0, 0.5, 1.0, 1.5, 2.5])
-    found = values(proposal, x)
+    found = along(proposal, x)
     error = np.abs(found.value - (a * x**4 + b * x**2 + c))
     assert np.all(error <= found.error)
     assert found.error[0] < 1e-10
-    assert np.isinf(values(proposal, [1e4]).error[0])
+    assert np.isinf(along(proposal, [1e4]).error[0])
 
 
 def test_growth_beyond_the_discount_rate_is_declined():
@@ -276,7 +265,7 @@ exit tau when x <= -1.5 or x >= 1.5
 minimize E [ integral(0, tau) exp(-0.3*t)*(x^2 + {cost}) dt + exp(-0.3*tau)*2 ]
 region x in [-1.5, 1.5]
 """)
-    found = values(proposal, np.linspace(-1.4, 1.4, 15))
+    found = along(proposal, np.linspace(-1.4, 1.4, 15))
     np.testing.assert_allclose(marginal(found.control[:, 0]), -found.gradient[:, 0], atol=1e-9)
 
 
@@ -301,7 +290,7 @@ region x in [-1.5, 1.5]
         ode, lambda a, b: np.array([a[0] - 3, b[0] - 3]), x, np.stack([3 + 0 * x, 0 * x]), tol=1e-9, max_nodes=100000
     )
     points = np.linspace(-1.4, 1.4, 15)
-    at = values(proposal, points)
+    at = along(proposal, points)
     np.testing.assert_allclose(at.value, found.sol(points)[0], atol=1e-7)
     np.testing.assert_allclose(at.control[:, 0], np.where(np.abs(at.gradient[:, 0]) < 1, 0, -2 * np.sign(at.gradient[:, 0])))
 
@@ -319,7 +308,7 @@ region x in [-1, 1]
     g = 1 / 0.4 - 0.64 / 1.6
     p = (np.sqrt(0.09 + 4 * g) - 0.3) / (2 * g)
     x = np.linspace(-1, 1, 9)
-    found = values(proposal, x)
+    found = along(proposal, x)
     np.testing.assert_allclose(found.value, p * x**2 + 0.09 * p / 0.5, atol=1e-11)
     np.testing.assert_allclose(found.control, np.stack([-p * x / 0.4, 0.8 * p * x / 1.6], axis=1), atol=1e-11)
 

@@ -5,25 +5,14 @@ import pytest
 from scipy.integrate import solve_ivp
 
 from hjbdsl.frontend.load import loads_problem
-from hjbdsl.methods.closed_form.family import Proposal
 from hjbdsl.methods.closed_form.one_dimensional import propose_first_order
-from hjbdsl.methods.closed_form.verify import verify
-from hjbdsl.model.solution import Evidence, Rejected
+from hjbdsl.model.solution import Rejected
 from hjbdsl.symbolic.derive import derive
+from tests.methods.closed_form.solving import along, proved
 
 
 def solve(text):
-    equation = derive(loads_problem(text))
-    proposal = propose_first_order(equation)
-    assert isinstance(proposal, Proposal), proposal
-    evidence = verify(equation, proposal)
-    assert isinstance(evidence, Evidence), evidence
-    return proposal
-
-
-def values(proposal, points, mode=0):
-    points = np.asarray(points, dtype=float)
-    return proposal.function.evaluate(np.zeros(len(points)), points[:, None], np.full(len(points), mode))
+    return proved(propose_first_order, text)
 
 
 GROWTH = """
@@ -41,7 +30,7 @@ def test_ramsey_growth_by_its_euler_equation():
     al, d, rho = 0.3, 0.05, 0.04
     steady = (al / (rho + d)) ** (1 / (1 - al))
     c = steady**al - d * steady
-    assert values(proposal, [steady]).value[0] == pytest.approx(np.log(c) / rho, rel=1e-10)
+    assert along(proposal, [steady]).value[0] == pytest.approx(np.log(c) / rho, rel=1e-10)
     # dc/dk = c (f' - d - rho)/(f - d k - c); at the steady state its slope is the positive eigenvalue of the linearised system
     curvature = al * (al - 1) * steady ** (al - 2) * c
     slope = (rho + np.sqrt(rho**2 - 4 * curvature)) / 2
@@ -52,7 +41,7 @@ def test_ramsey_growth_by_its_euler_equation():
             lambda k, y: [y[0] * (al * k ** (al - 1) - d - rho) / (k**al - d * k - y[0])],
             (steady + offset, end), start, rtol=1e-11, atol=1e-12, method="DOP853",
         )  # fmt: skip
-        assert values(proposal, [end]).control[0, 0] == pytest.approx(path.y[0, -1], abs=1e-6)
+        assert along(proposal, [end]).control[0, 0] == pytest.approx(path.y[0, -1], abs=1e-6)
 
 
 def test_bounded_regulator_inside_and_outside_the_bound():
@@ -66,7 +55,7 @@ region x in [-2, 2]
     p = 0.5 * (np.sqrt(0.36 + 8) - 0.6) / 2
     inner = np.array([-0.4, 0.1, 0.5])
     assert np.abs(2 * p * inner).max() < 1
-    np.testing.assert_allclose(values(proposal, inner).value, p * inner**2, atol=1e-11)
+    np.testing.assert_allclose(along(proposal, inner).value, p * inner**2, atol=1e-11)
     # outside, follow a = -1 from x = 2 down to where the linear law takes over
     edge = 0.5 / p
     arrival = np.log((2 + 5) / (edge + 5)) / 0.2
@@ -74,8 +63,8 @@ region x in [-2, 2]
     times, weights = arrival * (times + 1) / 2, arrival * weights / 2
     path = (2 + 5) * np.exp(-0.2 * times) - 5
     cost = np.sum(weights * np.exp(-0.2 * times) * (path**2 + 0.5)) + np.exp(-0.2 * arrival) * p * edge**2
-    assert values(proposal, [2.0]).value[0] == pytest.approx(cost, rel=1e-11)
-    np.testing.assert_allclose(values(proposal, [2.0]).control, [[-1.0]])
+    assert along(proposal, [2.0]).value[0] == pytest.approx(cost, rel=1e-11)
+    np.testing.assert_allclose(along(proposal, [2.0]).control, [[-1.0]])
 
 
 def test_borrowing_limit_against_the_euler_equation():
@@ -96,12 +85,12 @@ region a in [0, 3]
 
     for time in (5.0, 12.0):
         a = assets_before(time)
-        at = values(proposal, [a])
+        at = along(proposal, [a])
         assert at.control[0, 0] == pytest.approx(np.exp(fall * time), rel=1e-8)
         times = np.linspace(0, time, 20001)
         utility = np.trapezoid(-np.exp(-0.06 * times) / np.exp(fall * (time - times)), times) - np.exp(-0.06 * time) / 0.06
         assert at.value[0] == pytest.approx(utility, rel=1e-7)
-    at_limit = values(proposal, [0.0])
+    at_limit = along(proposal, [0.0])
     assert at_limit.value[0] == pytest.approx(-1 / 0.06, rel=1e-11)
     assert at_limit.control[0, 0] == pytest.approx(1.0, abs=1e-9)
 
@@ -120,7 +109,7 @@ region a in [-0.3, 1.5]
 """)
     # simulate the jump-free stretches backward: (rho + q) V = u + q V' + b V_a must hold off the sample of the verifier too
     a = np.linspace(-0.29, 1.5, 40)
-    low, high = values(proposal, a, 0), values(proposal, a, 1)
+    low, high = along(proposal, a, 0), along(proposal, a, 1)
     for here, other, rate, income in ((low, high, 0.7, 0.6), (high, low, 0.4, 1.3)):
         c = here.control[:, 0]
         residual = (
@@ -130,7 +119,7 @@ region a in [-0.3, 1.5]
             - 0.06 * here.value
         )
         np.testing.assert_allclose(residual, 0, atol=1e-9)
-    limit = values(proposal, [-0.3], 0)
+    limit = along(proposal, [-0.3], 0)
     assert limit.control[0, 0] == pytest.approx(0.6 - 0.3 * 0.025, abs=1e-9)
 
 

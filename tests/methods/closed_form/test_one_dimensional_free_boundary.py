@@ -7,26 +7,12 @@ from scipy.optimize import brentq
 from scipy.sparse import bmat, diags, identity
 from scipy.sparse.linalg import spsolve
 
-from hjbdsl.frontend.load import loads_problem
-from hjbdsl.methods.closed_form.family import Proposal
 from hjbdsl.methods.closed_form.one_dimensional import propose_free_boundary
-from hjbdsl.methods.closed_form.verify import verify
-from hjbdsl.model.solution import Evidence
-from hjbdsl.symbolic.derive import derive
+from tests.methods.closed_form.solving import along, proved
 
 
 def solve(text):
-    equation = derive(loads_problem(text))
-    proposal = propose_free_boundary(equation)
-    assert isinstance(proposal, Proposal), proposal
-    evidence = verify(equation, proposal)
-    assert isinstance(evidence, Evidence), evidence
-    return proposal
-
-
-def values(proposal, points, mode=0):
-    points = np.asarray(points, dtype=float)
-    return proposal.function.evaluate(np.zeros(len(points)), points[:, None], np.full(len(points), mode))
+    return proved(propose_free_boundary, text)
 
 
 @pytest.mark.parametrize(("kappa", "sigma", "rho", "strike"), [(0.5, 0.5, 0.1, 0.2), (1.3, 0.8, 0.25, -0.1)])
@@ -51,7 +37,7 @@ region x in [-1, 1]
     boundary = brentq(fit, strike + 0.01, strike + 4, xtol=1e-14)
     x = np.linspace(-1, 1, 9)
     expected = [v - strike if v >= boundary else float((boundary - strike) * increasing(v) / increasing(boundary)) for v in x]
-    found = values(proposal, x)
+    found = along(proposal, x)
     np.testing.assert_allclose(found.value, expected, atol=1e-11)
     np.testing.assert_array_equal(found.stop, x >= boundary)
 
@@ -74,7 +60,7 @@ region x in [2, 60]
         return np.linalg.solve([[left**low, left**high], [right**low, right**high]], [strike - left, right - strike])
 
     x = np.array([2.0, 5.0, 10.0, 20.0, 60.0])
-    found = values(proposal, x)
+    found = along(proposal, x)
     inner = found.value[1:4]
     # any two points determine A x^low + B x^high; the third must lie on it, and smooth fit fixes the boundaries
     a, b = np.linalg.solve([[5.0**low, 5.0**high], [20.0**low, 20.0**high]], inner[[0, 2]])
@@ -112,7 +98,7 @@ region p in [0.05, 0.95]
     )
     inside = 10 * boundary - 2 * (1 - 2 * q) * np.log((1 - q) / q) + 2 * (1 - 2 * boundary) * np.log((1 - boundary) / boundary)
     expected = np.where(q <= boundary, 10 * q, inside)
-    np.testing.assert_allclose(values(proposal, p).value, expected, atol=1e-10)
+    np.testing.assert_allclose(along(proposal, p).value, expected, atol=1e-10)
 
 
 def test_boundary_at_a_kink_and_isolated_point():
@@ -128,7 +114,7 @@ region x in [1, 8]
     half = 0.5 - 0.08 / 0.09
     beta = half + np.sqrt(half**2 + 0.1 / 0.09)
     x = np.array([1.0, 2.0, 3.0, 5.0])
-    np.testing.assert_allclose(values(proposal, x).value, np.where(x < 3, 3 * (x / 3) ** beta, 3), atol=1e-11)
+    np.testing.assert_allclose(along(proposal, x).value, np.where(x < 3, 3 * (x / 3) ** beta, 3), atol=1e-11)
     tent = solve("""
 state x in R
 noise W
@@ -138,7 +124,7 @@ maximize E [ integral(0, tau) exp(-0.1*t) dt + exp(-0.1*tau)*(11 - 500*|x(tau)|)
 region x in [-1, 1]
 """)
     x = np.array([-1.0, 0.0, 0.5])
-    np.testing.assert_allclose(values(tent, x).value, 10 + np.exp(-np.sqrt(0.2) * np.abs(x)), atol=1e-10)
+    np.testing.assert_allclose(along(tent, x).value, 10 + np.exp(-np.sqrt(0.2) * np.abs(x)), atol=1e-10)
 
 
 def test_controlled_stopping_against_differences():
@@ -155,7 +141,7 @@ region x in [-1, 2]
     coarse, fine = (_controlled_stopping_by_differences(n) for n in (4001, 8001))
     x = np.array([-1.0, 0.0, 0.5, 1.0, 1.4])
     expected = np.interp(x, *fine) + (np.interp(x, *fine) - np.interp(x, *coarse)) / 3
-    np.testing.assert_allclose(values(proposal, x).value, expected, atol=1e-5)
+    np.testing.assert_allclose(along(proposal, x).value, expected, atol=1e-5)
 
 
 def _controlled_stopping_by_differences(count):
@@ -202,7 +188,7 @@ region x in [5, 30]
             np.interp(np.log(p), fine[0], fine[1][mode]) * 4 / 3 - np.interp(np.log(p), coarse[0], coarse[1][mode]) / 3
             for p in points
         ]
-        np.testing.assert_allclose(values(proposal, points, mode).value, expected, atol=2e-5)
+        np.testing.assert_allclose(along(proposal, points, mode).value, expected, atol=2e-5)
 
 
 def _regime_put_by_differences(count):
@@ -241,6 +227,6 @@ maximize E exp(-0.5*nu)*min(abs(X(nu)), 1)
 region X in [-3, 3]
 """)
     x = np.linspace(-3, 3, 25)
-    found = values(proposal, x)
+    found = along(proposal, x)
     np.testing.assert_allclose(found.value, np.where(np.abs(x) < 1, np.cosh(x) / np.cosh(1), 1.0), atol=1e-10)
     assert np.array_equal(found.stop, np.abs(x) >= 1)

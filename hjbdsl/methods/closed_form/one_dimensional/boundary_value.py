@@ -8,6 +8,8 @@ still move.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 
 from hjbdsl.methods.closed_form.family import Proposal
@@ -57,22 +59,30 @@ def solve_line(line: LineProblem) -> Proposal | Rejected:
 
 def solve_components(intervals: tuple[Component, ...]) -> Proposal | Rejected:
     """Solve each interval; the proposal for all of them."""
+    return each_solved(intervals, solved, FAMILY)
+
+
+def each_solved(
+    intervals: tuple[Component, ...],
+    solver: Callable[[Component], tuple[SolvedComponent, tuple[str, ...]]],
+    family: str,
+) -> Proposal | Rejected:
+    """`solver` on each interval; the proposal for all of them, or why one did not converge."""
     parts: list[SolvedComponent] = []
     statements: list[str] = []
     try:
         for component in intervals:
-            part, notes = solved(component)
+            part, notes = solver(component)
             parts.append(part)
             statements.extend(notes)
     except NoConvergence as why:
         return Rejected(str(why))
     first = parts[0].solution
-    average = first.average if intervals[0].average and isinstance(first, Spectral) else None
     return Proposal(
-        family=FAMILY,
+        family=family,
         function=LineFunction(tuple(parts)),
         statements=tuple(dict.fromkeys(statements)),
-        average=average,
+        average=first.average if intervals[0].average and isinstance(first, Spectral) else None,
         accuracy=max(part.accuracy for part in parts),
     )
 

@@ -18,6 +18,7 @@ from hjbdsl.methods.closed_form.family import Proposal
 from hjbdsl.methods.closed_form.one_dimensional.boundary_value import (
     DEGREE,
     WORST,
+    each_solved,
     guesses,
     initial_layout,
     paddings,
@@ -28,7 +29,7 @@ from hjbdsl.methods.closed_form.one_dimensional.component import Component
 from hjbdsl.methods.closed_form.one_dimensional.elements import Spectral
 from hjbdsl.methods.closed_form.one_dimensional.ends import components
 from hjbdsl.methods.closed_form.one_dimensional.line import recognise
-from hjbdsl.methods.closed_form.one_dimensional.line_function import LineFunction, SolvedComponent, trusted_range
+from hjbdsl.methods.closed_form.one_dimensional.line_function import SolvedComponent, trusted_range
 from hjbdsl.methods.closed_form.one_dimensional.policy import laws
 from hjbdsl.methods.closed_form.one_dimensional.policy_iteration import Guess, Layout, NoConvergence, carried, fitted
 from hjbdsl.methods.closed_form.one_dimensional.stopping_regions import StoppingRegions, stopping_regions
@@ -71,21 +72,7 @@ def propose_free_boundary(equation: HJBEquation) -> Proposal | Rejected:
 
 def solve_stopping(intervals: tuple[Component, ...]) -> Proposal | Rejected:
     """Solve each interval; the proposal for all of them."""
-    parts: list[SolvedComponent] = []
-    statements: list[str] = []
-    try:
-        for component in intervals:
-            part, notes = _solved(component)
-            parts.append(part)
-            statements.extend(notes)
-    except NoConvergence as why:
-        return Rejected(str(why))
-    return Proposal(
-        family=FAMILY,
-        function=LineFunction(tuple(parts)),
-        statements=tuple(dict.fromkeys(statements)),
-        accuracy=max(part.accuracy for part in parts),
-    )
+    return each_solved(intervals, _solved, FAMILY)
 
 
 def _solved(component: Component) -> tuple[SolvedComponent, tuple[str, ...]]:
