@@ -7,6 +7,7 @@ Hamiltonian without optimum are diagnostics.
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import numpy as np
 
@@ -49,22 +50,14 @@ def _finite(equation: HJBEquation, problem: LinearQuadratic, horizon: float) -> 
             return Rejected("without its bounds the problem has no finite value, so they must bind")
         raise escaped(equation.problem, horizon, error) from error
     function = TimeQuadratic(path, problem.sign, problem.states, len(problem.modes), bool(problem.explored))
-    reason = bound_reason(equation.problem, problem, function)
-    if reason:
-        return Rejected(reason)
-    symbols = scalar_formula(equation.problem, problem, function)
-    return Proposal(
-        family=FAMILY,
-        function=function,
-        symbolic=symbols.value if symbols else None,
-        controls=symbols.controls if symbols else None,
-        formula=presented(equation.problem, problem, function, symbols),
-        statements=(
-            f"Riccati differential equation by DOP853, checked by LSODA: they differ by {path.error:.0e}",
-            "no escape before t = 0; the curvature in the controls keeps its sign on [0, T]",
-        ),
-        accuracy=max(path.error, 1e-13) * _size(equation, function),
+    statements = (
+        f"Riccati differential equation by DOP853, checked by LSODA: they differ by {path.error:.0e}",
+        "no escape before t = 0; the curvature in the controls keeps its sign on [0, T]",
     )
+    proposal = _proposed(equation, problem, function, statements)
+    if isinstance(proposal, Rejected):
+        return proposal
+    return replace(proposal, accuracy=max(path.error, 1e-13) * _size(equation, function))
 
 
 def _stationary(equation: HJBEquation, problem: LinearQuadratic) -> Proposal | Rejected:
@@ -83,6 +76,19 @@ def _stationary(equation: HJBEquation, problem: LinearQuadratic) -> Proposal | R
         pairs = zip(system.modes, solved.curvature, strict=True)
         spread = np.array([policy_spread(c, problem.explored, m.temperature) for m, c in pairs])
     function = StationaryQuadratic(problem.sign * solved.value, solved.gain, spread, solved.error)
+    proposal = _proposed(equation, problem, function, solved.statements)
+    if isinstance(proposal, Rejected) or solved.average is None:
+        return proposal
+    return replace(proposal, average=problem.sign * solved.average)
+
+
+def _proposed(
+    equation: HJBEquation,
+    problem: LinearQuadratic,
+    function: StationaryQuadratic | TimeQuadratic,
+    statements: tuple[str, ...],
+) -> Proposal | Rejected:
+    """The proposal without its accuracy and average; rejected where a bound could bind."""
     reason = bound_reason(equation.problem, problem, function)
     if reason:
         return Rejected(reason)
@@ -93,9 +99,8 @@ def _stationary(equation: HJBEquation, problem: LinearQuadratic) -> Proposal | R
         symbolic=symbols.value if symbols else None,
         controls=symbols.controls if symbols else None,
         formula=presented(equation.problem, problem, function, symbols),
-        statements=solved.statements,
+        statements=statements,
         average_symbolic=symbols.average if symbols else None,
-        average=None if solved.average is None else problem.sign * solved.average,
     )
 
 
