@@ -1,0 +1,1 @@
+"""Generative problems: scores trained from data, samplers, likelihoods, control on top."""

@@ -1,0 +1,1 @@
+"""Continuous-time q-learning: value and advantage rate from transitions alone."""

@@ -1,0 +1,1 @@
+"""Value functions as networks, trained on the derived equation."""

@@ -1,0 +1,1 @@
+"""Paths of the controlled process: one integrator for simulation, learning and evidence."""
