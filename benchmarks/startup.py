@@ -2,8 +2,9 @@
 
     python benchmarks/startup.py [HJB]        # HJB: the command to measure; the `hjb` beside this Python where left out
 
-Cold means an empty store of answers; the parser's tables and the operating system's file cache are warm throughout. Processor
-seconds stand beside the wall clock: on a machine that others share they are the steadier number.
+Cold means an empty store of answers; the parser's tables, Python's compiled modules and the operating system's file cache are
+warm throughout (PYTHONDONTWRITEBYTECODE, which would have every module compiled at every start, is taken out of the environment).
+Processor seconds stand beside the wall clock: on a machine that others share they are the steadier number.
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ RUNS = 5
 ROOT = Path(__file__).resolve().parents[1]
 MERTON = str(ROOT / "problems" / "merton.hjb")
 LQR = str(ROOT / "problems" / "lqr.hjb")
+ENVIRONMENT = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
 Times = tuple[float, float]
 """Wall clock and processor, in seconds."""
 
@@ -37,7 +39,7 @@ def timed(arguments: list[str], cache: str) -> Times:
     """One run; a run that fails is an error of the benchmark."""
     before = resource.getrusage(resource.RUSAGE_CHILDREN)
     started = time.perf_counter()
-    subprocess.run([command(), *arguments], check=True, capture_output=True, env={**os.environ, "HJBDSL_CACHE": cache})
+    subprocess.run([command(), *arguments], check=True, capture_output=True, env={**ENVIRONMENT, "HJBDSL_CACHE": cache})
     wall = time.perf_counter() - started
     after = resource.getrusage(resource.RUSAGE_CHILDREN)
     return wall, after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
