@@ -7,6 +7,7 @@ and statements that do not belong into an included file are reported at the incl
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from hjbdsl.errors import Diagnostic, HjbError, Span
@@ -21,11 +22,12 @@ MOST_FILES = 64
 
 @dataclass(slots=True)
 class Includes:
-    """`texts` holds the text of every file read, `syntax` the mistakes in their writing."""
+    """`texts` holds the text of every file read, `syntax` the mistakes in their writing; `given` texts stand for files."""
 
     findings: Findings
     texts: dict[str, str] = field(default_factory=dict)
     syntax: list[Diagnostic] = field(default_factory=list)
+    given: Mapping[str, str] = field(default_factory=dict)
 
     def expanded(self, file: ast.File, opened: tuple[str, ...], top: Span | None = None) -> tuple[ast.Statement, ...]:
         """The statements of `file`. `opened` are the real paths being read; `top` the include of the top file that led here."""
@@ -47,7 +49,7 @@ class Includes:
         if len(opened) >= DEEPEST or len(self.texts) >= MOST_FILES:
             raise Fault("HJB065", "includes are nested too deeply", f"at most {DEEPEST} levels and {MOST_FILES} files", top)
         try:
-            text = read_text(place)
+            text = self.given[place] if place in self.given else read_text(place)
         except HjbError as error:
             first = error.diagnostics[0]
             if first.span is not None and first.code != "HJB001":

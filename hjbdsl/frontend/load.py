@@ -34,13 +34,18 @@ def load_problem(path: str | os.PathLike[str], overrides: Mapping[str, str] = {}
 
 
 def loads_problem(
-    text: str, path: str = "<string>", overrides: Mapping[str, str] = {}, variant: str | None = None
+    text: str,
+    path: str = "<string>",
+    overrides: Mapping[str, str] = {},
+    variant: str | None = None,
+    included: Mapping[str, str] = {},
 ) -> ControlProblem:
-    """As `load_problem`, from a text; includes are relative to `path`."""
+    """As `load_problem`, from a text; includes are relative to `path`. `included` holds texts by path, each taken for
+    the file there."""
     findings = Findings({})
     try:
         with time_budget(SECONDS):
-            return _loaded(text, path, overrides, variant, findings)
+            return _loaded(text, path, overrides, variant, findings, included)
     except BudgetExceeded:
         message, remedy = f"the file takes more than {SECONDS:g} s to read", "simplify its longest expression"
     except RecursionError:
@@ -48,13 +53,14 @@ def loads_problem(
     raise HjbError((*findings.errors, Diagnostic("HJB040", message, remedy, Span(path, 1, 1))))
 
 
-def _loaded(text: str, path: str, overrides: Mapping[str, str], variant: str | None, findings: Findings) -> ControlProblem:
+def _loaded(text: str, path: str, overrides: Mapping[str, str], variant: str | None, findings: Findings,
+            included: Mapping[str, str]) -> ControlProblem:  # fmt: skip
     file, mistakes = parse_recovering(text, path)
     findings.files[path] = file.lines
-    includes = Includes(findings, {path: text}, list(mistakes))
+    includes = Includes(findings, {path: text}, list(mistakes), included)
     statements = includes.expanded(file, (os.path.realpath(path),))
     statements = _with_overrides(statements, _variant(statements, variant), overrides, bool(includes.syntax))
-    source = Source(path, findings.files, _digest(includes.texts, overrides, variant))
+    source = Source(path, findings.files, _digest(includes.texts, overrides, variant), dict(overrides), variant)
     problem = lower(statements, findings, source, includes.syntax)
     if problem is None or findings.errors:
         found = sorted((*includes.syntax, *findings.diagnostics), key=lambda d: _place(d, path))

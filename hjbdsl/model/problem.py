@@ -8,7 +8,7 @@ number is in `values`. What the user wrote in vector notation survives in `notat
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal
 
 import sympy as sp
@@ -270,11 +270,14 @@ class Notation:
 @dataclass(frozen=True, slots=True)
 class Source:
     """Where the problem came from. `files` maps every file read (includes too) to its lines; `digest` is a SHA-256 of
-    their text, the overrides and the variant: the key of every cache."""
+    their text, the overrides and the variant: the key of every cache. Files, `overrides` and `variant` make
+    the problem again."""
 
     path: str
     files: Mapping[str, tuple[str, ...]]
     digest: str
+    overrides: Mapping[str, str] = field(default_factory=dict)
+    variant: str | None = None
 
     def line(self, span: Span) -> str:
         lines = self.files.get(span.file, ())
