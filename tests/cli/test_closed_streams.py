@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -22,3 +23,14 @@ def test_a_closed_stream_is_no_failure(tmp_path, closed):
     done = subprocess.run(["sh", "-c", command], check=False, capture_output=True, text=True, timeout=60)
     assert done.returncode == 0, done.stderr
     assert "internal error" not in done.stderr
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="no device that is always full")
+def test_an_answer_that_could_not_be_written_is_a_failure(tmp_path):
+    path = tmp_path / "p.hjb"
+    path.write_text(PROBLEM)
+    command = f'"{sys.executable}" -m hjbdsl check "{path}" --no-cache >/dev/full'
+    done = subprocess.run(["sh", "-c", command], check=False, capture_output=True, text=True, timeout=60)
+    assert done.returncode != 0
+    assert "Traceback" not in done.stderr
+    assert len(done.stderr.splitlines()) == 1
