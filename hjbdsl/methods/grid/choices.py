@@ -129,3 +129,9 @@ def leaps_controlled(problem: ControlProblem, controls: Sequence[sp.Symbol]) -> 
     jumped = [e for jump in problem.jumps for e in (jump.rate, *jump.displacement.values())]
     switched = [rate for chain in problem.modes for rate in chain.rates.values()]
     return any(c in sp.sympify(e).free_symbols for e in jumped + switched for c in controls)
+
+
+def needed_differences(emitter: Emitter) -> list[int]:
+    """Numbers of the jumps whose difference E[V after] - V a candidate of the maximiser uses: those with a controlled rate."""
+    free = set().union(*(sp.sympify(e).free_symbols for c in emitter.equation.optimum.candidates for e in c.controls.values()))
+    return [k for k, symbol in enumerate(emitter.equation.jump_differences) if symbol in free]

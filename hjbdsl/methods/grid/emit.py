@@ -21,6 +21,7 @@ from hjbdsl.methods.grid.choices import (
     fallback_lines,
     idle,
     leaps_controlled,
+    needed_differences,
     search_nodes,
 )  # fmt: skip
 from hjbdsl.methods.grid.formulas import Emitter
@@ -249,6 +250,8 @@ def emit(equation: HJBEquation, mark_counts: Sequence[int]) -> str:
     context["front"], context["cases"] = _is_front(equation, exit_lines), case_branches(emitter)
     context |= {name: ", ".join(f"{stem}{i}" for i in range(d)) for name, stem in
                 (("ps_centre", "centre"), ("lefts", "left"), ("rights", "right"), ("bls", "bl"), ("brs", "br"))}  # fmt: skip
+    context["differences"] = differences = needed_differences(emitter)
+    context["comma_differences"] = "".join(f", D{k}" for k in differences)
     context["mesh_arguments"] = f"mesh, {context['ns']}, edges" + (", gone" if exit_lines else "")
     context["marks"] = ", marks, mark_weights" if problem.jumps else ""
     controlled_leaps = leaps_controlled(problem, emitter.controls)

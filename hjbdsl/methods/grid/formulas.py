@@ -18,11 +18,11 @@ from hjbdsl.model.equation import VALUE, HJBEquation
 from hjbdsl.model.problem import TIME, ControlProblem
 
 _OWN_NAMES = re.compile(
-    r"([abcdeghknpquxyzABCGMX]|up|down|ahead|behind|after|before|centre|low|high|best|width|start|left|right|bl|br|speed|"
+    r"([abcdeghknpquxyzABCDGMX]|up|down|ahead|behind|after|before|centre|low|high|best|width|start|left|right|bl|br|speed|"
     r"forward|backward|known_up|"
     r"known_down|axial|side_|jump_|q\d)\d+|[cdefgjkrstuVHMB]|here|mark|marks|mark_weights|target|rate|row|position|ended|bounds|terminal|"
     r"obstacle|candidate|admissible|coefficients|exit_value|sweep|assemble|optimise|hamiltonian|entry|leap_row|cross_row|repeated|"
-    r"node_data|selling|exit_fraction|axis_weights|prange|njit|kind|side|step|front|chosen|beside|weno|biased|rates|fastest|fresh|total|count|constant|weights|cols|"
+    r"node_data|selling|jump_difference_\d+|exit_fraction|axis_weights|prange|njit|kind|side|step|front|chosen|beside|weno|biased|rates|fastest|fresh|total|count|constant|weights|cols|"
     r"work|base|"
     r"offsets|own|mine|theirs|worst|value|weight|found|policy|totals|counts|constants|failures|gone|edges|mesh|extras|nodes|"
     r"WIDTH|MODES|SENSE|CONTROLS|PLAYERS|DIMENSION|CANDIDATES|IDLE|FIRST_FIXED|WRAP|MIRROR|OPEN|CONSTRAIN|JOINT|(TABLE|LATTICE|LEAST|MOST)_\d+|w\d+"
@@ -66,6 +66,8 @@ class Emitter:
         for (a, b), symbol in equation.hessian.items():
             i, j = sorted((self.axes.index(a), self.axes.index(b)))
             self.names[symbol] = f"M{i}{j}"
+        for k, symbol in enumerate(equation.jump_differences):
+            self.names[symbol] = f"D{k}"
         for parameter in problem.mode_parameters:
             self.names[parameter.symbol] = spelled(re.sub(r"\W+", "_", parameter.symbol.name).strip("_") + "_now")
 
