@@ -19,16 +19,15 @@ import sympy as sp
 from numpy.typing import NDArray
 from scipy import linalg
 
-from hjbdsl.methods.closed_form.expectation.gaussian_law import FrozenCoefficients, LinearDiffusion
-from hjbdsl.methods.closed_form.expectation.polynomial import quadratic_parts
-from hjbdsl.methods.closed_form.expectation.time_array import TimeArray, time_array
 from hjbdsl.methods.closed_form.family import Derivatives, ExactFunction, Proposal
-from hjbdsl.methods.closed_form.forward_law import ForwardLaw, ForwardMoments, forward_law
 from hjbdsl.methods.closed_form.notation import written
 from hjbdsl.methods.closed_form.reversal_formula import scalar_formula
 from hjbdsl.model.equation import HJBEquation
 from hjbdsl.model.problem import TIME, ControlProblem, GaussianMixture, Objective
 from hjbdsl.model.solution import Array, Formula, PointValues, Rejected
+from hjbdsl.numeric.forward_coefficients import entering_noises, forward_coefficients
+from hjbdsl.numeric.forward_law import ForwardLaw, ForwardMoments, forward_law
+from hjbdsl.numeric.time_array import TimeArray
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,24 +142,23 @@ def propose(equation: HJBEquation) -> Proposal | Rejected:
         return Rejected("correlated noises, jumps, modes, stopping and exit are not reversed in closed form")
     if any(b.is_finite_set or b.lower != -sp.oo or b.upper != sp.oo for b in problem.state_bounds):
         return Rejected("the state is bounded, and a linear diffusion is not")
-    coefficients = _coefficients(problem)
-    if isinstance(coefficients, Rejected):
-        return coefficients
-    matrix, offset, noise = coefficients
+    try:
+        coefficients = forward_coefficients(problem)
+    except ValueError as reason:
+        return Rejected(str(reason))
     mixture = problem.reversal.law
     n = problem.dimension
     weights = np.array([float(problem.numeric(w)) for w in mixture.weights])
     means = np.array([[float(problem.numeric(m)) for m in mean] for mean in mixture.means])
     covariances = np.array([[[float(problem.numeric(c[i, j])) for j in range(n)] for i in range(n)] for c in mixture.covariances])
     kept = weights > 0
-    diagonal = all(np.count_nonzero(c) == np.count_nonzero(np.diagonal(c)) for c in covariances) and _diagonal_motion(
-        matrix, noise
-    )
+    diagonal = all(np.count_nonzero(c) == np.count_nonzero(np.diagonal(c)) for c in covariances)
+    diagonal = diagonal and coefficients.is_diagonal
     end = float(problem.numeric(problem.reversal.end))
-    law = forward_law(_diffusion(matrix, offset, noise, diagonal), end)
+    law = forward_law(coefficients.diffusion(diagonal), end)
     if diagonal:
         covariances = np.diagonal(covariances, axis1=1, axis2=2).copy()
-    function = MixtureReversal(law, weights[kept], means[kept], covariances[kept], noise)
+    function = MixtureReversal(law, weights[kept], means[kept], covariances[kept], coefficients.noise)
     how = "matrix exponential" if law.path is None else "moment equations integrated to 2e-13"
     controlled = control_problem(problem)
     found = scalar_formula(problem)
@@ -183,72 +181,6 @@ def propose(equation: HJBEquation) -> Proposal | Rejected:
         symbolic={(): found[0]} if found is not None and exact else None,
         controls={(): found[1]} if found is not None and exact else None,
     )
-
-
-def _coefficients(problem: ControlProblem) -> tuple[TimeArray, TimeArray, TimeArray] | Rejected:
-    """A, b and S (columns: the noises that enter, in order)."""
-    n = problem.dimension
-    matrix: dict[tuple[int, ...], sp.Expr] = {}
-    offset: dict[tuple[int, ...], sp.Expr] = {}
-    for i, drift in enumerate(problem.drift):
-        parts = quadratic_parts(problem.numeric(drift), problem.state_symbols)
-        if not parts.is_affine:
-            return Rejected(f"the drift of {problem.state_symbols[i]} is not linear")
-        offset[(i,)] = parts.constant
-        matrix.update({(i, j): c for j, c in parts.linear.items()})
-    entering = entering_noises(problem)
-    entries = {(i, entering.index(k)): problem.numeric(c) for (i, k), c in problem.diffusion.items()}
-    try:
-        return time_array((n, n), matrix), time_array((n,), offset), time_array((n, len(entering)), entries)
-    except ValueError as error:
-        return Rejected(str(error))
-
-
-def entering_noises(problem: ControlProblem) -> list[int]:
-    """Indices of the noises that move the state: one component of the control each."""
-    return sorted({k for _, k in problem.diffusion})
-
-
-def _diagonal_motion(matrix: TimeArray, noise: TimeArray) -> bool:
-    """Whether A and S S' are diagonal at all times."""
-    varying = all(i == j for i, j in matrix.index) and not np.any(matrix.constant - np.diag(np.diagonal(matrix.constant)))
-    pattern = noise.constant != 0
-    for index in noise.index:
-        pattern[index] = True
-    return varying and bool(np.all(pattern.sum(axis=0) <= 1))
-
-
-@dataclass(frozen=True, slots=True)
-class _Forward:
-    """The forward coefficients at any time; bound methods pickle."""
-
-    matrix: TimeArray
-    offset: TimeArray
-    noise: TimeArray
-    diagonal: bool
-
-    def drift(self, s: float) -> tuple[Array, Array]:
-        matrix = self.matrix(s)
-        return (np.diagonal(matrix) if self.diagonal else matrix), self.offset(s)
-
-    def covariance(self, s: float) -> Array:
-        noise = self.noise(s)
-        return np.sum(noise**2, axis=1) if self.diagonal else noise @ noise.T
-
-    def rate(self, _s: float) -> tuple[Array, Array, Array]:
-        n = len(self.offset.constant)
-        return np.zeros(()), np.zeros(n), np.zeros(n) if self.diagonal else np.zeros((n, n))
-
-
-def _diffusion(matrix: TimeArray, offset: TimeArray, noise: TimeArray, diagonal: bool) -> LinearDiffusion:
-    at = _Forward(matrix, offset, noise, diagonal)
-    _, zero, square = at.rate(0.0)
-    constant = matrix.is_constant and offset.is_constant and noise.is_constant
-    terminal = (0.0, zero, square)
-    if constant:
-        fixed = FrozenCoefficients(at.drift(0.0), at.covariance(0.0), at.rate(0.0))
-        return LinearDiffusion(fixed.drift, fixed.noise, fixed.rate, terminal, diagonal, constant, False)
-    return LinearDiffusion(at.drift, at.covariance, at.rate, terminal, diagonal, constant, False)
 
 
 def control_problem(problem: ControlProblem) -> ControlProblem:

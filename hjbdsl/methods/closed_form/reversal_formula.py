@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import sympy as sp
 
-from hjbdsl.methods.closed_form.expectation.polynomial import expanded, quadratic_parts
 from hjbdsl.model.problem import TIME, ControlProblem, GaussianMixture
+from hjbdsl.numeric.polynomial import expanded, quadratic_parts
 
 _MOST_COMPONENTS = 3
 

@@ -13,17 +13,16 @@ import sympy as sp
 
 from hjbdsl.methods.closed_form.expectation.gaussian_law import (
     EscapeError,
-    FrozenCoefficients,
     GaussianLaw,
-    LinearDiffusion,
     gaussian_law,
 )
 from hjbdsl.methods.closed_form.expectation.linear_control import LinearControl
-from hjbdsl.methods.closed_form.expectation.polynomial import additive_terms, expanded, quadratic_parts
 from hjbdsl.methods.closed_form.expectation.reduce import orthogonal_summands, reduce_payoff
 from hjbdsl.methods.closed_form.expectation.value import GaussianValue
 from hjbdsl.model.problem import ControlProblem
 from hjbdsl.model.solution import Array, Rejected
+from hjbdsl.numeric.linear_diffusion import FrozenCoefficients, LinearDiffusion
+from hjbdsl.numeric.polynomial import additive_terms, expanded, quadratic_parts
 
 _LONGEST_EXPANSION = 400
 

@@ -10,8 +10,8 @@ from itertools import combinations
 import numpy as np
 import sympy as sp
 
-from hjbdsl.methods.closed_form.expectation.time_array import compiled
 from hjbdsl.model.solution import Array
+from hjbdsl.numeric.time_array import compiled
 
 _STARTS = 9
 _STEPS = 40

@@ -16,8 +16,8 @@ from numpy.typing import NDArray
 from hjbdsl.methods.closed_form.expectation.core import Core, Expectation, exponentiate
 from hjbdsl.methods.closed_form.expectation.hermite import hermite_expectation
 from hjbdsl.methods.closed_form.expectation.panels import integrate_panels
-from hjbdsl.methods.closed_form.expectation.time_array import compiled
 from hjbdsl.model.solution import Array
+from hjbdsl.numeric.time_array import compiled
 
 _REACH = 12.0
 _BOX = 33

@@ -14,7 +14,6 @@ from hjbdsl.methods.closed_form.expectation.assemble import gaussian_value, is_c
 from hjbdsl.methods.closed_form.expectation.chart import one_sided
 from hjbdsl.methods.closed_form.expectation.linear_control import LinearControl, linear_control
 from hjbdsl.methods.closed_form.expectation.phi_formula import phi_formula, phi_notation, without_phi
-from hjbdsl.methods.closed_form.expectation.polynomial import additive_terms
 from hjbdsl.methods.closed_form.expectation.report import formula_gap, measured_accuracy, reduced_dimensions, region_points
 from hjbdsl.methods.closed_form.expectation.running import AccruedValue
 from hjbdsl.methods.closed_form.expectation.value import GaussianValue
@@ -22,6 +21,7 @@ from hjbdsl.methods.closed_form.family import ExactFunction, Proposal
 from hjbdsl.model.equation import HJBEquation
 from hjbdsl.model.problem import TIME, ControlProblem
 from hjbdsl.model.solution import Formula, Rejected
+from hjbdsl.numeric.polynomial import additive_terms
 
 _FORMULA_GAP = 1e-10
 _LARGEST_ERROR = 1e-8

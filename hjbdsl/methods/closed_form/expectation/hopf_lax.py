@@ -20,14 +20,14 @@ from numpy.typing import NDArray
 
 from hjbdsl.methods.closed_form.expectation.lax_line import LaxLine, PieceFunction, piece_function
 from hjbdsl.methods.closed_form.expectation.pieces import TooManyBreaks, smooth_pieces
-from hjbdsl.methods.closed_form.expectation.polynomial import quadratic_parts
 from hjbdsl.methods.closed_form.expectation.reduce import Probe, radial_centre
-from hjbdsl.methods.closed_form.expectation.time_array import compiled
 from hjbdsl.methods.closed_form.family import Derivatives, ExactFunction, Proposal
 from hjbdsl.model.equation import HJBEquation
 from hjbdsl.model.problem import ControlProblem
 from hjbdsl.model.solution import Array, PointValues, Rejected
 from hjbdsl.numeric.compile import UnsupportedExpression
+from hjbdsl.numeric.polynomial import quadratic_parts
+from hjbdsl.numeric.time_array import compiled
 
 _RADIUS = sp.Symbol("radius", real=True)
 _FARTHEST_CONTROL = 9.9e3

@@ -14,10 +14,10 @@ from hjbdsl.methods.closed_form.expectation.blocks import Block
 from hjbdsl.methods.closed_form.expectation.cubature import CubatureCore
 from hjbdsl.methods.closed_form.expectation.line_core import LineCore
 from hjbdsl.methods.closed_form.expectation.radial_core import RadialCore
-from hjbdsl.methods.closed_form.expectation.time_array import compiled
 from hjbdsl.methods.closed_form.expectation.value import GaussianValue
 from hjbdsl.model.problem import ControlProblem
 from hjbdsl.model.solution import Array, Rejected
+from hjbdsl.numeric.time_array import compiled
 
 _FAR = (1e8, 1e10)
 """Distances from the centre."""

@@ -18,8 +18,8 @@ import sympy as sp
 from numpy.typing import NDArray
 
 from hjbdsl.methods.closed_form.expectation.pieces import SmoothPieces
-from hjbdsl.methods.closed_form.expectation.time_array import compiled
 from hjbdsl.model.solution import Array
+from hjbdsl.numeric.time_array import compiled
 
 _SCAN = 1201
 _MOST_MINIMA = 8

@@ -18,8 +18,8 @@ from numpy.typing import NDArray
 from hjbdsl.methods.closed_form.expectation.core import Core, Expectation, exponentiate
 from hjbdsl.methods.closed_form.expectation.panels import integrate_panels
 from hjbdsl.methods.closed_form.expectation.pieces import SmoothPieces
-from hjbdsl.methods.closed_form.expectation.time_array import compiled
 from hjbdsl.model.solution import Array
+from hjbdsl.numeric.time_array import compiled
 
 _REACH = 39.0
 """Standard deviations beyond which the density underflows."""

@@ -18,10 +18,10 @@ import numpy as np
 import sympy as sp
 
 from hjbdsl.methods.closed_form.expectation.chart import Chart, choose_chart
-from hjbdsl.methods.closed_form.expectation.polynomial import QuadraticParts, expanded, quadratic_parts
-from hjbdsl.methods.closed_form.expectation.time_array import TimeArray, time_array
 from hjbdsl.model.problem import ControlProblem
 from hjbdsl.model.solution import Array, Rejected
+from hjbdsl.numeric.polynomial import QuadraticParts, expanded, quadratic_parts
+from hjbdsl.numeric.time_array import TimeArray, time_array
 
 Entries = dict[tuple[int, ...], sp.Expr]
 

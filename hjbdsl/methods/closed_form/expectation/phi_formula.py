@@ -18,10 +18,10 @@ import sympy as sp
 from hjbdsl.budget import BudgetExceeded, time_budget
 from hjbdsl.methods.closed_form.expectation.chart import Chart, choose_chart
 from hjbdsl.methods.closed_form.expectation.pieces import SmoothPieces, TooManyBreaks, smooth_pieces
-from hjbdsl.methods.closed_form.expectation.polynomial import expanded, quadratic_parts
 from hjbdsl.methods.closed_form.notation import written
 from hjbdsl.model.problem import TIME, ControlProblem, Notation
 from hjbdsl.model.solution import Rejected
+from hjbdsl.numeric.polynomial import expanded, quadratic_parts
 
 PHI = sp.Function("Phi", real=True)
 """The standard normal distribution function, left unevaluated for the eye."""

@@ -14,9 +14,9 @@ import numpy as np
 import sympy as sp
 from scipy import optimize
 
-from hjbdsl.methods.closed_form.expectation.polynomial import expanded
 from hjbdsl.model.solution import Array
 from hjbdsl.numeric.compile import compile_expressions
+from hjbdsl.numeric.polynomial import expanded
 
 _MOST_BREAKS = 40
 _SCAN = np.concatenate([-np.geomspace(1e4, 1e-4, 2000), [0.0], np.geomspace(1e-4, 1e4, 2000)])

@@ -20,8 +20,8 @@ from hjbdsl.methods.closed_form.expectation.bessel import log_bessel_series
 from hjbdsl.methods.closed_form.expectation.core import Core, Expectation, exponentiate
 from hjbdsl.methods.closed_form.expectation.panels import integrate_panels
 from hjbdsl.methods.closed_form.expectation.pieces import SmoothPieces
-from hjbdsl.methods.closed_form.expectation.time_array import compiled
 from hjbdsl.model.solution import Array
+from hjbdsl.numeric.time_array import compiled
 
 
 @dataclass(frozen=True, slots=True)

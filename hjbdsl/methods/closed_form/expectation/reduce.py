@@ -17,9 +17,9 @@ from hjbdsl.methods.closed_form.expectation.cubature import CubatureCore
 from hjbdsl.methods.closed_form.expectation.line_core import line_core
 from hjbdsl.methods.closed_form.expectation.pieces import TooManyBreaks, smooth_pieces, switching_functions
 from hjbdsl.methods.closed_form.expectation.radial_core import radial_core
-from hjbdsl.methods.closed_form.expectation.time_array import compiled
 from hjbdsl.model.solution import Array, Rejected
 from hjbdsl.numeric.compile import UnsupportedExpression
+from hjbdsl.numeric.time_array import compiled
 
 _LARGEST_CUBATURE = 3
 _MOST_SUMMANDS = 12

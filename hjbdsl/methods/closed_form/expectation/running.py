@@ -15,11 +15,11 @@ import numpy as np
 import sympy as sp
 from numpy.typing import NDArray
 
-from hjbdsl.methods.closed_form.expectation.time_array import compiled
 from hjbdsl.methods.closed_form.expectation.value import GaussianValue
 from hjbdsl.methods.closed_form.family import Derivatives, ExactFunction
 from hjbdsl.model.problem import TIME
 from hjbdsl.model.solution import Array, PointValues
+from hjbdsl.numeric.time_array import compiled
 
 _ORDERS = (10, 14, 20, 32)
 """Nodes a panel."""

@@ -15,11 +15,11 @@ import numpy as np
 import sympy as sp
 from numpy.typing import NDArray
 
-from hjbdsl.methods.closed_form.expectation.polynomial import additive_terms, expanded
 from hjbdsl.methods.closed_form.family import Derivatives, ExactFunction, Family, Proposal
 from hjbdsl.model.equation import HJBEquation
 from hjbdsl.model.problem import TIME, ControlProblem, VariableGroup
 from hjbdsl.model.solution import Accepted, Array, PointValues, Rejected
+from hjbdsl.numeric.polynomial import additive_terms, expanded
 from hjbdsl.symbolic.derive import derive
 
 Solve = Callable[[HJBEquation], Accepted | Rejected]

@@ -17,10 +17,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hjbdsl.methods.closed_form.expectation.blocks import Block
-from hjbdsl.methods.closed_form.expectation.gaussian_law import GaussianLaw, Moments
+from hjbdsl.methods.closed_form.expectation.gaussian_law import GaussianLaw
 from hjbdsl.methods.closed_form.expectation.linear_control import LinearControl
 from hjbdsl.methods.closed_form.family import Derivatives, ExactFunction
 from hjbdsl.model.solution import Array, PointValues
+from hjbdsl.numeric.linear_diffusion import Moments
 
 
 @dataclass(frozen=True, slots=True)

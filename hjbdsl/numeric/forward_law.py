@@ -13,8 +13,8 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import integrate
 
-from hjbdsl.methods.closed_form.expectation.gaussian_law import LinearDiffusion, exponential_moments
 from hjbdsl.model.solution import Array
+from hjbdsl.numeric.linear_diffusion import LinearDiffusion, exponential_moments
 
 _TOLERANCE = 2e-13
 _SMALLEST_STEPS = 64
