@@ -6,6 +6,7 @@ In: `HJBEquation`. Out: a string. The LaTeX compiles on its own; the page is sel
 from __future__ import annotations
 
 import json
+import textwrap
 from html import escape
 from typing import Literal
 
@@ -13,6 +14,7 @@ from hjbdsl.errors import UsageError
 from hjbdsl.model.equation import HJBEquation, Step
 from hjbdsl.model.problem import Notation
 from hjbdsl.symbolic.account import Account, Entry, account
+from hjbdsl.symbolic.folding import WIDTH, folded
 from hjbdsl.symbolic.latex_document import latex_document
 from hjbdsl.symbolic.mathml import mathml
 
@@ -51,7 +53,8 @@ def as_text(equation: HJBEquation, steps: bool = False) -> str:
         lines += ["", "Derivation"]
         for number, step in enumerate(equation.steps, 1):
             lines += ["", f"{number}. {step.title}", *_wrapped(step.explanation)]
-            lines += [f"       {formula.text}" for formula in step.formulas]
+            for formula in step.formulas:
+                lines += folded(formula.text, " " * 7, " " * 11)
     return "\n".join(line.rstrip() for line in lines) + "\n"
 
 
@@ -59,10 +62,11 @@ def _labelled(entry: Entry) -> list[str]:
     lines = []
     for place, formula in enumerate(entry.formulas):
         label = entry.heading if place == 0 else ""
-        lines.append(f"{label:<{_LABEL}}{formula.text}")
+        lines += folded(formula.text, f"{label:<{_LABEL}}", " " * (_LABEL + 4))
     if entry.remark:
         label = "" if entry.formulas else entry.heading
-        lines.append(f"{label:<{_LABEL}}{entry.remark}")
+        margin = f"{label:<{_LABEL}}"
+        lines += textwrap.wrap(entry.remark, WIDTH, initial_indent=margin, subsequent_indent=" " * _LABEL)
     return lines
 
 
@@ -70,20 +74,15 @@ def _boundary_text(told: Account) -> list[str]:
     lines = []
     for place, line in enumerate(told.boundaries[:_MOST_BOUNDARIES]):
         label = "Boundaries" if place == 0 else ""
-        lines.append(f"{label:<{_LABEL}}{line.where.text}: {line.statement.text}  ({line.condition.why})")
+        statement = f"{line.where.text}: {line.statement.text}  ({line.condition.why})"
+        lines += folded(statement, f"{label:<{_LABEL}}", " " * (_LABEL + 4))
     if len(told.boundaries) > _MOST_BOUNDARIES:
         lines.append(f"{'':<{_LABEL}}and {len(told.boundaries) - _MOST_BOUNDARIES} more, alike")
     return lines
 
 
-def _wrapped(sentence: str, width: int = 110) -> list[str]:
-    lines, current = [], "  "
-    for word in sentence.split():
-        if len(current) + len(word) + 1 > width:
-            lines.append(current)
-            current = "  "
-        current += f" {word}"
-    return [*lines, current] if current.strip() else lines
+def _wrapped(sentence: str) -> list[str]:
+    return textwrap.wrap(sentence, WIDTH - 8, initial_indent=" " * 3, subsequent_indent=" " * 3)
 
 
 def document(equation: HJBEquation, steps: bool = True) -> str:
