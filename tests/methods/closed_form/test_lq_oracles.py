@@ -335,3 +335,16 @@ def test_fifty_states_in_seconds() -> None:
     p = solve_continuous_are(a - 0.1 * np.eye(n), np.eye(n), np.eye(n), 0.5 * np.eye(n))
     x = random.normal(size=n)
     assert point(solution, x)[0] == pytest.approx(x @ p @ x + 0.09 * np.trace(p) / 0.2, rel=1e-9)
+
+
+@pytest.mark.parametrize("penalty", [1e3, 1e8, 1e11])
+def test_a_stiff_penalty_on_the_end_against_the_gramian(penalty: float) -> None:
+    # least energy to (almost) the origin: V = |Phi x|^2 in the metric (1/(2 K) + G)^-1 / 2, G the reachability Gramian
+    solution = solved(
+        "state x in R, v in R\ncontrol u in R\ndx = v dt\ndv = u dt\n"
+        f"minimize E [ integral(0, 1) u^2/2 dt + {penalty:.0f}*(x(1)^2 + v(1)^2) ]\n"
+    )
+    start, flow = np.array([0.7, -0.4]), np.array([[1.0, 1.0], [0.0, 1.0]])
+    metric = np.linalg.inv(np.eye(2) / (2 * penalty) + np.array([[1 / 3, 1 / 2], [1 / 2, 1.0]]))
+    value, _ = point(solution, start)
+    assert value == pytest.approx((flow @ start) @ metric @ (flow @ start) / 2, rel=2e-10)

@@ -83,7 +83,7 @@ def _solve(
         return float(bound - np.abs(vector).max())
 
     escape.terminal = True  # type: ignore[attr-defined]
-    scale = 1e-2 * tolerance * max(1.0, float(np.abs(start).max()))
+    scale = 1e-2 * tolerance
     try:
         with np.errstate(all="ignore"):
             result = solve_ivp(rate, span, start, method, rtol=tolerance, atol=scale, events=escape, **options)
