@@ -12,7 +12,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from itertools import pairwise
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from hjbdsl.budget import BudgetExceeded, time_budget
 from hjbdsl.errors import Diagnostic, HjbError, NoMethodError, SolverError, UsageError
@@ -25,6 +25,9 @@ from hjbdsl.model.problem import ControlProblem, DataFile
 from hjbdsl.model.solution import Accepted, Rejected, Solution
 from hjbdsl.numeric.points import StatedPoint, default_points, stated_points
 from hjbdsl.symbolic.derive import derive as derive_equation
+
+if TYPE_CHECKING:
+    from xarray import Dataset
 
 DERIVING_SECONDS = 30.0
 DERIVING_SECONDS_OF_CHECK = 5.0
@@ -75,9 +78,24 @@ def _grid(equation: HJBEquation, request: Request) -> Reply:
     return Reply(grid.solve(equation, request.options, request.tol))
 
 
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What a solve leaves: the equation, the solution, the result object made from both."""
+
+    equation: HJBEquation
+    solution: Solution
+    result: dict[str, Any]
+
+
+def _neural(equation: HJBEquation, request: Request) -> Reply:
+    from hjbdsl.methods import neural  # noqa: PLC0415 (a method is imported when it is asked)
+
+    return Reply(neural.solve(equation, request.options, request.tol, request.seed))
+
+
 Method = Callable[[HJBEquation, Request], Reply]
 
-METHODS: tuple[tuple[str, Method], ...] = (("closed_form", _closed_form), ("grid", _grid))
+METHODS: tuple[tuple[str, Method], ...] = (("closed_form", _closed_form), ("grid", _grid), ("neural", _neural))
 """In the order in which `auto` asks them: exact answers before approximate ones."""
 
 
@@ -162,16 +180,16 @@ def solve(equation: HJBEquation, request: Request, cached: bool = True) -> tuple
     raise NoMethodError(_reasons(considered) | _absent(equation.problem))
 
 
-def answer(
+def worked_out(
     problem: ControlProblem,
     request: Request,
     points: Sequence[StatedPoint] = (),
     cached: bool = True,
     started: float | None = None,
     on_stage: Callable[[str], None] = lambda _stage: None,
-) -> dict[str, Any]:
-    """All stages from the problem on: the result object (`hjb.result/1`) at the points stated, or at the centre and corners of
-    the region.
+) -> Answer:
+    """All stages from the problem on. The result object (`hjb.result/1`) is given at the points stated, or at the centre and
+    corners of the region.
 
     `started` is when reading began, on the clock `time.perf_counter`; it becomes the time of the stage `parse`.
     """
@@ -190,7 +208,26 @@ def answer(
     timings = {"parse": parse, "derive": derived, "generate": 0.0, "compile": 0.0, "solve": solved, "check": checked}
     result = result_object(equation, solution, places, checks, timings)
     result["warnings"] += [f"{entry.method} {entry.reason}" for entry in considered if entry.failed]
-    return result | {"explain": [asdict(entry) for entry in considered]}
+    return Answer(equation, solution, result | {"explain": [asdict(entry) for entry in considered]})
+
+
+def answer(problem: ControlProblem, request: Request, points: Sequence[StatedPoint] = (), cached: bool = True) -> dict[str, Any]:
+    """The result object alone, as `worked_out` gives it."""
+    return worked_out(problem, request, points, cached).result
+
+
+def tabulated(worked: Answer) -> Dataset:
+    """The solution as a labelled table, which holds the problem and the result object too."""
+    from hjbdsl.io.dataset import to_dataset  # noqa: PLC0415 (xarray: only where a table is asked for)
+
+    return to_dataset(worked.equation, worked.solution, worked.result)
+
+
+def save(worked: Answer, path: str) -> None:
+    """The table as a result file (NetCDF-4). Raises `UsageError` where it cannot be written."""
+    from hjbdsl.io.netcdf import write_dataset  # noqa: PLC0415 (xarray: only where a file is asked for)
+
+    write_dataset(tabulated(worked), path)
 
 
 def data_files(problem: ControlProblem) -> tuple[str, ...]:

@@ -23,8 +23,9 @@ AsJson = Annotated[bool, typer.Option("--json", help="One JSON object on standar
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="No progress, no warnings; answers only.")]
 NoCache = Annotated[bool, typer.Option("--no-cache", help="Work everything out anew.")]
 Output = Annotated[str | None, typer.Option("--output", "-o", metavar="FILE", help="Write to this file.")]
-OutputJson = Annotated[
-    str | None, typer.Option("--output", "-o", metavar="FILE.json", help="Write the result to this file, as JSON.")
+OutputResult = Annotated[
+    str | None,
+    typer.Option("--output", "-o", metavar="FILE.nc|json", help="Write the result to this file: tables (NetCDF) or JSON."),
 ]
 Force = Annotated[bool, typer.Option("--force", help="Overwrite an existing file.")]
 

@@ -11,10 +11,11 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from hjbdsl.cli.answers import Question, answer
-from hjbdsl.cli.options import AsJson, File, NoCache, OutputJson, Quiet, Settings, Variant, existing, overrides, write_text
+from hjbdsl.cli.options import AsJson, File, NoCache, OutputResult, Quiet, Settings, Variant, existing, overrides, write_text
 from hjbdsl.cli.points import parse_point
 from hjbdsl.cli.show import show
 from hjbdsl.errors import UsageError
+from hjbdsl.io.extras import TABLES, require
 
 if TYPE_CHECKING:
     from hjbdsl.model.problem import ControlProblem
@@ -31,7 +32,7 @@ def run(
     ] = None,
     tol: Annotated[float | None, typer.Option("--tol", help="Accuracy of V that is wanted; missing it is a failure.")] = None,
     seed: Annotated[int, typer.Option("--seed", help="Seed of everything random.")] = 0,
-    output: OutputJson = None,
+    output: OutputResult = None,
     explain: Annotated[bool, typer.Option("--explain", help="Say for each method why it was taken or rejected.")] = False,
     settings: Settings = None,
     variant: Variant = None,
@@ -44,8 +45,11 @@ def run(
     points = [parse_point(text) for text in at or ()]
     if tol is not None and not tol > 0:
         raise UsageError("--tol wants a positive number")
-    if output is not None and not output.endswith(".json"):
-        raise UsageError("results are written as JSON: give -o a name that ends in .json")
+    as_table = output is not None and output.endswith(".nc")
+    if output is not None and not as_table and not output.endswith(".json"):
+        raise UsageError("results are written as NetCDF or JSON: give -o a name that ends in .nc or .json")
+    if as_table:
+        require(TABLES, "result files")
     question = Question.ask(existing(file), overrides(settings), variant)
     options = (method, json.dumps(points), tol, seed)
 
@@ -55,13 +59,18 @@ def run(
             from hjbdsl import pipeline  # noqa: PLC0415 (sympy: only where something has to be worked out)
 
             request = pipeline.Request(method, tol, seed)
-            return pipeline.answer(problem, request, points, not no_cache, started, status)
+            worked = pipeline.worked_out(problem, request, points, not no_cache, started, status)
+            if output is not None and as_table:
+                status("tabulating")
+                pipeline.save(worked, output)
+            return worked.result
 
-        result, cached = answer(question, "solve", options, work, not no_cache)
+        # a table is made from the solution itself, which the shelf of answers does not hold
+        result, cached = answer(question, "solve", options, work, not no_cache and not as_table)
     result |= {"cached": cached}
     if not explain:
         result.pop("explain", None)
-    if output is not None:
+    if output is not None and not as_table:
         write_text(output, json.dumps(result, ensure_ascii=False, indent=1) + "\n")
     if as_json:
         typer.echo(json.dumps(result, ensure_ascii=False, allow_nan=False))
