@@ -37,7 +37,7 @@ WELL_POSED_SECONDS = 5.0
 @dataclass(frozen=True, slots=True)
 class Request:
     """What is asked of a method: `tol` the accuracy of V wanted (None: the method's own), `seed` of anything random, `options`
-    of the file's `solve` hint where it names the method."""
+    of the command line, and of the file's `solve` hint where it names the method."""
 
     method: str = "auto"
     tol: float | None = None
@@ -157,7 +157,7 @@ def solve(equation: HJBEquation, request: Request, cached: bool = True) -> tuple
     for name, method in _order(equation.problem, request.method):
         hint = equation.problem.hint
         options = hint.options if hint is not None and hint.method == name else {}
-        asked = Request(name, request.tol, request.seed, options)
+        asked = Request(name, request.tol, request.seed, {**options, **request.options})
         try:
             reply = _ask(name, method, equation, asked, cached)
         except (HjbError, UsageError):

@@ -1,6 +1,6 @@
 """Neural method: value functions as networks, trained on a generated torch program.
 
-In: an `HJBEquation` and options. Out: the answer of the first learner that accepts. The learners stand in `LEARNERS`, in the order
+In: an `HJBEquation`, options. Out: the answer of the first learner that accepts. The learners stand in `LEARNERS`, in the order
 in which they are asked; each is a file of its own with a function `propose`. Torch is imported by the learners only.
 """
 
