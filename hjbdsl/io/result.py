@@ -44,7 +44,7 @@ def result_object(
         "equation": _equation(equation),
     }
     if solution.formula is not None:
-        result["formula"] = _formula(solution.formula)
+        result["formula"] = _formula(problem, solution.formula)
     if solution.average is not None:
         result["average"] = finite(solution.average)
         result["average_error"] = finite(solution.average_error)
@@ -198,10 +198,10 @@ def _bracketed(text: str) -> str:
     return text
 
 
-def _formula(formula: Formula) -> dict[str, Any]:
+def _formula(problem: ControlProblem, formula: Formula) -> dict[str, Any]:
     return {
-        "V": _named(formula.value, "V"),
-        "controls": {name: _notation(entry) for name, entry in formula.controls.items()},
+        "V": _over_modes(problem, formula.value)["V"],
+        "controls": _over_modes(problem, formula.controls),
         "where": [
             {"name": name.text, "text": entry.text, "latex": entry.latex, "value": finite(value)}
             for name, entry, value in formula.where
@@ -211,11 +211,35 @@ def _formula(formula: Formula) -> dict[str, Any]:
     }
 
 
-def _named(value: Mapping[str, Notation], name: str) -> Any:
-    """The notation itself where there is one value function, else one by mode."""
-    if set(value) == {name}:
-        return _notation(value[name])
-    return {key: _notation(entry) for key, entry in value.items()}
+def _over_modes(problem: ControlProblem, entries: Mapping[str, Notation]) -> dict[str, Any]:
+    """By name, with the modes as cases of one formula where it differs from mode to mode; `by_mode` has them apart."""
+    written = {f"[{', '.join(labels)}]": labels for mode in problem.mode_tuples() if (labels := _labels(problem, mode))}
+    found: dict[str, dict[str, Notation]] = {}
+    for key, entry in entries.items():
+        suffix = next((suffix for suffix in written if key.endswith(suffix)), "")
+        found.setdefault(key.removesuffix(suffix), {})[suffix] = entry
+    result: dict[str, Any] = {}
+    for name, cases in found.items():
+        first, *others = cases.values()
+        result[name] = _notation(first)
+        if any(other != first for other in others):
+            result[name] = _cases(problem, {written[suffix]: entry for suffix, entry in cases.items()})
+            result[name]["by_mode"] = {", ".join(written[suffix]): _notation(entry) for suffix, entry in cases.items()}
+    return result
+
+
+def _labels(problem: ControlProblem, mode: tuple[int, ...]) -> tuple[str, ...]:
+    return tuple(chain.labels[i] for chain, i in zip(problem.modes, mode, strict=True))
+
+
+def _cases(problem: ControlProblem, cases: Mapping[tuple[str, ...], Notation]) -> dict[str, Any]:
+    text, latex = [], []
+    for labels, entry in cases.items():
+        chains = [(chain.name, label) for chain, label in zip(problem.modes, labels, strict=True)]
+        text.append(f"{entry.text} if {' and '.join(f'{name} = {label}' for name, label in chains)}")
+        where = ",\\ ".join(f"{latex_name(name)} = \\text{{{label.replace('_', chr(92) + '_')}}}" for name, label in chains)
+        latex.append(f"{entry.latex} & \\text{{if }} {where}")
+    return {"text": "{ " + ", ".join(text) + " }", "latex": "\\begin{cases}" + " \\\\ ".join(latex) + "\\end{cases}"}
 
 
 def _notation(entry: Notation) -> dict[str, str]:

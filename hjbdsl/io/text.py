@@ -71,9 +71,10 @@ def _method_lines(result: Mapping[str, Any]) -> list[str]:
     lines = [f"{title}, {result['status'].replace('_', ' ')}    {result['family']}"]
     formula = result.get("formula")
     if formula is not None:
-        values = {"V": formula["V"]} if "text" in formula["V"] else formula["V"]
-        for name, entry in {**values, **formula["controls"]}.items():
-            lines += _indented(_lettered(f"{name} = {entry['text']}"))
+        for name, entry in {"V": formula["V"], **formula["controls"]}.items():
+            cases = {f"{name}[{mode}]": case for mode, case in entry.get("by_mode", {}).items()} or {name: entry}
+            for left, right in cases.items():
+                lines += _indented(_lettered(f"{left} = {right['text']}"))
         for entry in formula["where"]:
             lines += _indented(_lettered(f"{entry['name']} = {entry['text']}") + f" = {significant(entry['value'], None)}")
         for condition, value in zip(formula["conditions"], formula["condition_values"], strict=True):

@@ -184,3 +184,17 @@ def test_standard_input(hjb):
 def test_a_tolerance_that_is_missed_is_status_1(hjb, regulator):
     assert hjb("solve", regulator, "--tol", "1e-6").status == 0
     assert hjb("solve", regulator, "--tol", "1e-300", "--at", "x=1").status in (0, 1)
+
+
+def test_a_formula_over_modes_is_one_formula_by_cases(hjb, tmp_path):
+    path = tmp_path / "modes.hjb"
+    path.write_text(
+        "mode z in {low_rate, high}\nrate low_rate -> high = 1, high -> low_rate = 2\nparam s(z) = {low_rate: 0.1, high: 0.5}\n"
+        "state x in R\ncontrol u in R\nnoise W\ndx = u dt + s(z) dW\nminimize E integral(0, inf) exp(-t)*(x^2 + u^2) dt\n"
+    )
+    formula = hjb("solve", str(path), "--json").json["formula"]
+    assert formula["V"]["text"].count("if z = ") == 2
+    assert r"\text{low\_rate}" in formula["V"]["latex"]
+    assert set(formula["V"]["by_mode"]) == {"low_rate", "high"}
+    assert "by_mode" not in formula["controls"]["u"], "the noise alone depends on the mode"
+    assert "V[high] = " in hjb("solve", str(path)).out
