@@ -1,0 +1,193 @@
+"""The controlled process of a problem, one step at a time.
+
+In: a derived problem. Out: `ControlledProcess`, whose `advance` moves k paths over dt: the drift by a predictor and a corrector
+(weak order two where the noise does not depend on the state), jumps and switches by clocks, then the ends and exits.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hjbdsl.model.equation import HJBEquation
+from hjbdsl.model.problem import ControlProblem
+from hjbdsl.model.solution import Array
+from hjbdsl.numeric.state_space import horizon
+from hjbdsl.simulation.coefficients import Coefficients, compile_coefficients
+from hjbdsl.simulation.compiled import At, Modes
+from hjbdsl.simulation.events import Clocks, ClockTape, Event, EventLaw, event_law
+from hjbdsl.simulation.exits import Way, left, outside, ways_out
+from hjbdsl.simulation.motion import Ends, ends_of, kept_inside, lattice_values, moved
+from hjbdsl.symbolic.composition import working_problem
+
+Feedback = Callable[[Array, Array, Modes], Array]
+"""Controls (k, m) at t (k,), x (k, n), mode (k,)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Moved:
+    """k paths after a step. `way` the way out taken, -1 where still inside; `fraction` of the step that was run; `noise` (k, n)
+    the martingale part of the continuous motion; `events` what happened."""
+
+    x: Array
+    mode: Modes
+    way: NDArray[np.int64]
+    fraction: Array
+    noise: Array
+    events: tuple[Event, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Transition:
+    """One step (t, x, a) -> (t + dt, x'). `reward` is the integral of the discounted reward rate over the step, without any
+    payoff at the end; `discount` the factor exp(-integral of the rate); `ended` where the process has left, `payoff` what it is
+    then paid (not yet discounted), 0 elsewhere."""
+
+    t: Array
+    x: Array
+    mode: Modes
+    reward: Array
+    discount: Array
+    ended: NDArray[np.bool_]
+    payoff: Array
+
+
+@dataclass(frozen=True, slots=True)
+class ControlledProcess:
+    """The process of a problem (the reversed one under `reverse`), compiled. `horizon` is the last time, inf without one."""
+
+    problem: ControlProblem
+    stationary: bool
+    coefficients: Coefficients
+    events: EventLaw
+    ends: tuple[Ends, ...]
+    ways: tuple[Way, ...]
+    horizon: float
+
+    @property
+    def extreme(self) -> Callable[[Array, Array], Array] | None:
+        """How a running minimum or maximum is kept, None for a sum of rewards."""
+        return {"running_min": np.minimum, "running_max": np.maximum}.get(self.problem.objective.form)
+
+    @property
+    def controls(self) -> int:
+        """Components of the control, the adversary's among them."""
+        return len(self.problem.control_symbols) + len(self.problem.adversary_symbols)
+
+    def step(self, t: Array, x: Array, mode: Modes, control: Array, dt: float, generator: np.random.Generator) -> Transition:
+        """One step of k independent paths under a control that is held: what a learner sees."""
+        count = len(t)
+        at = At(t, x, mode, control)
+        shock = generator.normal(size=(count, len(self.problem.noises))) * math.sqrt(dt)
+        sources = self.events.sources
+        clocks = Clocks.start(ClockTape(sources, count, generator), sources, count)
+        after = self.advance(at, dt, shock, generator.uniform(size=count), clocks, np.arange(count), None)
+        there = At(t + after.fraction * dt, after.x, after.mode, control)
+        reward, discount = self.rewards(at, there, after.fraction * dt)
+        ended = after.way >= 0
+        payoff = np.zeros(count)
+        if ended.any():
+            payoff[ended] = self.payoff_outside(there.rows(ended), after.way[ended])
+        return Transition(there.t, after.x, after.mode, reward, discount, ended, payoff)
+
+    def advance(
+        self,
+        at: At,
+        dt: float,
+        shock: Array,
+        uniform: Array,
+        clocks: Clocks,
+        paths: NDArray[np.int64],
+        feedback: Feedback | None,
+    ) -> Moved:
+        """Move k paths by dt. `shock` (k, d) independent Brownian increments; `uniform` (k,) for exits between the times of the
+        grid; `paths` (k,) the rows on the tape of clocks; `feedback` gives the control after the predictor, None holds it."""
+        spread = self.coefficients.noise(at)
+        noise = spread.displacement(shock)
+        variance = spread.variance(len(at.t)) * dt
+        drift = self.coefficients.drift(at).T
+        events = self.events.happened(at, dt, clocks, paths) if self.events.sources else []
+        smooth = moved(self.ends, at.x, drift * dt, noise, variance)
+        guess, mode = self._with_events(events, at, smooth)
+        later = at.t + dt
+        control = at.control if feedback is None else feedback(later, guess, mode)
+        corrected = (drift + self.coefficients.drift(At(later, guess, mode, control)).T) / 2
+        corrected = np.where(np.isfinite(corrected), corrected, drift)
+        smooth = moved(self.ends, at.x, corrected * dt, noise, variance)
+        exit_ = left(self.ways, at, smooth, spread, dt, uniform)
+        x, mode = self._with_events(events, at, smooth)
+        way, fraction = exit_.way.copy(), exit_.fraction
+        if events and self.ways:
+            jumped = outside(self.ways, At(later, x, mode, at.control))
+            way = np.where(way >= 0, way, jumped)
+        gone = exit_.way >= 0
+        x = np.where(gone[:, None], exit_.x, x)
+        return Moved(x, np.where(gone, at.mode, mode), way, fraction, noise, tuple(events))
+
+    def _with_events(self, events: list[Event], at: At, x: Array) -> tuple[Array, Modes]:
+        x, mode = kept_inside(self.ends, x.copy()), at.mode
+        if not events:
+            return x, mode
+        mode = mode.copy()
+        for event in events:
+            x[event.rows], mode[event.rows] = self.events.after(event, At(at.t, x, mode, at.control))
+        return kept_inside(self.ends, x), mode
+
+    def rewards(self, before: At, after: At, dt: Array | float) -> tuple[Array, Array]:
+        """Integral of the discounted reward rate over a step of length dt, and its discount factor, both (k,), by the trapezoid
+        rule."""
+        (f0, r0), (f1, r1) = self.coefficients.running(before), self.coefficients.running(after)
+        factor = np.exp(-(r0 + r1) / 2 * dt)
+        f1 = np.where(np.isfinite(f1), f1, f0)
+        return (f0 + factor * f1) / 2 * dt, factor
+
+    def payoff_outside(self, at: At, way: NDArray[np.int64]) -> Array:
+        """What is paid at exit (k,), by the way out taken."""
+        result = np.zeros(len(at.t))
+        ordinary = self.coefficients.payoffs.get("exit")
+        for number in np.unique(way):
+            here = way == number
+            amount = self.ways[number].payoff or ordinary
+            if amount is not None:
+                result[here] = amount(at.rows(here))[0]
+        return result
+
+    def payoff_at_end(self, at: At) -> Array:
+        """What is paid at the horizon (k,): the terminal reward; that of stopping or of exit, where the rule ends there."""
+        for name in ("terminal", "stop", "exit"):
+            if name in self.coefficients.payoffs:
+                return self.coefficients.payoffs[name](at)[0]
+        return np.zeros(len(at.t))
+
+    def feasible(self, t: Array, x: Array, mode: Modes, control: Array) -> Array:
+        """Controls moved into their intervals and finite sets."""
+        if not self.controls:
+            return control
+        ends = self.coefficients.control_bounds(At(t, x, mode, control))
+        result = np.clip(control, ends[0::2].T, ends[1::2].T)
+        bounds = [b for g in (*self.problem.controls, *self.problem.adversaries) for b in g.bounds]
+        for column, bound in enumerate(bounds):
+            if bound.is_finite_set:
+                points = np.array([float(self.problem.numeric(p)) for p in bound.points])
+                result[:, column] = points[np.argmin(np.abs(result[:, column, None] - points), axis=1)]
+        return result
+
+
+def compile_process(equation: HJBEquation) -> ControlledProcess:
+    """Compile the process of a derived problem. Raises `SolverError` for what cannot be simulated."""
+    problem, conditions = working_problem(equation.problem), equation.boundaries
+    end = horizon(equation.problem)
+    coefficients = compile_coefficients(problem)
+    return ControlledProcess(
+        problem,
+        equation.stationary,
+        coefficients,
+        event_law(problem, coefficients, lattice_values(problem)),
+        ends_of(problem, conditions),
+        ways_out(problem, conditions),
+        end,
+    )
