@@ -328,3 +328,28 @@ region x in [-1, 1]
 )
 def test_declines(text, word):
     assert word in declined(f"state x in R\n{text}\nregion x in [-1, 1]\n")
+
+
+@pytest.mark.parametrize("interest", [0.0, 0.03])
+def test_reaching_a_goal_before_ruin_with_unbounded_bets(interest):
+    # Browne (1997): V' is proportional to (c - r x)^(mu^2 / (2 sigma^2 r)), to exp(-mu^2 x / (2 sigma^2 c)) without interest
+    mu, sigma, c = 0.3, 0.5, 0.1
+    proposal = solve(f"""
+state x in [0, 2]
+control f in R
+noise W
+dx = ({interest}*x + {mu}*f - {c}) dt + {sigma}*f dW
+exit tau when x <= 0 or x >= 2
+maximize E [ if(x(tau) >= 2, 1, 0) ]
+region x in [0.1, 1.9]
+""")
+    x = np.linspace(0.1, 1.9, 19)
+
+    def ruined(x):
+        if interest == 0.0:
+            return np.exp(-(mu**2) * x / (2 * sigma**2 * c))
+        return (c - interest * x) ** (mu**2 / (2 * sigma**2 * interest) + 1)
+
+    found = along(proposal, x)
+    assert found.value == pytest.approx((ruined(0) - ruined(x)) / (ruined(0) - ruined(2)), rel=1e-10)
+    assert found.control[:, 0] == pytest.approx(2 * (c - interest * x) / mu, rel=1e-8)

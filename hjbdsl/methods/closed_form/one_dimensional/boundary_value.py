@@ -192,7 +192,7 @@ def _first_solution(
 
 def guesses(component: Component) -> tuple[Guess, ...]:
     """Zero, then bowls of several widths opening the way the objective asks, then a logarithm where the state is
-    positive.
+    positive, then exponentials where a control scales the noise: its optimum needs a slope that nowhere vanishes.
     """
     line = component.line
     sign = -1.0 if line.maximise else 1.0
@@ -202,6 +202,9 @@ def guesses(component: Component) -> tuple[Guess, ...]:
     bowls = tuple(_bowl(sign * size, centre) for size in (0.0, 1.0, 0.1, 10.0, 0.01, 100.0))
     if component.coordinate.kind == "lower":
         bowls = (*bowls, *(_logarithm(-sign * size, component.coordinate.low) for size in (1.0, 10.0, 0.1)))
+    if any(a in variance.free_symbols for variance in line.variance for a in line.controls):
+        rates = [side * steepness / (line.high - line.low) for steepness in (0.1, 1.0, 10.0) for side in (1.0, -1.0)]
+        bowls = (*bowls, *(_exponential(sign, rate, centre) for rate in rates))
     return bowls
 
 
@@ -215,6 +218,14 @@ def _bowl(size: float, centre: float) -> Guess:
 def _logarithm(size: float, low: float) -> Guess:
     def evaluate(x: Array, mode: int) -> tuple[Array, Array, Array]:  # noqa: ARG001 (a Guess)
         return size * np.log(x - low), size / (x - low), -size / (x - low) ** 2
+
+    return evaluate
+
+
+def _exponential(sign: float, rate: float, centre: float) -> Guess:
+    def evaluate(x: Array, mode: int) -> tuple[Array, Array, Array]:  # noqa: ARG001 (a Guess)
+        value = sign * np.exp(-rate * (x - centre))
+        return value, -rate * value, rate**2 * value
 
     return evaluate
 
