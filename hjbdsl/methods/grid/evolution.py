@@ -171,15 +171,14 @@ class _March:
     def advection(self, t: float) -> float:
         """The fastest drift, in cells a unit of time: a long Legendre step is stable along the negative axis only."""
         rows, _ = self.program.rows(self.policy, t)
-        used = np.arange(rows.cols.shape[1])[None, :] < rows.counts[:, None]
-        shape = self.program.mesh.shape
-        nodes = self.program.mesh.nodes
-        here, there = np.unravel_index(np.arange(self.program.size) % nodes, shape), np.unravel_index(rows.cols % nodes, shape)
+        line, column, weight = rows.entries()
+        shape, nodes = self.program.mesh.shape, self.program.mesh.nodes
+        here, there = np.unravel_index(line % nodes, shape), np.unravel_index(column % nodes, shape)
         fastest = np.zeros(self.program.size)
         for k, n in enumerate(shape):
-            moved = there[k] - here[k][:, None]
+            moved = there[k] - here[k]
             moved = np.where(2 * np.abs(moved) > n, 0, moved)  # across a circle's seam
-            fastest += np.abs(np.sum(np.where(used, rows.weights * moved, 0.0), axis=1))
+            fastest += np.abs(np.bincount(line, weight * moved, self.program.size))
         return float(np.max(fastest))
 
     def legendre(self, t: float, dt: float, stages: int, H0: Array) -> Array:

@@ -13,9 +13,9 @@ import numpy as np
 import scipy.sparse.linalg as sparse_linalg
 from numpy.typing import NDArray
 from scipy import sparse
-from scipy.linalg import LinAlgError, solve_banded
 
 from hjbdsl.errors import SolverError
+from hjbdsl.methods.grid.banded import reach, solve_band
 from hjbdsl.methods.grid.program import GridProgram, Rows
 from hjbdsl.model.equation import HJBEquation
 from hjbdsl.model.solution import Array
@@ -99,23 +99,20 @@ def improvable(task: Task, solved: Policy, components: Sequence[int]) -> float:
     program = task.program
     sense = program.module.SENSE
     free = ~(solved.stopped | program.gone)
-    best = _hamiltonian(program, solved.policy, solved.V, task.t)
+    rows = program.rows(solved.policy, task.t)[0]
+    best, constants = rows.apply(solved.V), rows.constants.copy()
     better = np.zeros(program.size, np.bool_)
     for c in components:
         for factor in (0.9, 1.1):
             changed = solved.policy.copy()
             changed[:, c] *= factor
             other = _hamiltonian(program, changed, solved.V, task.t)
-            better |= sense * (other - best) > 0.05 * (
-                1e-6 + np.abs(best) + np.abs(program.rows(solved.policy, task.t)[0].constants)
-            )
+            better |= sense * (other - best) > 0.05 * (1e-6 + np.abs(best) + np.abs(constants))
     return float(np.mean(better[free])) if free.any() else 0.0
 
 
 def _hamiltonian(program: GridProgram, policy: Array, V: Array, t: float) -> Array:
-    rows, _ = program.rows(policy, t)
-    used = np.arange(rows.cols.shape[1])[None, :] < rows.counts[:, None]
-    return rows.constants - rows.totals * V + np.sum(np.where(used, rows.weights * V[rows.cols], 0.0), axis=1)
+    return program.rows(policy, t)[0].apply(V)
 
 
 def pseudo_time(task: Task, V: Array, policy: Array) -> Array:
@@ -145,14 +142,17 @@ def _solve(task: Task, rows: Rows, stopped: NDArray[np.bool_], payoff: Array, ex
     totals = np.where(fixed, 1.0, rows.totals + task.shift)
     right = rows.constants if task.source is None else rows.constants + task.source
     right = np.where(program.gone, exit_value, np.where(stopped, payoff, right))
-    used = (np.arange(rows.cols.shape[1])[None, :] < rows.counts[:, None]) & ~fixed[:, None]
-    line, place = np.nonzero(used)
-    columns, weights = rows.cols[line, place], rows.weights[line, place]
-    if not task.average and len(program.mesh.axes) == 1:
-        solution = _banded(program, totals, line, columns, weights, right)
-        if solution is not None:
-            return solution, 0.0
-    matrix = sparse.csr_matrix((-weights, (line, columns)), shape=(program.size, program.size)) + sparse.diags(totals)
+    if not task.average and len(program.mesh.axes) == 1 and not rows.circular[0]:
+        states = program.module.MODES
+        width = reach(states, rows.cols, rows.counts)
+        if width <= WIDEST_BAND:
+            V = np.empty(program.size)
+            solve_band(states, width, rows.axial, rows.cols, rows.weights, rows.counts, totals, right, fixed, V)
+            return _finite(V), 0.0
+    line, columns, weights = rows.entries()
+    used = ~fixed[line]
+    matrix = sparse.csr_matrix((-weights[used], (line[used], columns[used])), shape=(program.size, program.size))
+    matrix = matrix + sparse.diags(totals)
     if task.average:
         middle = program.mesh.nodes // 2
         matrix = sparse.bmat(
@@ -162,30 +162,6 @@ def _solve(task: Task, rows: Rows, stopped: NDArray[np.bool_], payoff: Array, ex
         solution = _sparse(matrix.tocsc(), np.append(right, 0.0), len(program.mesh.axes))
         return solution[:-1], float(solution[-1])
     return _sparse(matrix.tocsc(), right, len(program.mesh.axes)), 0.0
-
-
-def _banded(
-    program: GridProgram, totals: Array, line: NDArray[np.int64], columns: NDArray[np.int64], weights: Array, right: Array
-) -> Array | None:
-    """One dimension, nodes numbered across the discrete states first; None where the band is too wide."""
-    states, nodes = program.module.MODES, program.mesh.nodes
-    number = (np.arange(program.size) % nodes) * states + np.arange(program.size) // nodes
-    rows, cols = number[line], number[columns]
-    reach = int(np.max(np.abs(rows - cols))) if rows.size else 0
-    if reach > WIDEST_BAND:
-        return None
-    bands = (
-        np.bincount((reach + rows - cols) * program.size + cols, -weights, (2 * reach + 1) * program.size)
-        .astype(float)
-        .reshape(2 * reach + 1, program.size)
-    )
-    bands[reach, number] += totals
-    ordered = np.empty_like(right)
-    ordered[number] = right
-    try:
-        return _finite(solve_banded((reach, reach), bands, ordered, overwrite_ab=True, check_finite=False)[number])
-    except LinAlgError:
-        return _finite(np.full(1, np.nan))
 
 
 def _sparse(matrix: sparse.csc_matrix, right: Array, dimension: int) -> Array:

@@ -11,26 +11,54 @@ from types import ModuleType
 import numpy as np
 from numpy.typing import NDArray
 
-from hjbdsl.methods.grid.mesh import Mesh
+from hjbdsl.methods.grid.mesh import CIRCLE, Mesh
 from hjbdsl.model.solution import Array
 
 
 @dataclass(frozen=True, slots=True)
 class Rows:
-    """The scheme under one policy, a row a node: H(V)_j = constant_j + sum_i weights[j, i] V[cols[j, i]] - total_j V_j."""
+    """The scheme under one policy, a row a node j: H(V)_j = constants[j] - totals[j] V_j + axial[2i, j] V(next on axis i)
+    + axial[2i + 1, j] V(the one before) + sum_k weights[j, k] V[cols[j, k]] over k < counts[j]. All weights are >= 0.
+    `shape`: (discrete states, nodes on each axis); `circular`: which axes close."""
 
+    shape: tuple[int, ...]
+    circular: tuple[bool, ...]
+    axial: Array
     cols: NDArray[np.int64]
     weights: Array
     counts: NDArray[np.int64]
     constants: Array
     totals: Array
 
+    def entries(self) -> tuple[NDArray[np.int64], NDArray[np.int64], Array]:
+        """(row, column, weight > 0) of everything off the diagonal."""
+        size = self.totals.size
+        number = np.arange(size).reshape(self.shape)
+        lines, columns, weights = [], [], []
+        for i in range(len(self.circular)):
+            for k, step in ((2 * i, -1), (2 * i + 1, 1)):
+                line = np.nonzero(self.axial[k] > 0.0)[0]
+                lines.append(line)
+                columns.append(np.roll(number, step, axis=1 + i).ravel()[line])
+                weights.append(self.axial[k][line])
+        if self.cols.shape[1]:
+            line, place = np.nonzero(np.arange(self.cols.shape[1])[None, :] < self.counts[:, None])
+            lines.append(line)
+            columns.append(self.cols[line, place])
+            weights.append(self.weights[line, place])
+        return np.concatenate(lines), np.concatenate(columns), np.concatenate(weights)
+
+    def apply(self, V: Array) -> Array:
+        """H(V)."""
+        line, column, weight = self.entries()
+        return self.constants - self.totals * V + np.bincount(line, weight * V[column], V.size)
+
 
 class GridProgram:
     """Kernels bound to a mesh; vectors have one entry a (discrete state, node), nodes fastest."""
 
     def __init__(self, module: ModuleType, mesh: Mesh, marks: tuple[Array, ...], mark_weights: tuple[Array, ...]):
-        self.module, self.mesh = module, mesh
+        self.module, self.mesh, self.marks, self.mark_weights = module, mesh, marks, mark_weights
         self.size = module.MODES * mesh.nodes
         d = len(mesh.axes)
         self.mesh_array = np.zeros((3 * d + 1, max(2 * d, *mesh.shape)))
@@ -45,6 +73,10 @@ class GridProgram:
         )  # fmt: skip
         if module.EXIT:
             self.gone[:] = self.data(0.0, 0) > 0.5
+
+    def on(self, mesh: Mesh) -> GridProgram:
+        """The same program on another mesh."""
+        return GridProgram(self.module, mesh, self.marks, self.mark_weights)
 
     def data(self, t: float, kind: int) -> Array:
         """kind 1: exit value, 2: obstacle, 3: terminal value at time t."""
@@ -61,9 +93,23 @@ class GridProgram:
         failures = self.module.sweep(V, H, totals, policy, t, *self.arguments)
         return H, totals, failures
 
-    def rows(self, policy: Array, t: float) -> tuple[Rows, int]:
+    def empty_rows(self) -> Rows:
+        """Rows to be filled."""
         width = self.module.WIDTH
-        cols, weights = np.zeros((self.size, width), np.int64), np.zeros((self.size, width))
-        counts, constants, totals = np.zeros(self.size, np.int64), np.zeros(self.size), np.zeros(self.size)
-        failures = self.module.assemble(policy, t, *self.arguments, cols, weights, counts, constants, totals)
-        return Rows(cols, weights, counts, constants, totals), failures
+        cols, weights, counts = (
+            np.empty((self.size, width), np.int64),
+            np.empty((self.size, width)),
+            np.zeros(self.size, np.int64),
+        )
+        return Rows(
+            (self.module.MODES, *self.mesh.shape), tuple(axis.kind == CIRCLE for axis in self.mesh.axes),
+            np.empty((2 * len(self.mesh.axes), self.size)), cols, weights, counts, np.empty(self.size), np.empty(self.size),
+        )  # fmt: skip
+
+    def rows(self, policy: Array, t: float, into: Rows | None = None) -> tuple[Rows, int]:
+        """The rows of a policy (written into the arrays of `into`), and the number of rows that could not be built."""
+        rows = into if into is not None else self.empty_rows()
+        failures = self.module.assemble(
+            policy, t, *self.arguments, rows.axial, rows.cols, rows.weights, rows.counts, rows.constants, rows.totals
+        )
+        return rows, failures

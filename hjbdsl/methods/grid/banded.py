@@ -1,0 +1,67 @@
+"""Elimination in one dimension: nodes numbered across the discrete states first make the rows of a policy a narrow band.
+
+In: rows total_j V_j - sum of weights times neighbours = b_j. Out: V. No pivoting is needed: the matrix is an M-matrix.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numba import njit
+from numpy.typing import NDArray
+
+from hjbdsl.model.solution import Array
+
+
+@njit(cache=True, error_model="numpy")
+def reach(states: int, cols: NDArray[np.int64], counts: NDArray[np.int64]) -> int:
+    """How far from the diagonal the farthest entry lies; `states` (that of the axis itself) where nothing else is coupled."""
+    nodes = counts.size // states
+    farthest = states
+    if cols.shape[1] > 0:
+        for j in range(counts.size):
+            here = (j % nodes) * states + j // nodes
+            for e in range(counts[j]):
+                there = (cols[j, e] % nodes) * states + cols[j, e] // nodes
+                farthest = max(farthest, abs(there - here))
+    return farthest
+
+
+@njit(cache=True, error_model="numpy")
+def solve_band(  # noqa: PLR0912  one compiled loop
+    states: int, width: int, axial: Array, cols: NDArray[np.int64], weights: Array, counts: NDArray[np.int64],
+    totals: Array, b: Array, fixed: NDArray[np.bool_], V: Array,
+) -> None:  # fmt: skip
+    """V from b; rows that are `fixed` read V_j = b_j. V is not finite where the matrix is singular."""
+    size = totals.size
+    nodes = size // states
+    band, right = np.zeros((size, 2 * width + 1)), np.empty(size)
+    for j in range(size):
+        here = (j % nodes) * states + j // nodes
+        right[here] = b[j]
+        if fixed[j]:
+            band[here, width] = 1.0
+            continue
+        band[here, width] += totals[j]
+        if here + states < size:
+            band[here, width + states] -= axial[0, j]
+        if here >= states:
+            band[here, width - states] -= axial[1, j]
+        if cols.shape[1] > 0:
+            for e in range(counts[j]):
+                there = (cols[j, e] % nodes) * states + cols[j, e] // nodes
+                band[here, width + there - here] -= weights[j, e]
+    for k in range(size):
+        pivot = 1.0 / band[k, width]
+        for i in range(k + 1, min(k + width + 1, size)):
+            factor = band[i, width + k - i] * pivot
+            if factor != 0.0:
+                for m in range(1, width + 1):
+                    band[i, width + k - i + m] -= factor * band[k, width + m]
+                right[i] -= factor * right[k]
+    for k in range(size - 1, -1, -1):
+        total = right[k]
+        for m in range(1, min(width, size - 1 - k) + 1):
+            total -= band[k, width + m] * right[k + m]
+        right[k] = total / band[k, width]
+    for j in range(size):
+        V[j] = right[(j % nodes) * states + j // nodes]

@@ -1,0 +1,227 @@
+"""Geometric multigrid for the linear system of one policy, in two and three dimensions.
+
+In: a program on a mesh, a policy, the nodes where V is given. Out: V, improved in place. The coarse systems are the scheme
+itself on every second node, under the policy there. W-cycles on the coarse meshes, alternating zebra-line relaxation; where a
+cycle stalls it preconditions BiCGSTAB (van der Vorst 1992). (Trottenberg, Oosterlee, Schueller, Multigrid, 2001; Akian, Sequeira
+and Sulem 1999 for policy iteration with multigrid.)
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hjbdsl.methods.grid import relaxation
+from hjbdsl.methods.grid.mesh import CIRCLE, Mesh
+from hjbdsl.methods.grid.program import GridProgram, Rows
+from hjbdsl.model.solution import Array
+
+DIRECT = 260
+"""Unknowns of the coarsest mesh that are solved by a dense inverse."""
+LEAST_CELLS = 4
+COARSEST_SWEEPS = 12
+GOOD_FACTOR = 0.3
+"""A cycle that leaves more of the defect than this is accelerated."""
+MOST_KRYLOV = 25
+
+
+@dataclass(slots=True)
+class Grid:
+    """One mesh of the hierarchy with its work space. `dims`: n0, n1, n2 with leading ones; `halved`: the axes on which the next
+    mesh has half the cells; `inverse`: pivots of the lines (d, size); `dense`: the inverse matrix of a small coarsest mesh."""
+
+    program: GridProgram
+    rows: Rows
+    dims: tuple[int, int, int]
+    circular: NDArray[np.bool_]
+    halved: NDArray[np.bool_]
+    fixed: NDArray[np.bool_]
+    V: Array
+    b: Array
+    left: Array
+    inverse: Array
+    line: Array
+    lines: Array
+    dense: Array | None = None
+
+    @staticmethod
+    def of(program: GridProgram) -> Grid:
+        shape, d, size = program.mesh.shape, len(program.mesh.shape), program.size
+        dims = (1,) * (3 - d) + shape
+        circular = np.array([False] * (3 - d) + [axis.kind == CIRCLE for axis in program.mesh.axes])
+        halved = np.array([_halves(n, bool(c)) for n, c in zip(dims, circular, strict=True)])
+        return Grid(
+            program, program.empty_rows(), (dims[0], dims[1], dims[2]), circular, halved, program.gone.copy(),
+            np.zeros(size), np.zeros(size), np.zeros(size), np.empty((d, size)),
+            np.empty(dims[2]), np.empty((max(dims[0], dims[1]), relaxation.BLOCK)),
+        )  # fmt: skip
+
+    @property
+    def every(self) -> tuple[slice, ...]:
+        """The nodes of the next mesh, in arrays (discrete states, n0, n1, n2)."""
+        return (slice(None), *(slice(None, None, 2) if half else slice(None) for half in self.halved))
+
+    def relax(self, reverse: bool) -> None:
+        """Lines along every axis in turn."""
+        rows, d = self.rows, len(self.program.mesh.shape)
+        axes = range(3 - d, 3)
+        for axis in reversed(axes) if reverse else axes:
+            given = (self.V, self.b, rows.axial, self.inverse, rows.cols, rows.weights, rows.counts, *self.dims, self.circular)
+            if axis == 2:
+                relaxation.relax_last(*given, self.line)
+            else:
+                relaxation.relax_strided(axis, *given, self.lines)
+
+    def defect(self, V: Array, b: Array, out: Array) -> float:
+        """out = b - A V; its norm."""
+        rows = self.rows
+        return float(
+            relaxation.defect(V, b, rows.axial, rows.totals, rows.cols, rows.weights, rows.counts, *self.dims, self.circular, out)
+        )
+
+
+def _halves(n: int, circular: bool) -> bool:
+    cells = n if circular else n - 1
+    return cells % 2 == 0 and cells // 2 >= LEAST_CELLS
+
+
+class Multigrid:
+    """The hierarchy of one mesh; `prepare` for a policy, then `solve`."""
+
+    def __init__(self, program: GridProgram):
+        self.grids = [Grid.of(program)]
+        while self.grids[-1].halved.any():
+            fine = self.grids[-1]
+            halved = fine.halved[-len(fine.program.mesh.shape) :]
+            shape = tuple((n + 1) // 2 if half else n for n, half in zip(fine.program.mesh.shape, halved, strict=True))
+            self.grids.append(Grid.of(program.on(Mesh.of(program.mesh.axes, shape))))
+        self.slow = False
+        self.factor = 0.0
+
+    def prepare(self, policy: Array, fixed: NDArray[np.bool_], held: Array, t: float, shift: float) -> int:
+        """Rows of the policy on every mesh; V is `held` where `fixed`. Leaves the right-hand side's constants in the finest `b`.
+        Returns the number of rows that could not be built on the finest mesh."""
+        failures = 0
+        for level, grid in enumerate(self.grids):
+            rows, failed = grid.program.rows(policy, t, grid.rows)
+            broken = ~np.isfinite(rows.constants) if failed else None
+            if level == 0:
+                failures = failed
+            elif broken is not None:
+                fixed = fixed | broken  # a policy that is not admissible there: no correction from these nodes
+            grid.fixed[:] = fixed
+            if shift:
+                rows.totals[:] += shift
+            np.copyto(grid.b, rows.constants)
+            relaxation.freeze(fixed, held, rows.axial, rows.counts, rows.totals, grid.b)
+            relaxation.factorise(rows.axial, rows.totals, *grid.dims, grid.inverse)
+            if level + 1 < len(self.grids):
+                shape = (grid.program.module.MODES, *grid.dims)
+                policy = np.ascontiguousarray(policy.reshape(*shape, -1)[grid.every]).reshape(-1, policy.shape[1])
+                fixed, held = fixed.reshape(shape)[grid.every].ravel(), held.reshape(shape)[grid.every].ravel()
+        last = self.grids[-1]
+        last.dense = _inverse(last) if last.V.size <= DIRECT else None
+        return failures
+
+    def cycle(self, level: int = 0) -> float:
+        """One cycle on the finest mesh's V and b; the norm of the defect after the first relaxation."""
+        grid = self.grids[level]
+        if level == len(self.grids) - 1:
+            self._coarsest(grid)
+            return 0.0
+        coarse = self.grids[level + 1]
+        grid.relax(reverse=False)
+        norm = 0.0
+        for _ in range(1 if level == 0 else 2):
+            norm = grid.defect(grid.V, grid.b, grid.left)
+            relaxation.restrict(
+                grid.left, coarse.b, coarse.fixed, *grid.dims, grid.halved, grid.circular, *coarse.dims
+            )  # fmt: skip
+            coarse.V[:] = 0.0
+            self.cycle(level + 1)
+            relaxation.correct(grid.V, coarse.V, grid.fixed, *grid.dims, grid.halved, *coarse.dims)
+            grid.relax(reverse=True)
+        return norm
+
+    def _coarsest(self, grid: Grid) -> None:
+        if grid.dense is not None:
+            np.dot(grid.dense, grid.b, out=grid.V)
+            return
+        for number in range(COARSEST_SWEEPS):
+            grid.relax(reverse=bool(number % 2))
+
+    def solve(self, V: Array, cycles: int, reduction: float) -> float:
+        """Improve V by `cycles` cycles, or by BiCGSTAB until the defect has fallen by `reduction` where they are too slow.
+        Returns the factor by which the defect fell; it is not finite where all failed."""
+        fine = self.grids[0]
+        np.copyto(fine.V, V)
+        before = fine.defect(fine.V, fine.b, fine.left)
+        if before == 0.0:
+            return 0.0
+        if not self.slow:
+            norms = [self.cycle() for _ in range(cycles)]
+            self.factor = norms[-1] / norms[0] if len(norms) > 1 and norms[0] > 0.0 else 0.0
+            if np.isfinite(norms[-1]) and self.factor ** (1 / max(len(norms) - 1, 1)) < GOOD_FACTOR:
+                np.copyto(V, fine.V)
+                return fine.defect(V, fine.b, fine.left) / before
+            self.slow = True
+            if not np.isfinite(norms[-1]) or norms[-1] > before:
+                np.copyto(fine.V, V)
+        np.copyto(V, self._krylov(fine.V.copy(), reduction * before))
+        return fine.defect(V, fine.b, fine.left) / before
+
+    def _krylov(self, x: Array, wanted: float) -> Array:
+        """BiCGSTAB with one cycle from 0 as preconditioner."""
+        fine = self.grids[0]
+        b, zero = fine.b.copy(), np.zeros_like(x)
+        r = np.empty_like(x)
+        norm = fine.defect(x, b, r)
+        best, best_norm = x.copy(), norm
+        shadow, rho, alpha, omega = r.copy(), 1.0, 1.0, 1.0
+        p, v, s, product_ = zero.copy(), zero.copy(), zero.copy(), np.empty_like(x)
+        for _ in range(MOST_KRYLOV):
+            if norm <= wanted:
+                break
+            last, rho = rho, float(shadow @ r)
+            if not np.isfinite(rho) or rho == 0.0 or omega == 0.0:
+                break
+            p = r + (rho / last) * (alpha / omega) * (p - omega * v)
+            forward = self._precondition(p)
+            fine.defect(forward, zero, product_)
+            v = -product_
+            alpha = rho / float(shadow @ v)
+            s = r - alpha * v
+            backward = self._precondition(s)
+            fine.defect(backward, zero, product_)
+            omega = -float(product_ @ s) / max(float(product_ @ product_), 1e-300)
+            x = x + alpha * forward + omega * backward
+            r = s + omega * product_
+            norm = float(np.linalg.norm(r))
+            if norm < best_norm:
+                best, best_norm = x.copy(), norm
+        np.copyto(fine.b, b)
+        return best
+
+    def _precondition(self, r: Array) -> Array:
+        fine = self.grids[0]
+        np.copyto(fine.b, r)
+        fine.V[:] = 0.0
+        self.cycle()
+        return fine.V.copy()
+
+
+def _inverse(grid: Grid) -> Array | None:
+    """The dense inverse of a small system; None where it is singular."""
+    matrix = np.diag(grid.rows.totals)
+    line, column, weight = grid.rows.entries()
+    np.subtract.at(matrix, (line, column), weight)
+    try:
+        inverse = np.linalg.inv(matrix)
+    except np.linalg.LinAlgError:
+        return None
+    return inverse if np.isfinite(inverse).all() else None
+
+
+__all__ = ["Multigrid"]
