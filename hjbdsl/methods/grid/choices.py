@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 import sympy as sp
 
 from hjbdsl.methods.grid.formulas import Emitter
+from hjbdsl.methods.grid.soft import Soft
 from hjbdsl.model.problem import ControlProblem
 
 SEARCH_NODES = {1: 25, 2: 7, 3: 4}
@@ -84,9 +85,7 @@ def idle(emitter: Emitter) -> list[tuple[str, Mapping[sp.Symbol, sp.Expr]]]:
 
 def candidate_branches(emitter: Emitter) -> list[dict[str, object]]:
     branches: list[dict[str, object]] = []
-    policy = emitter.equation.policy
-    soft = [("mean of the policy", policy.mean)] if policy is not None else []
-    named = soft or [(c.name, c.controls) for c in emitter.equation.optimum.candidates] + _resting(emitter)
+    named = [(c.name, c.controls) for c in emitter.equation.optimum.candidates] + _resting(emitter)
     for name, controls in [*named, *idle(emitter)]:
         lines, results = emitter.lines([controls[symbol] for symbol in emitter.controls])
         branches.append({"name": name, "lines": [*lines, f"return {', '.join(results)}{',' if len(results) == 1 else ''}"]})
@@ -95,7 +94,7 @@ def candidate_branches(emitter: Emitter) -> list[dict[str, object]]:
 
 def search_nodes(emitter: Emitter) -> int:
     """Nodes a component of the numerical search, 0 where formulas cover the optimum."""
-    if emitter.equation.optimum.status != "implicit" or emitter.equation.policy is not None or not emitter.controls:
+    if emitter.equation.optimum.status != "implicit" or not emitter.controls:
         return 0
     if len(emitter.controls) not in SEARCH_NODES:
         raise NotImplementedError("a numerical search over more than three control components")
@@ -135,3 +134,26 @@ def needed_differences(emitter: Emitter) -> list[int]:
     """Numbers of the jumps whose difference E[V after] - V a candidate of the maximiser uses: those with a controlled rate."""
     free = set().union(*(sp.sympify(e).free_symbols for c in emitter.equation.optimum.candidates for e in c.controls.values()))
     return [k for k, symbol in enumerate(emitter.equation.jump_differences) if symbol in free]
+
+
+def soft_context(emitter: Emitter, soft: Soft | None) -> dict[str, object] | None:
+    """What the template of a Gibbs policy needs; None without one."""
+    if soft is None:
+        return None
+    emitter.names |= {a: f"e{c}" for c, a in enumerate(soft.explored)}
+    exponent_lines, exponent_results = emitter.lines([soft.exponent, soft.log_prior], controls=True)
+    term_lines, term_results = emitter.lines(list(soft.means.values()), controls=True)
+    ends = [sp.sympify(e) for b in soft.bounds for e in (b.lower, b.upper)]
+    bound_lines, texts = emitter.lines([sp.S.Zero if e.is_infinite else e for e in ends])
+    sides = [f"{side}{c}" for c in range(len(soft.bounds)) for side in ("low", "high")]
+    for side, end, text in zip(sides, ends, texts, strict=True):
+        bound_lines.append(f"{side} = {('-np.inf' if end == -sp.oo else 'np.inf') if end.is_infinite else text}")
+    points = [[float(emitter.problem.numeric(v)) for v in point] for point in soft.points]
+    axes = list(range(len(soft.explored)))
+    return {
+        "points": points, "axes": axes, "count": len(axes), "es": ", ".join(f"e{c}" for c in axes),
+        "terms": list(range(len(soft.means))), "term_names": ", ".join(f"term{k}" for k in range(len(soft.means))),
+        "box_names": ", ".join(f"left{c}, right{c}" for c in axes),
+        "exponent_lines": exponent_lines, "exponent_results": ", ".join(exponent_results), "bound_lines": bound_lines,
+        "term_lines": term_lines, "term_results": ", ".join(term_results),
+    }  # fmt: skip

@@ -1,6 +1,6 @@
 """From the derived equation to the text of a numba program.
 
-In: an `HJBEquation` with at most three continuous states. Out: the source of a module whose functions hold the problem's
+In: a `Recast` equation with one to four continuous states. Out: the source of a module whose functions hold the problem's
 coefficients as written in the file and the scheme's kernels (template `grid_scheme.py.j2`).
 """
 
@@ -23,8 +23,10 @@ from hjbdsl.methods.grid.choices import (
     leaps_controlled,
     needed_differences,
     search_nodes,
+    soft_context,
 )  # fmt: skip
 from hjbdsl.methods.grid.formulas import Emitter
+from hjbdsl.methods.grid.recast import Recast
 from hjbdsl.model.equation import HJBEquation
 
 _ENVIRONMENT = Environment(
@@ -36,7 +38,6 @@ _ENVIRONMENT = Environment(
 def _coefficients(emitter: Emitter) -> dict[str, object]:
     equation, problem = emitter.equation, emitter.problem
     running = problem.objective.running if problem.objective.form in ("expectation", "average") else sp.S.Zero
-    running = running + entropy_reward(equation)
     discount = sp.S.Zero if problem.objective.form == "average" else problem.objective.discount
     drift = [problem.drift[axis] for axis in emitter.axes]
     covariance = [
@@ -44,22 +45,6 @@ def _coefficients(emitter: Emitter) -> dict[str, object]:
     ]
     lines, results = emitter.lines([running, discount, *drift, *covariance], controls=True)
     return {"coefficient_lines": lines, "coefficient_results": ", ".join(results)}
-
-
-def entropy_reward(equation: HJBEquation) -> sp.Expr:
-    """What a normal policy of constant covariance S adds to the Hamiltonian at its mean: temperature/2 log det(2 pi S)."""
-    if equation.policy is None or equation.entropy is None:
-        return sp.S.Zero
-    explored = list(equation.policy.mean)
-    covariance = sp.Matrix(
-        len(explored), len(explored), lambda i, j: _between(equation, explored[min(i, j)], explored[max(i, j)])
-    )
-    sense = 1 if equation.maximise else -1
-    return sense * equation.entropy / 2 * sp.log((2 * sp.pi) ** len(explored) * covariance.det())
-
-
-def _between(equation: HJBEquation, a: sp.Symbol, b: sp.Symbol) -> sp.Expr:
-    return equation.policy.covariance.get((a, b), sp.S.Zero) if equation.policy is not None else sp.S.Zero
 
 
 def _jumps(emitter: Emitter) -> list[dict[str, object]]:
@@ -189,6 +174,15 @@ def _exit(emitter: Emitter) -> tuple[list[str], list[str]]:
     return [*lines, f"return {results[0]} > 0.5"], _returned(emitter, paid)
 
 
+def _shown(emitter: Emitter, form: Recast) -> dict[str, object]:
+    """How the policy asked for is read off the policy found; nothing to do where they are the same."""
+    wanted = [*form.shown, *form.spread]
+    if wanted == list(emitter.controls):
+        return {"shown": 0, "shown_lines": [], "shown_results": ""}
+    lines, results = emitter.lines(wanted, controls=True)
+    return {"shown": len(wanted), "shown_lines": lines, "shown_results": ", ".join(results) + ","}
+
+
 def _is_front(equation: HJBEquation, exit_lines: Sequence[str]) -> bool:
     """Whether the equation is of first order, with time, on a domain without walls: then high order pays."""
     problem = equation.problem
@@ -196,13 +190,15 @@ def _is_front(equation: HJBEquation, exit_lines: Sequence[str]) -> bool:
         equation.stationary or equation.covariance or problem.jumps or problem.modes or problem.lattice_states or exit_lines
     )
     walls = any(c.kind in ("reflect", "slope", "constrain", "value", "absorbing") for c in equation.boundaries)
-    return plain and not walls and equation.optimum.status != "implicit" and equation.policy is None
+    return plain and not walls and equation.optimum.status != "implicit"
 
 
-def emit(equation: HJBEquation, mark_counts: Sequence[int]) -> str:
+def emit(form: Recast, mark_counts: Sequence[int]) -> str:
     """The program's text. `mark_counts`: quadrature nodes a jump. Raises NotImplementedError with what it cannot write."""
-    emitter = Emitter(equation)
+    equation, soft = form.equation, form.soft
+    emitter = Emitter(equation, soft)
     problem = equation.problem
+    chosen = (*emitter.controls, *(soft.symbols if soft is not None else ()))
     d, m = len(emitter.axes), len(emitter.controls)
     objective = problem.objective
     candidates = candidate_branches(emitter)
@@ -218,7 +214,7 @@ def emit(equation: HJBEquation, mark_counts: Sequence[int]) -> str:
     has_cross = any(a != b for a, b in equation.covariance)
     has_leaps = bool(problem.jumps or problem.modes)
     scratch = ", cols, weights" + (", work, base, offsets" if has_cross else "") if has_cross or has_leaps else ""
-    controlled = any(c in e.free_symbols for e in equation.covariance.values() for c in emitter.controls)
+    controlled = any(c in e.free_symbols for e in equation.covariance.values() for c in chosen)
     sense = (1.0 if equation.maximise else -1.0) * (1.0 if problem.control_symbols or not problem.adversary_symbols else -1.0)
     np_base = [[int(i == j) for j in range(d)] for i in range(d)] + [[-1] * d]
     context: dict[str, object] = {
@@ -227,8 +223,8 @@ def emit(equation: HJBEquation, mark_counts: Sequence[int]) -> str:
         "m_own": len(problem.control_symbols), "m_adversary": len(problem.adversary_symbols),
         "game": bool(problem.control_symbols and problem.adversary_symbols), "controls": controls,
         "modes": len(emitter.discrete.labels), "n_candidates": len(candidates) - still, "n_idle": still,
-        "n_formulas": 1 if equation.policy is not None else len(equation.optimum.candidates),
-        "width": 16 + 2 * d + sum(n * 2**d for n in mark_counts) + len(emitter.discrete.labels),
+        "n_formulas": len(equation.optimum.candidates),
+        "width": (d * (d + 1) if has_cross else 0) + sum(n * 2**d for n in mark_counts) + len(emitter.discrete.labels) - 1,
         "parameter_lines": [f"{emitter.names[s]} = {float(v)!r}" for s, v in problem.values.items()], "sense": sense,
         "diffusion_controlled": controlled, "mixed": has_cross and controlled, "has_cross": has_cross, "has_leaps": has_leaps,
         "scratch": scratch, "parallel": d == 3,
@@ -245,7 +241,7 @@ def emit(equation: HJBEquation, mark_counts: Sequence[int]) -> str:
         "exit_lines": exit_lines or ["return False"], "exit_value_lines": paid_lines,
         "obstacle_lines": _returned(emitter, payoff), "terminal_lines": _returned(emitter, final),
         "jumps": _jumps(emitter), "leap_ends": _leap_ends(emitter), "mode_lines": _modes(emitter),
-        "has_modes": bool(problem.modes),
+        "has_modes": bool(problem.modes), "soft": soft_context(emitter, soft), **_shown(emitter, form),
     }  # fmt: skip
     context["front"], context["cases"] = _is_front(equation, exit_lines), case_branches(emitter)
     context |= {name: ", ".join(f"{stem}{i}" for i in range(d)) for name, stem in
@@ -254,7 +250,7 @@ def emit(equation: HJBEquation, mark_counts: Sequence[int]) -> str:
     context["comma_differences"] = "".join(f", D{k}" for k in differences)
     context["mesh_arguments"] = f"mesh, {context['ns']}, edges" + (", gone" if exit_lines else "")
     context["marks"] = ", marks, mark_weights" if problem.jumps else ""
-    controlled_leaps = leaps_controlled(problem, emitter.controls)
+    controlled_leaps = leaps_controlled(problem, chosen)
     context["cross_controlled"], context["cross_fixed"] = has_cross and controlled, has_cross and not controlled
     context["leaps_controlled"] = controlled_leaps
     context["fixed"] = (has_cross and not controlled) or (has_leaps and not controlled_leaps)

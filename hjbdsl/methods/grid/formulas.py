@@ -14,6 +14,7 @@ from dataclasses import dataclass
 import sympy as sp
 
 from hjbdsl.codegen.scalar import assignments, identifier
+from hjbdsl.methods.grid.soft import Soft
 from hjbdsl.model.equation import VALUE, HJBEquation
 from hjbdsl.model.problem import TIME, ControlProblem
 
@@ -22,7 +23,7 @@ _OWN_NAMES = re.compile(
     r"forward|backward|known_up|"
     r"known_down|axial|side_|jump_|q\d)\d+|[cdefgjkrstuVHMB]|here|mark|marks|mark_weights|target|rate|row|position|ended|bounds|terminal|"
     r"obstacle|candidate|admissible|coefficients|exit_value|sweep|assemble|optimise|hamiltonian|entry|leap_row|cross_row|repeated|"
-    r"node_data|selling|jump_difference_\d+|exit_fraction|axis_weights|prange|njit|kind|side|step|front|chosen|beside|weno|biased|rates|fastest|fresh|total|count|constant|weights|cols|"
+    r"node_data|show|shown|softened|gibbs_\w+|policy_\w+|mean_\w+|selling|jump_difference_\d+|exit_fraction|axis_weights|prange|njit|kind|side|step|front|chosen|beside|weno|biased|rates|fastest|fresh|total|count|constant|weights|cols|"
     r"work|base|"
     r"offsets|own|mine|theirs|worst|value|weight|found|policy|totals|counts|constants|failures|gone|edges|mesh|extras|nodes|"
     r"WIDTH|MODES|SENSE|CONTROLS|PLAYERS|DIMENSION|CANDIDATES|IDLE|FIRST_FIXED|WRAP|MIRROR|OPEN|CONSTRAIN|JOINT|(TABLE|LATTICE|LEAST|MOST)_\d+|w\d+"
@@ -51,8 +52,8 @@ def spelled(name: str) -> str:
 class Emitter:
     """Collects the template's context for one equation."""
 
-    def __init__(self, equation: HJBEquation):
-        self.equation = equation
+    def __init__(self, equation: HJBEquation, soft: Soft | None = None):
+        self.equation, self.soft = equation, soft
         self.problem = problem = equation.problem
         self.axes = problem.continuous_states
         self.discrete = DiscreteStates.of(problem)
@@ -70,11 +71,6 @@ class Emitter:
             self.names[symbol] = f"D{k}"
         for parameter in problem.mode_parameters:
             self.names[parameter.symbol] = spelled(re.sub(r"\W+", "_", parameter.symbol.name).strip("_") + "_now")
-
-    def body(self, expressions: Sequence[sp.Basic], controls: bool) -> tuple[list[str], list[str]]:
-        """Lines that unpack what the expressions use, then the expressions."""
-        free = set().union(*(sp.sympify(e).free_symbols for e in expressions)) if expressions else set()
-        return self.unpack(free, controls), self.print(expressions)[0] + self.print(expressions)[1]
 
     def lines(self, expressions: Sequence[sp.Basic], controls: bool = False) -> tuple[list[str], list[str]]:
         """(preparation, results)."""
@@ -101,6 +97,10 @@ class Emitter:
                 lines.append(f"{self.names[symbol]} = LATTICE_{k}[s]")
         if controls:
             lines += [f"{self.names[symbol]} = a{c}" for c, symbol in enumerate(self.controls) if symbol in free]
+        if self.soft is not None and not free.isdisjoint(self.soft.symbols):
+            arguments = ["t", *(f"x{i}" for i in range(len(self.axes))), "s", *(f"a{c}" for c in range(len(self.controls)))]
+            means = ", ".join(symbol.name if symbol in free else "_" for symbol in self.soft.symbols)
+            lines.append(f"{means} = softened({', '.join(arguments)})")
         for number, parameter in enumerate(self.problem.mode_parameters):
             if parameter.symbol in free:
                 lines.append(f"{self.names[parameter.symbol]} = {self.mode_value(number)}")

@@ -140,9 +140,9 @@ def _spline(mesh: Mesh, values: Array, z: Array, order: int, wrap: bool) -> Arra
 
 @dataclass(frozen=True, slots=True)
 class GridFunction(ValueFunction):
-    """Levels from coarse to fine; `policy` (slices, S, controls, *shape) and `stopped` (slices, S, *shape) of the finest,
-    `earlier` the policy of the level before; `labels` lists (joint mode index, lattice values) a discrete state;
-    `worth` turns the levels into a value and its error."""
+    """Levels from coarse to fine; `policy` (slices, S, columns, *shape) and `stopped` (slices, S, *shape) of the finest,
+    `earlier` the policy of the level before: the `controls`, then their standard deviations where they are random; `labels` lists
+    (joint mode index, lattice values) a discrete state; `worth` turns the levels into a value and its error."""
 
     levels: tuple[Level, ...]
     policy: Array
@@ -153,10 +153,9 @@ class GridFunction(ValueFunction):
     lattice: tuple[int, ...]
     controls: int
     worth: Worth
-    spread: tuple[float, ...] = ()
 
     def control(self, c: int, t: Array, y: Array, s: NDArray[np.int64]) -> Array:
-        """Component c of the policy, extrapolated like V where the two finest levels nearly agree (not across a switch)."""
+        """Column c of the policy, extrapolated like V where the two finest levels nearly agree (not across a switch)."""
         finest, coarser = self.levels[-1], self.levels[-2]
         nodes, earlier = self.policy[:, :, c], self.earlier[:, :, c]
         fine = interpolate(finest.mesh, finest.times, nodes, t, y, s, order=1)
@@ -188,5 +187,6 @@ class GridFunction(ValueFunction):
         stop = None
         if self.stopped is not None:
             stop = interpolate(finest.mesh, finest.times, self.stopped.astype(float), t, y, s, order=1) > 0.5
-        spread = np.tile(np.array(self.spread), (t.size, 1)) if self.spread else None
+        columns = range(self.controls, self.policy.shape[2])
+        spread = np.column_stack([self.control(c, t, y, s) for c in columns]) if columns else None
         return PointValues(value, error, gradient, control, spread=spread, stop=stop)

@@ -17,17 +17,17 @@ from hjbdsl.errors import SolverError
 from hjbdsl.methods.grid.emit import emit
 from hjbdsl.methods.grid.evolution import evolve, graded_times
 from hjbdsl.methods.grid.function import Level
-from hjbdsl.methods.grid.howard import Task, improvable, obstacle_side, policy_iteration, pseudo_time
+from hjbdsl.methods.grid.howard import Task, improvable, obstacle_side, pseudo_time
 from hjbdsl.methods.grid.mesh import CIRCLE, Axis, Mesh
 from hjbdsl.methods.grid.program import GridProgram
+from hjbdsl.methods.grid.recast import recast
+from hjbdsl.methods.grid.stationary import settle
 from hjbdsl.model.equation import HJBEquation
 from hjbdsl.model.solution import Array
 from hjbdsl.numeric.marks import MarkSupport, mark_quadrature, mark_support
 
 SLICES = {1: 80, 2: 40, 3: 10}
 MARK_NODES = 16
-TOLERANCE = 1e-9
-MOST_ITERATIONS = 60
 FIRST_CELLS = 24
 FINEST_MULTIPLE = 8
 MOST_IMPROVABLE = 0.6
@@ -37,11 +37,13 @@ FAR_MARK = 1e9
 
 @dataclass(frozen=True, slots=True)
 class Solved:
-    """One level: V, policy (slices, S, controls, *shape), stopping set (slices, S, *shape), the relative change of V in the last
-    policy iteration, seconds taken."""
+    """One level: V, policy of the scheme (slices, S, controls, *shape), the policy asked for likewise (means, then standard
+    deviations where it is random), stopping set (slices, S, *shape), the relative change of V in the last policy iteration,
+    seconds taken."""
 
     level: Level
     policy: Array
+    shown: Array
     stopped: NDArray[np.bool_] | None
     residual: float
     seconds: float
@@ -56,7 +58,8 @@ class Runner:
     """Writes and loads the program once. `steps`: time steps on the finest level (0: the method's own)."""
 
     def __init__(self, equation: HJBEquation, steps: float, deadline: float):
-        self.equation, self.deadline = equation, deadline
+        self.form, self.deadline = recast(equation), deadline
+        self.equation = equation = self.form.equation
         problem = equation.problem
         d = len(problem.continuous_states)
         rules = [mark_quadrature(jump.law, problem.values, MARK_NODES) for jump in problem.jumps]
@@ -64,7 +67,7 @@ class Runner:
         # the ends of a law's support have weight 0: no mass to speak of, but a jump there must not leave the state space
         self.marks = tuple(np.append(rule.nodes, end) for rule, end in zip(rules, ends, strict=True))
         self.mark_weights = tuple(np.append(rule.weights, np.zeros(2)) for rule in rules)
-        self.module = load_generated(emit(equation, [len(m) for m in self.marks]), "grid")
+        self.module = load_generated(emit(self.form, [len(m) for m in self.marks]), "grid")
         self.end = math.inf if equation.stationary else float(problem.numeric(problem.objective.end))
         self.slices = SLICES[d]
         self.substeps = max(1, round(max(steps, 320.0) / self.slices))
@@ -79,11 +82,21 @@ class Runner:
         V, policy, stopped, residual, way, numbers = solved
         grid = (len(V), self.module.MODES, *shape)
         times = np.zeros(1) if self.equation.stationary else graded_times(self.end, self.slices)
-        policy = np.moveaxis(policy.reshape((*grid, -1)), -1, 2)[:, :, : self.module.CONTROLS]
+        shown = self._shown(program, times, policy)
+        policy, shown = (np.moveaxis(nodes.reshape((*grid, nodes.shape[-1])), -1, 2) for nodes in (policy, shown))
         halted = stopped.reshape(grid) if obstacle_side(self.equation) else None
         gone = program.gone.reshape(grid[1:]) if self.module.EXIT else None
         level = Level(program.mesh, times, V.reshape(grid), gone)
-        return Solved(level, policy, halted, residual, time.monotonic() - began, way, numbers)
+        return Solved(level, policy, shown, halted, residual, time.monotonic() - began, way, numbers)
+
+    def _shown(self, program: GridProgram, times: Array, policy: Array) -> Array:
+        """The policy as it is asked for, (slices, nodes, columns), from the scheme's."""
+        if not self.module.SHOWN:
+            return policy[:, :, : self.module.CONTROLS]
+        shown = np.empty((*policy.shape[:2], self.module.SHOWN))
+        for t, chosen, out in zip(times, policy, shown, strict=True):
+            self.module.show(chosen, t, program.mesh_array, *program.mesh.shape, out)
+        return shown
 
     def _evolution(self, program: GridProgram, multiple: int) -> _Parts:
         substeps = max(1, round(self.substeps * multiple / FINEST_MULTIPLE))
@@ -107,12 +120,10 @@ class Runner:
         else:
             V = pseudo_time(task, V, policy)
         try:
-            answer = policy_iteration(task, V, policy, stopped, TOLERANCE, MOST_ITERATIONS)
-            if answer.change > 1e-6:
-                raise SolverError("policy iteration did not settle")
+            answer = settle(task, V, policy, stopped, start is not None)
         except SolverError:
             V = pseudo_time(task, np.zeros(program.size), policy)
-            answer = policy_iteration(task, V, policy, None, TOLERANCE, MOST_ITERATIONS)
+            answer = settle(task, V, policy, None, False)
         if improvable(task, answer, self._unbounded()) > MOST_IMPROVABLE:
             raise SolverError("policy iteration is stuck at a policy that is not optimal")
         numbers = {"iterations": float(answer.iterations), "average": answer.average}

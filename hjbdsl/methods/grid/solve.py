@@ -44,10 +44,6 @@ def rejection(equation: HJBEquation) -> str | None:
         return "a generative problem has no equation to march on a grid"
     if not 1 <= dimension <= 3:
         return f"{dimension} continuous states: the grid takes one to three"
-    if problem.objective.form == "risk":
-        return "the quadratic gradient term of a risk-sensitive objective is not in the scheme"
-    if problem.exploration is not None and not _constant_normal(equation):
-        return "the soft maximum is in the scheme where the policy is normal with a constant covariance and no prior"
     if problem.exit is not None and not _still(equation, problem.exit.condition):
         return "the exit moves with time or depends on a discrete state, and the grid's domain does not"
     if any(c.kind in ("slope", "value") and c.written and not _still(equation, c.location) for c in equation.boundaries):
@@ -68,23 +64,6 @@ def _still(equation: HJBEquation, expression: sp.Basic) -> bool:
     problem = equation.problem
     allowed = {problem.state_symbols[i] for i in problem.continuous_states}
     return bool(problem.numeric(expression).free_symbols <= allowed)
-
-
-def _spread(equation: HJBEquation) -> tuple[float, ...]:
-    """Standard deviations of a constant normal policy, by controls; empty where the policy is not random."""
-    policy, problem = equation.policy, equation.problem
-    if policy is None:
-        return ()
-    return tuple(float(sp.sqrt(problem.numeric(policy.covariance[a, a]))) for a in problem.control_symbols)
-
-
-def _constant_normal(equation: HJBEquation) -> bool:
-    """Whether the Gibbs policy is normal, its covariance free of V and of the state, and explores every control."""
-    policy, problem = equation.policy, equation.problem
-    if policy is None or policy.kind != "normal" or problem.exploration is None or problem.exploration.prior is not None:
-        return False
-    free = set().union(*(e.free_symbols for e in policy.covariance.values()))
-    return free <= set(problem.values) and set(policy.mean) == set(problem.control_symbols) and not problem.adversaries
 
 
 def solve(
@@ -194,9 +173,9 @@ class _Search:
         problem, fine = self.equation.problem, levels[-1]
         modes = {mode: number for number, mode in enumerate(problem.mode_tuples())}
         function = GridFunction(
-            tuple(level.level for level in levels[-3:]), fine.policy, levels[-2].policy, fine.stopped,
+            tuple(level.level for level in levels[-3:]), fine.shown, levels[-2].shown, fine.stopped,
             tuple((modes[mode], tuple(float(problem.numeric(sp.sympify(v))) for v in at)) for mode, at in self.labels),
-            problem.continuous_states, problem.lattice_states, self.runner.module.CONTROLS, worth, _spread(self.equation),
+            problem.continuous_states, problem.lattice_states, len(self.runner.form.shown), worth,
         )  # fmt: skip
         error = worth.extrapolate(values)[1]
         average, average_error = None, None
