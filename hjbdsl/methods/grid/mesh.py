@@ -22,6 +22,8 @@ _END = {"periodic": WRAP, "reflect": MIRROR, "slope": MIRROR, "constrain": CONST
 UNIFORM, LOGARITHMIC, CIRCLE = 0, 1, 2
 
 
+MULTIPLE = 4
+"""Cells of every part of an axis on the coarsest level are a multiple of this, so that multigrid can go below it."""
 WIDENING = 20.0
 """Padding at a distance of p region widths takes r cells for every cell of the region, where r + WIDENING r^3 = p."""
 
@@ -129,7 +131,7 @@ def _axis(
     problem = equation.problem
     bounds = problem.state_bounds[i]
     if bounds.periodic:
-        return Axis(CIRCLE, -math.pi, math.pi, (0, cells, 0), (0.0, 0.0), (WRAP, WRAP), (False, False))
+        return Axis(CIRCLE, -math.pi, math.pi, (0, _rounded(cells), 0), (0.0, 0.0), (WRAP, WRAP), (False, False))
     lower, upper = float(problem.numeric(bounds.lower)), float(problem.numeric(bounds.upper))
     ends = {c.side: _END.get(c.kind, OPEN) for c in equation.boundaries if c.state == i}
     slopes = {c.side: float(problem.numeric(c.amount)) for c in equation.boundaries if c.state == i and c.kind == "slope"}
@@ -154,13 +156,17 @@ def _axis(
         high, near_high, codes[1] = true_high, min(near_high, true_high), ends.get("upper", OPEN)
         near_high = high if high - near_high < width else near_high
     width = near_high - near_low
-    region = max(6, round(cells * 0.8 ** ((near_low > low) + (near_high < high))))
+    region = _rounded(cells * 0.8 ** ((near_low > low) + (near_high < high)))
     before, g0 = _padding_cells((near_low - low) / width, region, low == true_low)
     after, g1 = _padding_cells((high - near_high) / width, region, high == true_high)
     return Axis(
         LOGARITHMIC if logarithmic else UNIFORM, near_low, near_high, (before, region, after), (g0, g1), (codes[0], codes[1]),
         (low > true_low, high < true_high), (slopes.get("lower", 0.0), slopes.get("upper", 0.0)),
     )  # fmt: skip
+
+
+def _rounded(cells: float) -> int:
+    return max(2, round(cells / MULTIPLE)) * MULTIPLE
 
 
 def _padding_cells(distance: float, region: int, exact: bool) -> tuple[int, float]:
@@ -170,10 +176,10 @@ def _padding_cells(distance: float, region: int, exact: bool) -> tuple[int, floa
     r = 0.0
     for _ in range(60):
         r -= (r + WIDENING * r**3 - distance) / (1.0 + 3.0 * WIDENING * r**2)
-    cells = max(1, math.ceil(r * region - 1e-9))
+    cells = max(1, math.ceil(r * region / MULTIPLE - 1e-9)) * MULTIPLE
     if not exact:
         return cells, WIDENING
-    cells = min(cells, max(1, math.floor(distance * region)))
+    cells = min(cells, max(1, math.floor(distance * region / MULTIPLE)) * MULTIPLE)
     return cells, max((distance * region / cells - 1.0) * (region / cells) ** 2, 0.0)
 
 
