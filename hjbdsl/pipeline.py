@@ -269,6 +269,11 @@ def _absent(problem: ControlProblem) -> dict[str, str]:
     return {hint.method: "the file asks for this method, which this version does not have"}
 
 
+def interrupted(warnings: Sequence[str]) -> bool:
+    """Whether an answer is only what was there at an interrupt: shown, but not kept."""
+    return any("interrupted" in warning for warning in warnings)
+
+
 def _ask(name: str, method: Method, equation: HJBEquation, request: Request, cached: bool) -> Reply:
     """The method's answer, from the shelf where it stands there: a solve is worked out once for each content. A rejection is not
     kept: on a busy machine it may only mean that an attempt ran out of time."""
@@ -280,6 +285,6 @@ def _ask(name: str, method: Method, equation: HJBEquation, request: Request, cac
     if isinstance(found, Reply):
         return found
     reply = method(equation, request)
-    if cached and isinstance(reply.answer, Accepted):
+    if cached and isinstance(reply.answer, Accepted) and not interrupted(reply.answer.solution.warnings):
         store.write_solution(key, reply)
     return reply

@@ -55,9 +55,9 @@ def answer(question: Question, command: str, options: Iterable[object], work: Wo
         return found, True
     problem = question.load()
     made = dict(work(problem))
-    if cached:
-        from hjbdsl import pipeline  # noqa: PLC0415 (loaded by now)
+    from hjbdsl import pipeline  # noqa: PLC0415 (loaded by now)
 
+    if cached and not pipeline.interrupted(made.get("warnings", ())):
         own = () if question.text is not None else (question.path,)
         included = (path for path in problem.source.files if os.path.exists(path))
         store.write_answer(key, made, {*own, *included, *pipeline.data_files(problem)})

@@ -38,9 +38,32 @@ def show(result: Mapping[str, Any], seconds: float, quiet: bool) -> None:
 
 
 @contextmanager
-def spinner() -> Iterator[Callable[[str], None]]:
-    """A line on stderr that turns while work goes on; the function it gives names the stage."""
+def progress_bar() -> Iterator[Callable[[str], None]]:
+    """A line on stderr while work goes on: the stage, how much is done, and the numbers that the method reports. The function it
+    gives names the stage."""
     from rich.console import Console  # noqa: PLC0415 (on a terminal only)
+    from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn  # noqa: PLC0415
 
-    with Console(stderr=True).status("reading") as status:
-        yield status.update
+    from hjbdsl.progress import Progress as Report  # noqa: PLC0415
+    from hjbdsl.progress import listening  # noqa: PLC0415
+
+    columns = (
+        SpinnerColumn(), TextColumn("{task.description}"), BarColumn(bar_width=24), TextColumn("[dim]{task.fields[numbers]}"),
+        TimeElapsedColumn(),
+    )  # fmt: skip
+    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
+        line = bar.add_task("reading", total=None, numbers="")
+
+        def stage(name: str) -> None:
+            bar.update(line, description=name, total=None, numbers="")
+
+        def listen(said: Report) -> None:
+            total = None if said.done is None else 1.0
+            bar.update(line, description=said.stage, numbers=_numbers(said.numbers), total=total, completed=said.done)
+
+        with listening(listen):
+            yield stage
+
+
+def _numbers(numbers: Mapping[str, float]) -> str:
+    return "  ".join(f"{name.replace('_', ' ')} {value:.3g}" for name, value in numbers.items())

@@ -87,9 +87,9 @@ def _holds(result: dict[str, Any], tol: float | None) -> bool:
 
 
 def _progress(quiet: bool) -> AbstractContextManager[Any]:
-    """A spinner on stderr that names the stage; nothing off a terminal."""
+    """A line on stderr that says how far the work is; nothing off a terminal."""
     if quiet or sys.stderr is None or not sys.stderr.isatty():
         return nullcontext(lambda _stage: None)
-    from hjbdsl.cli.show import spinner  # noqa: PLC0415 (rich: on a terminal only)
+    from hjbdsl.cli.show import progress_bar  # noqa: PLC0415 (rich: on a terminal only)
 
-    return spinner()
+    return progress_bar()

@@ -17,11 +17,12 @@ from hjbdsl.budget import BudgetExceeded, time_budget
 from hjbdsl.errors import SolverError
 from hjbdsl.methods.grid.formulas import DiscreteStates
 from hjbdsl.methods.grid.function import GridFunction, Worth
-from hjbdsl.methods.grid.levels import Runner, Solved
+from hjbdsl.methods.grid.levels import Runner, Solved, TooLarge
 from hjbdsl.methods.grid.mesh import Axis, build_axes, region_box
 from hjbdsl.methods.grid.refusals import growing_discount, singular_constraint
 from hjbdsl.model.equation import HJBEquation
 from hjbdsl.model.solution import Accepted, Array, Evidence, Rejected, Solution
+from hjbdsl.progress import report
 
 NODES = {1: 801, 2: 161, 3: 49}
 FINEST = {1: 4001, 2: 641, 3: 97}
@@ -34,6 +35,8 @@ COARSEST = {1: 8, 2: 8, 3: 4}
 """Cells of the finest level for one of the coarsest."""
 MOST_FURTHER = 8
 """Further refinement for `tol`, beyond which rounding wins over the scheme's order."""
+
+INTERRUPTED = "interrupted: the answer is that of the levels done so far"
 
 
 def rejection(equation: HJBEquation) -> str | None:
@@ -80,7 +83,10 @@ def solve(
         runner = Runner(equation, float(options.get("nt", 0)), deadline)
     except NotImplementedError as unsupported:
         return Rejected(f"the scheme cannot write {unsupported}")
-    return Accepted(_Search(equation, runner, options, deadline).solution(tol))
+    try:
+        return Accepted(_Search(equation, runner, options, deadline).solution(tol))
+    except TooLarge as failure:
+        return Rejected(str(failure))
 
 
 class _Search:
@@ -97,6 +103,7 @@ class _Search:
         self.outside = 0.0
         self.points = self._samples()
         self.note = ""
+        self.interrupted = False
 
     def _samples(self) -> tuple[Array, Array, NDArray[np.int64]]:
         """Points of the region, discrete states and times at which levels are compared."""
@@ -120,9 +127,11 @@ class _Search:
         """The coarsest level, on ends so far out that twice as far changes nothing that matters."""
         padding = 1.0 if len(self.box) < 3 else 0.5
         axes = build_axes(self.equation, padding, self.cells)
+        report(f"level 1, {_nodes(axes, 1)}", 0.0)
         solved, last = self.runner.level(axes, 1, None), 0.0
         while any(end for axis in axes for end in axis.padded):
             wider = build_axes(self.equation, 2 * padding, self.cells)
+            report(f"level 1, {_nodes(wider, 1)}, ends twice as far out", self._done(1))
             other = self.runner.level(wider, 1, None)
             values, before = other.level.at(*self.points), solved.level.at(*self.points)
             moved = float(np.max(np.abs(values - before)))
@@ -145,11 +154,17 @@ class _Search:
                 needed = levels[-1].seconds * self.runner.growth
                 self.note = f" (a level of {needed:.0f} s would not end in the {max(left, 0):.0f} s left)"
                 break
+            report(f"level {len(levels) + 1}, {_nodes(axes, multiple)}", self._done(multiple))
             try:
                 with time_budget(max(left, 1.0)):
                     levels.append(self.runner.level(axes, multiple, levels[-1]))
             except BudgetExceeded:
                 self.note = " (out of time)"
+                break
+            except KeyboardInterrupt:
+                if len(levels) < 2:
+                    raise
+                self.note, self.interrupted = " (interrupted)", True
                 break
             except SolverError as failure:
                 if len(levels) < 2:
@@ -158,6 +173,10 @@ class _Search:
                 break
             multiple *= 2
         return levels
+
+    def _done(self, multiple: int) -> float:
+        """The share of the work that lies before a level: work grows with the cells."""
+        return min(1.0, (multiple / (2.0 * COARSEST[len(self.box)])) ** len(self.box))
 
     def _wants_more(self, levels: list[Solved], multiple: int, tol: float | None) -> bool:
         """Whether a further level may bring the band down to `tol`: not below what the artificial ends leave open."""
@@ -189,7 +208,7 @@ class _Search:
             f"the levels do not settle (observed order {worth.order:.2f}, mean band {worth.typical:.2g} on values that vary by "
             f"{float(np.ptp(values[-1])):.2g}){self.note}: the band is a guess"
         )
-        settled = worth.settled and fine.residual < 1e-6
+        settled = worth.settled and fine.residual < 1e-6 and not self.interrupted
         if average is not None and average_error is not None:
             settled = settled and average_error < 0.1 * (1.0 + abs(average))
         return Solution(
@@ -201,8 +220,12 @@ class _Search:
                 {"order": worth.order, "band": float(np.max(error)), "domain_sensitivity": self.outside, **fine.numbers},
             ),
             average=average, average_error=average_error,
-            warnings=() if settled else (warning,),
+            warnings=() if settled else (INTERRUPTED, warning) if self.interrupted else (warning,),
         )  # fmt: skip
+
+
+def _nodes(axes: tuple[Axis, ...], multiple: int) -> str:
+    return " x ".join(str(axis.nodes(multiple)) for axis in axes) + " nodes"
 
 
 __all__ = ["solve"]
