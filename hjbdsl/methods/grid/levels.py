@@ -18,6 +18,7 @@ from hjbdsl.methods.grid.emit import emit
 from hjbdsl.methods.grid.evolution import evolve, graded_times
 from hjbdsl.methods.grid.function import Level
 from hjbdsl.methods.grid.howard import Task, improvable, obstacle_side, pseudo_time
+from hjbdsl.methods.grid.memory import shortage
 from hjbdsl.methods.grid.mesh import CIRCLE, Axis, Mesh
 from hjbdsl.methods.grid.program import GridProgram
 from hjbdsl.methods.grid.recast import recast
@@ -54,6 +55,10 @@ class Solved:
 _Parts = tuple[Array, Array, NDArray[np.bool_], float, str, dict[str, float]]
 
 
+class TooLarge(SolverError):
+    """A level that does not fit into the memory."""
+
+
 class Runner:
     """Writes and loads the program once. `steps`: time steps on the finest level (0: the method's own)."""
 
@@ -74,9 +79,12 @@ class Runner:
         self.growth = 2.0 ** (d + 1) if not equation.stationary or d == 1 else 6.0 if d == 2 else 14.0
 
     def level(self, axes: tuple[Axis, ...], multiple: int, start: Solved | None) -> Solved:
-        """Solve on the mesh with `multiple` times the cells of the coarsest."""
+        """Solve on the mesh with `multiple` times the cells of the coarsest. Raises TooLarge where memory would not do."""
         began = time.monotonic()
         shape = tuple(axis.nodes(multiple) for axis in axes)
+        short = shortage(self.module, shape, 1 if self.equation.stationary else self.slices + 1)
+        if short is not None:
+            raise TooLarge(short)
         program = GridProgram(self.module, Mesh.of(axes, shape), self.marks, self.mark_weights)
         solved = self._stationary(program, start) if self.equation.stationary else self._evolution(program, multiple)
         V, policy, stopped, residual, way, numbers = solved
@@ -163,4 +171,4 @@ def prolong(values: Array, grid: tuple[int, ...], axes: tuple[Axis, ...], order:
     return np.array([map_coordinates(values[s], places, order=order, mode="nearest") for s in range(grid[0])])
 
 
-__all__ = ["Runner", "Solved", "prolong"]
+__all__ = ["Runner", "Solved", "TooLarge", "prolong"]
