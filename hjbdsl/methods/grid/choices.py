@@ -83,9 +83,35 @@ def idle(emitter: Emitter) -> list[tuple[str, Mapping[sp.Symbol, sp.Expr]]]:
     return found
 
 
+def noise_unbounded(emitter: Emitter) -> bool:
+    """Whether a control without bound scales the noise."""
+    groups = emitter.problem.controls + emitter.problem.adversaries
+    bounds = dict(zip(emitter.controls, (b for group in groups for b in group.bounds), strict=True))
+    free = set().union(*(entry.free_symbols for entry in emitter.equation.covariance.values()))
+    return any(a in free and not b.is_finite_set and sp.oo in (abs(b.lower), b.upper) for a, b in bounds.items())
+
+
+def silent(emitter: Emitter) -> list[tuple[str, Mapping[sp.Symbol, sp.Expr]]]:
+    """Every candidate with a control that scales the noise of a state set so that there is none: what a constraint needs."""
+    found: list[tuple[str, Mapping[sp.Symbol, sp.Expr]]] = []
+    for (axis, _), loading in emitter.problem.diffusion.items():
+        variance = emitter.equation.covariance.get((axis, axis), sp.S.Zero)
+        for symbol in emitter.controls:
+            slope = sp.diff(loading, symbol)
+            if slope == 0 or any(c in slope.free_symbols for c in emitter.controls):
+                continue
+            silence = sp.simplify(-loading.xreplace({symbol: sp.S.Zero}) / slope)
+            if any(c in silence.free_symbols for c in emitter.controls) or sp.simplify(variance.xreplace({symbol: silence})) != 0:
+                continue
+            for candidate in emitter.equation.optimum.candidates[:1]:
+                name = f"{candidate.name}, {emitter.problem.state_symbols[axis]} without noise"
+                found.append((name, {**candidate.controls, symbol: silence}))
+    return found
+
+
 def candidate_branches(emitter: Emitter) -> list[dict[str, object]]:
     branches: list[dict[str, object]] = []
-    named = [(c.name, c.controls) for c in emitter.equation.optimum.candidates] + _resting(emitter)
+    named = [(c.name, c.controls) for c in emitter.equation.optimum.candidates] + silent(emitter) + _resting(emitter)
     for name, controls in [*named, *idle(emitter)]:
         lines, results = emitter.lines([controls[symbol] for symbol in emitter.controls])
         branches.append({"name": name, "lines": [*lines, f"return {', '.join(results)}{',' if len(results) == 1 else ''}"]})

@@ -22,7 +22,9 @@ from hjbdsl.methods.grid.choices import (
     idle,
     leaps_controlled,
     needed_differences,
+    noise_unbounded,
     search_nodes,
+    silent,
     soft_context,
 )  # fmt: skip
 from hjbdsl.methods.grid.formulas import Emitter
@@ -223,11 +225,11 @@ def emit(form: Recast, mark_counts: Sequence[int]) -> str:
         "m_own": len(problem.control_symbols), "m_adversary": len(problem.adversary_symbols),
         "game": bool(problem.control_symbols and problem.adversary_symbols), "controls": controls,
         "modes": len(emitter.discrete.labels), "n_candidates": len(candidates) - still, "n_idle": still,
-        "n_formulas": len(equation.optimum.candidates),
+        "n_formulas": len(equation.optimum.candidates) + len(silent(emitter)),
         "width": (d * (d + 1) if has_cross else 0) + sum(n * 2**d for n in mark_counts) + len(emitter.discrete.labels) - 1,
         "parameter_lines": [f"{emitter.names[s]} = {float(v)!r}" for s, v in problem.values.items()], "sense": sense,
-        "diffusion_controlled": controlled, "mixed": has_cross and controlled, "has_cross": has_cross, "has_leaps": has_leaps,
-        "scratch": scratch, "parallel": d == 3,
+        "diffusion_controlled": controlled, "diffusion_unbounded": noise_unbounded(emitter), "mixed": has_cross and controlled,
+        "has_cross": has_cross, "has_leaps": has_leaps, "scratch": scratch, "parallel": d == 3,
         "scratch_cross": f"work, base, offsets = np.zeros(({d + 1}, 6)), np.array({np_base}), np.zeros((6, {d}), np.int64)"
         if has_cross else "",
         "table_lines": _tables(emitter),
