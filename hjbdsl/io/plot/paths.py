@@ -1,0 +1,178 @@
+"""Pictures of paths under the policy: the states, and the discounted reward as it adds up to V.
+
+In: a `View` with its equation and value function. Out: panels. All paths start at the centre of the region, in the first mode.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.lines import Line2D
+from matplotlib.patches import Patch
+
+from hjbdsl.errors import UsageError
+from hjbdsl.io.plot.panel import Panel
+from hjbdsl.io.plot.plane import comparable
+from hjbdsl.io.plot.style import BELOW, GREY, SERIES, dress, framed, legend, note, number_text
+from hjbdsl.io.plot.view import View
+from hjbdsl.model.solution import Array
+from hjbdsl.numeric.points import Points, default_points
+from hjbdsl.numeric.state_space import horizon, number, region_of
+from hjbdsl.simulation import Paths, ValuePolicy, compile_process, simulate
+
+_PATHS, _SHOWN, _STEPS = 400, 12, 400
+_LIFETIMES = 4.0
+"""Paths without an end are followed for so many times 1/discount rate, or _UNDISCOUNTED."""
+_UNDISCOUNTED = 10.0
+_MOST_STATES = 3
+_WIDE = 100.0
+
+
+@dataclass(frozen=True, slots=True)
+class _Sample:
+    paths: Paths
+    value: float
+    error: float
+
+
+def path_rows(view: View, seed: int = 0) -> list[list[Panel]]:
+    """The first states over time, the plane of the first two, the reward."""
+    sample = _sampled(view, seed)
+    states = [_state_panel(view, sample, i, name) for i, name in enumerate(view.names.states[:_MOST_STATES])]
+    plane = [_plane_panel(view, sample)] if len(view.continuous) >= 2 else []
+    return [[*states, *plane, Panel(lambda axes: _draw_reward(view, sample, axes))]]
+
+
+def _sampled(view: View, seed: int) -> _Sample:
+    if view.function is None:
+        raise UsageError("paths need a value function; more than four continuous states are drawn from the .hjb file only")
+    process = compile_process(view.equation)
+    start = _centre(view)
+    end = horizon(view.problem)
+    length = end if math.isfinite(end) else _endless(view)
+    many = Points(np.repeat(start.t, _PATHS), np.repeat(start.x, _PATHS, axis=0), np.repeat(start.mode, _PATHS))
+    paths = simulate(process, ValuePolicy(view.function), many, length / _STEPS, _STEPS, np.random.default_rng(seed))
+    values = view.function.evaluate(start.t, start.x, start.mode)
+    return _Sample(paths, float(values.value[0]), float(values.error[0]))
+
+
+def _centre(view: View) -> Points:
+    """The centre of the region; where the process has ended there already, the point half way to a corner."""
+    region = region_of(view.problem)
+    points = default_points(view.problem)
+    distance = np.abs((points.x - region.mean(axis=1)) / np.maximum(np.ptp(region, axis=1), 1e-12)).max(axis=1, initial=0.0)
+    k = int(np.argmin(distance + points.mode))
+    return Points(points.t[k : k + 1], points.x[k : k + 1], points.mode[k : k + 1])
+
+
+def _endless(view: View) -> float:
+    rate = number(view.problem, view.problem.objective.discount)
+    return _LIFETIMES / rate if math.isfinite(rate) and rate > 0 else _UNDISCOUNTED
+
+
+def _state_panel(view: View, sample: _Sample, component: int, name: str) -> Panel:
+    return Panel(lambda axes: _draw_state(view, sample, component, name, axes))
+
+
+def _draw_state(view: View, sample: _Sample, component: int, name: str, axes: Axes) -> None:
+    paths = sample.paths
+    alive = paths.t[None, :] <= paths.end_time[:, None] + 1e-12
+    x = np.where(alive, paths.x[:, :, component], np.nan)
+    step = "steps-post" if name in view.lattice else "default"
+    for path in x[:_SHOWN]:
+        axes.plot(paths.t, path, color=SERIES[0], lw=0.7, alpha=0.55, drawstyle=step)
+    _spread_and_mean(axes, paths.t, x)
+    ended = np.flatnonzero((paths.ended[:_SHOWN] == 2) | (paths.ended[:_SHOWN] == 3))
+    places = [paths.x[k, -1, component] for k in ended]
+    axes.plot(paths.end_time[ended], places, ls="", marker="o", ms=3.5, mfc="white", mec=SERIES[1], mew=1.0)
+    handles = _handles()
+    if len(ended):
+        handles.append(Line2D([], [], ls="", marker="o", ms=4, mfc="white", mec=SERIES[1], label="end of a path"))
+    reached = x[np.isfinite(x)]
+    if reached.min() > 0 and reached.max() > _WIDE * reached.min():
+        axes.set_yscale("log")
+    dress(axes, "$t$", view.label(name))
+    axes.set_xlim(0.0, _last(sample))
+    legend(axes, handles, **BELOW)
+
+
+def _spread_and_mean(axes: Axes, t: Array, values: Array) -> None:
+    """Mean and the middle four fifths of the paths that are still alive; left off where few are."""
+    alive = np.isfinite(values).sum(axis=0)
+    enough = alive >= max(20, 0.1 * len(values))
+    shown = np.where(enough[None, :], values, 0.0)
+    low, middle, high = (np.where(enough, part, np.nan) for part in (
+        np.nanquantile(shown, 0.1, axis=0), np.nanmean(shown, axis=0), np.nanquantile(shown, 0.9, axis=0)))  # fmt: skip
+    axes.fill_between(t, low, high, color=GREY, alpha=0.18, lw=0)
+    axes.plot(t, middle, color="black", lw=1.5)
+
+
+def _last(sample: _Sample) -> float:
+    """Until when there is something to see: all paths may have ended early."""
+    return min(float(sample.paths.t[-1]), 1.05 * float(np.max(sample.paths.end_time)))
+
+
+def _handles() -> list[Line2D | Patch]:
+    return [
+        Line2D([], [], color=SERIES[0], lw=0.9, label="paths"),
+        Line2D([], [], color="black", lw=1.5, label="mean"),
+        Patch(facecolor=GREY, alpha=0.25, label="middle 80%"),
+    ]
+
+
+def _plane_panel(view: View, sample: _Sample) -> Panel:
+    return Panel(lambda axes: _draw_plane(view, sample, axes))
+
+
+def _draw_plane(view: View, sample: _Sample, axes: Axes) -> None:
+    first, second = (view.names.states.index(name) for name in view.continuous[:2])
+    for k in range(_SHOWN):
+        x = sample.paths.x[k]
+        axes.plot(x[:, first], x[:, second], color=SERIES[0], lw=0.7, alpha=0.6)
+        axes.plot(x[-1, first], x[-1, second], marker="o", ms=3.5, mfc="white", mec=SERIES[1])
+    start = sample.paths.x[0, 0]
+    axes.plot(start[first], start[second], marker="o", ms=5, color="black")
+    dress(axes, view.label(view.continuous[0]), view.label(view.continuous[1]))
+    framed(axes)
+    if comparable(view, view.continuous[:2]):
+        axes.set_aspect("equal")
+    handles = [
+        Line2D([], [], ls="", marker="o", ms=5, color="black", label="start"),
+        Line2D([], [], ls="", marker="o", ms=4, mfc="white", mec=SERIES[1], label="end"),
+    ]
+    legend(axes, handles, **BELOW)
+
+
+def _draw_reward(view: View, sample: _Sample, axes: Axes) -> None:
+    paths = sample.paths
+    for path in paths.reward[:_SHOWN]:
+        axes.plot(paths.t, path, color=SERIES[0], lw=0.7, alpha=0.55)
+    _spread_and_mean(axes, paths.t, paths.reward)
+    handles = _handles()
+    words = ""
+    if view.problem.objective.form in ("expectation", "running_min", "running_max"):
+        axes.axhline(sample.value, color=SERIES[1], lw=1.2, ls=(0, (5, 3)))
+        handles.append(Line2D([], [], color=SERIES[1], lw=1.2, ls=(0, (5, 3)), label=r"$V$ at the start"))
+        half = 2.58 * float(np.std(paths.reward[:, -1])) / math.sqrt(len(paths.reward))
+        words = f"mean {number_text(float(np.mean(paths.reward[:, -1])), 4)} ± {number_text(half, 2)} (99%)"
+    unended = not math.isfinite(horizon(view.problem)) and np.any(paths.ended == 0)
+    cut = f"paths are cut at $t$ = {number_text(float(paths.t[-1]))}" if unended else ""
+    dress(axes, "$t$", _reward_words(view), cut)
+    axes.set_xlim(0.0, _last(sample))
+    note(axes, words)
+    legend(axes, handles, **BELOW)
+
+
+def _reward_words(view: View) -> str:
+    cost = "cost" if view.problem.objective.sense == "minimize" else "reward"
+    match view.problem.objective.form:
+        case "running_min":
+            return "running minimum"
+        case "running_max":
+            return "running maximum"
+        case _:
+            discounted = view.problem.objective.discount != 0
+            return f"cumulative discounted {cost}" if discounted else f"cumulative {cost}"
