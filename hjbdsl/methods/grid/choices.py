@@ -11,6 +11,7 @@ import sympy as sp
 
 from hjbdsl.methods.grid.formulas import Emitter
 from hjbdsl.methods.grid.soft import Soft
+from hjbdsl.model.equation import HJBEquation
 from hjbdsl.model.problem import ControlProblem
 
 SEARCH_NODES = {1: 25, 2: 7, 3: 4}
@@ -83,12 +84,15 @@ def idle(emitter: Emitter) -> list[tuple[str, Mapping[sp.Symbol, sp.Expr]]]:
     return found
 
 
-def noise_unbounded(emitter: Emitter) -> bool:
+def noise_unbounded(equation: HJBEquation) -> bool:
     """Whether a control without bound scales the noise."""
-    groups = emitter.problem.controls + emitter.problem.adversaries
-    bounds = dict(zip(emitter.controls, (b for group in groups for b in group.bounds), strict=True))
-    free = set().union(*(entry.free_symbols for entry in emitter.equation.covariance.values()))
-    return any(a in free and not b.is_finite_set and sp.oo in (abs(b.lower), b.upper) for a, b in bounds.items())
+    problem = equation.problem
+    bounds = [bound for group in problem.controls + problem.adversaries for bound in group.bounds]
+    free = set().union(*(entry.free_symbols for entry in equation.covariance.values()))
+    return any(
+        a in free and not bound.is_finite_set and sp.oo in (-bound.lower, bound.upper)
+        for a, bound in zip(problem.control_symbols + problem.adversary_symbols, bounds, strict=True)
+    )
 
 
 def silent(emitter: Emitter) -> list[tuple[str, Mapping[sp.Symbol, sp.Expr]]]:

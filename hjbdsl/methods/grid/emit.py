@@ -228,7 +228,7 @@ def emit(form: Recast, mark_counts: Sequence[int]) -> str:
         "n_formulas": len(equation.optimum.candidates) + len(silent(emitter)),
         "width": (d * (d + 1) if has_cross else 0) + sum(n * 2**d for n in mark_counts) + len(emitter.discrete.labels) - 1,
         "parameter_lines": [f"{emitter.names[s]} = {float(v)!r}" for s, v in problem.values.items()], "sense": sense,
-        "diffusion_controlled": controlled, "diffusion_unbounded": noise_unbounded(emitter), "mixed": has_cross and controlled,
+        "diffusion_controlled": controlled, "diffusion_unbounded": noise_unbounded(equation), "mixed": has_cross and controlled,
         "has_cross": has_cross, "has_leaps": has_leaps, "scratch": scratch, "parallel": d == 3,
         "scratch_cross": f"work, base, offsets = np.zeros(({d + 1}, 6)), np.array({np_base}), np.zeros((6, {d}), np.int64)"
         if has_cross else "",
@@ -249,6 +249,10 @@ def emit(form: Recast, mark_counts: Sequence[int]) -> str:
     context |= {name: ", ".join(f"{stem}{i}" for i in range(d)) for name, stem in
                 (("ps_centre", "centre"), ("lefts", "left"), ("rights", "right"), ("bls", "bl"), ("brs", "br"))}  # fmt: skip
     context["differences"] = differences = needed_differences(emitter)
+    context["direct"] = (
+        equation.optimum.status == "symbolic" and bool(emitter.controls) and not context["game"] and soft is None
+        and not differences and not (has_cross and controlled) and not leaps_controlled(problem, chosen)
+    )  # fmt: skip
     context["comma_differences"] = "".join(f", D{k}" for k in differences)
     context["mesh_arguments"] = f"mesh, {context['ns']}, edges" + (", gone" if exit_lines else "")
     context["marks"] = ", marks, mark_weights" if problem.jumps else ""

@@ -22,6 +22,8 @@ from hjbdsl.model.solution import Array
 
 WIDEST_BAND = 24
 PSEUDO_STEPS = 40
+TURNED = 0.05
+"""A control that changes by this share of its size is still on its way."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +49,9 @@ class Task:
     average: bool = False
     shift: float = 0.0
     source: Array | None = None
+    noisy: bool = False
+    """Whether a control without bound scales the noise. A vast one makes V straight and is then itself nearly the optimum: the next
+    one is half as large, and V shows little of it."""
 
 
 def obstacle_side(equation: HJBEquation) -> int:
@@ -77,6 +82,7 @@ def policy_iteration(
     stopped = np.zeros(program.size, np.bool_)
     while iteration < most and change >= tolerance:
         iteration += 1
+        held = policy.copy() if task.noisy else policy
         H, totals, failures = program.sweep(V, policy, task.t)
         sound(failures)
         if task.side:
@@ -90,6 +96,8 @@ def policy_iteration(
         V, constant = _solve(task, rows, stopped, payoff, exit_value)
         change = float(np.max(np.abs(V - before))) / (1e-3 + float(np.max(np.abs(V))))
         change = max(change, abs(constant - earlier) / (1e-3 + abs(constant)))
+        if task.noisy and np.any(np.abs(policy - held) > TURNED * (np.abs(policy) + np.abs(held) + 1e-6)):
+            change = max(change, 2.0 * tolerance)
     return Policy(V, policy, stopped, constant, iteration, change)
 
 

@@ -14,6 +14,7 @@ from scipy.ndimage import map_coordinates
 
 from hjbdsl.codegen.store import load_generated
 from hjbdsl.errors import SolverError
+from hjbdsl.methods.grid.choices import noise_unbounded
 from hjbdsl.methods.grid.emit import emit
 from hjbdsl.methods.grid.evolution import evolve, graded_times
 from hjbdsl.methods.grid.function import Level
@@ -23,6 +24,7 @@ from hjbdsl.methods.grid.mesh import CIRCLE, Axis, Mesh
 from hjbdsl.methods.grid.program import GridProgram
 from hjbdsl.methods.grid.recast import recast
 from hjbdsl.methods.grid.stationary import settle
+from hjbdsl.methods.grid.trials import beyond_formulas
 from hjbdsl.model.equation import HJBEquation
 from hjbdsl.model.solution import Array
 from hjbdsl.numeric.marks import MarkSupport, mark_quadrature, mark_support
@@ -73,6 +75,7 @@ class Runner:
         self.marks = tuple(np.append(rule.nodes, end) for rule, end in zip(rules, ends, strict=True))
         self.mark_weights = tuple(np.append(rule.weights, np.zeros(2)) for rule in rules)
         self.module = load_generated(emit(self.form, [len(m) for m in self.marks]), "grid")
+        self.noisy = noise_unbounded(equation)
         self.end = math.inf if equation.stationary else float(problem.numeric(problem.objective.end))
         self.slices = SLICES[d]
         self.substeps = max(1, round(max(steps, 320.0) / self.slices))
@@ -114,7 +117,8 @@ class Runner:
 
     def _stationary(self, program: GridProgram, start: Solved | None) -> _Parts:
         """Policy iteration, from the level before; the coarsest level climbs from a handful of nodes."""
-        task = Task(program, 0.0, obstacle_side(self.equation), self.equation.problem.objective.form == "average")
+        average = self.equation.problem.objective.form == "average"
+        task = Task(program, 0.0, obstacle_side(self.equation), average, noisy=self.noisy)
         V, policy, stopped = np.zeros(program.size), program.new_policy(), None
         if start is None:
             start = self._coarser(program.mesh.axes)
@@ -132,6 +136,7 @@ class Runner:
         except SolverError:
             V = pseudo_time(task, np.zeros(program.size), policy)
             answer = settle(task, V, policy, None, False)
+        answer = beyond_formulas(task, answer)
         if improvable(task, answer, self._unbounded()) > MOST_IMPROVABLE:
             raise SolverError("policy iteration is stuck at a policy that is not optimal")
         numbers = {"iterations": float(answer.iterations), "average": answer.average}
