@@ -50,8 +50,8 @@ class Task:
     shift: float = 0.0
     source: Array | None = None
     noisy: bool = False
-    """Whether a control without bound scales the noise. A vast one makes V straight and is then itself nearly the optimum: the next
-    one is half as large, and V shows little of it."""
+    """Whether a control without bound scales the noise. A vast one makes V straight and is then itself nearly the optimum: the
+    next one is half as large, and V shows little of it."""
 
 
 def obstacle_side(equation: HJBEquation) -> int:

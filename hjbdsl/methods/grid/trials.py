@@ -1,8 +1,8 @@
 """Is the policy an optimum? Controls that no formula of the maximiser proposes are tried: the neighbours', larger, smaller and
 opposite ones.
 
-Howard's iteration stands still at a policy that every formula of the maximiser leaves alone: where V is flat, or bends the wrong way
-for an interior optimum, as with a control that scales the noise. What a trial improves is taken, and the iteration goes on.
+Howard's iteration stands still at a policy that every formula of the maximiser leaves alone: where V is flat, or bends the wrong
+way for an interior optimum, as with a control that scales the noise. What a trial improves is taken, and the iteration goes on.
 In: a solved task. Out: the solution that no trial improves, with what the last trials still changed as its change.
 """
 
@@ -30,8 +30,8 @@ FINE = 5000
 
 
 def beyond_formulas(task: Task, answer: Policy) -> Policy:
-    """Take what trials improve and settle again, until V changes no more. Games have no trial that counts: each side would need the
-    other's reply."""
+    """Take what trials improve and settle again, until V changes no more. Games have no trial that counts: each side would need
+    the other's reply."""
     program = task.program
     if not program.module.CONTROLS or all(program.module.PLAYERS):
         return answer

@@ -1,4 +1,4 @@
-"""Controls that scale the noise, without bound: where V is flat no formula of the maximiser holds, and vast controls make V straight."""
+"""Controls that scale the noise, without bound: where V is flat no formula holds, and vast controls make V straight."""
 
 from __future__ import annotations
 
