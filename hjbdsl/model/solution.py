@@ -71,7 +71,13 @@ class Evidence:
 class Solution:
     """What a method returns. `method` is its contract name (closed_form, grid, neural, ...), `family` which of its rooms did
     it (such as "linear-quadratic: Riccati equation"); `average` is the long-run average of average problems, `average_error`
-    its error."""
+    its error.
+
+    `tables` holds what else the method found, as arrays by name: "free_boundary" (k, 4), a row (t, discrete state, x, error);
+    "law" (times, discrete states, *nodes), the density under the optimal policy, with "law_times" (times,), "law_mass" (times,)
+    what has not stopped or left, and "law_nodes_0", ... the nodes on each continuous axis; "stopped" (times, discrete states,
+    *nodes) in two dimensions, with "stopped_times", "stopped_nodes_0", .... A stationary thing has one time, 0.
+    """
 
     method: str
     family: str
@@ -82,6 +88,7 @@ class Solution:
     average: float | None = None
     average_error: float | None = None
     warnings: tuple[str, ...] = ()
+    tables: Mapping[str, NDArray[np.generic]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

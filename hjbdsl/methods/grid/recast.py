@@ -29,12 +29,14 @@ POSITIVE = Bounds(sp.Integer(0), sp.oo)
 class Recast:
     """`equation` is what the scheme solves. `shown`: the controls, then adversaries, of the problem as it was stated, as
     functions of the controls of `equation`, t, the states and the modes; `spread` their standard deviations, empty where nothing
-    is random; `soft` how means over a policy are taken that has no formula."""
+    is random; `soft` how means over a policy are taken that has no formula; `imagined` the numbers of the controls, then
+    adversaries, of `equation` whose moves the process does not feel."""
 
     equation: HJBEquation
     shown: tuple[sp.Expr, ...]
     spread: tuple[sp.Expr, ...] = ()
     soft: Soft | None = None
+    imagined: tuple[int, ...] = ()
 
 
 def recast(equation: HJBEquation) -> Recast:
@@ -51,9 +53,13 @@ def recast(equation: HJBEquation) -> Recast:
         equation, soft, means, deviations = softened(equation)
         shown = tuple(means.get(a, a) for a in problem.control_symbols)
         spread = tuple(deviations.get(a, sp.S.Zero) for a in problem.control_symbols)
+    imagined: tuple[int, ...] = ()
     if problem.objective.form == "risk":
+        own = set(problem.control_symbols + problem.adversary_symbols)
         equation = _with_distortion(equation)
-    return Recast(equation, shown, spread, soft)
+        players = equation.problem.control_symbols + equation.problem.adversary_symbols
+        imagined = tuple(k for k, symbol in enumerate(players) if symbol not in own)
+    return Recast(equation, shown, spread, soft, imagined)
 
 
 def _group(

@@ -20,6 +20,7 @@ from hjbdsl.methods.grid.function import GridFunction, Worth
 from hjbdsl.methods.grid.levels import Runner, Solved, TooLarge
 from hjbdsl.methods.grid.mesh import Axis, build_axes, region_box
 from hjbdsl.methods.grid.refusals import growing_discount, singular_constraint
+from hjbdsl.methods.grid.tables import tables
 from hjbdsl.model.equation import HJBEquation
 from hjbdsl.model.solution import Accepted, Array, Evidence, Rejected, Solution
 from hjbdsl.progress import report
@@ -211,16 +212,17 @@ class _Search:
         settled = worth.settled and fine.residual < 1e-6 and not self.interrupted
         if average is not None and average_error is not None:
             settled = settled and average_error < 0.1 * (1.0 + abs(average))
+        further, told = tables(self.runner, levels, self.box)
         return Solution(
             "grid", f"monotone finite differences on {shape} nodes", "converged" if settled else "not_converged", function,
             Evidence(
                 "grid_convergence", fine.residual,
                 (f"{len(levels)} nested levels, last mean differences {differences}: observed order {worth.order:.2f}",
-                 f"artificial ends twice as far out: the answer on the region moved by {self.outside:.2g}", fine.way),
+                 f"artificial ends twice as far out: the answer on the region moved by {self.outside:.2g}", fine.way, *told),
                 {"order": worth.order, "band": float(np.max(error)), "domain_sensitivity": self.outside, **fine.numbers},
             ),
             average=average, average_error=average_error,
-            warnings=() if settled else (INTERRUPTED, warning) if self.interrupted else (warning,),
+            warnings=() if settled else (INTERRUPTED, warning) if self.interrupted else (warning,), tables=further,
         )  # fmt: skip
 
 
