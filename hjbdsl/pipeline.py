@@ -80,7 +80,7 @@ def _grid(equation: HJBEquation, request: Request) -> Reply:
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What a solve leaves: the equation, the solution, the result object made from both."""
+    """What a solve leaves: the equation, the solution, the result object made from both; the table where it was read from one."""
 
     equation: HJBEquation
     solution: Solution
@@ -95,6 +95,7 @@ def _neural(equation: HJBEquation, request: Request) -> Reply:
 
 Method = Callable[[HJBEquation, Request], Reply]
 
+    table: Dataset | None = None
 METHODS: tuple[tuple[str, Method], ...] = (("closed_form", _closed_form), ("grid", _grid), ("neural", _neural))
 """In the order in which `auto` asks them: exact answers before approximate ones."""
 
@@ -235,6 +236,8 @@ def data_files(problem: ControlProblem) -> tuple[str, ...]:
     law = problem.reversal.law if problem.reversal is not None else None
     return (law.path,) if isinstance(law, DataFile) else ()
 
+    if worked.table is not None:
+        return worked.table
 
 def _order(problem: ControlProblem, wanted: str) -> tuple[tuple[str, Method], ...]:
     """The methods to ask. `auto` looks for structure first, then follows the file's hint, then goes down the list."""

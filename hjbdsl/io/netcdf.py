@@ -18,9 +18,9 @@ from hjbdsl.errors import HjbError, UsageError
 from hjbdsl.frontend.load import loads_problem
 from hjbdsl.io.dataset import RESULT, SCHEMA, SOURCE
 from hjbdsl.io.extras import TABLES, require
-from hjbdsl.io.table_function import TableFunction
+from hjbdsl.io.table_function import SinglePoints, TableFunction
 from hjbdsl.model.problem import ControlProblem
-from hjbdsl.model.solution import ValueFunction
+from hjbdsl.model.solution import Evidence, Solution, ValueFunction
 
 if TYPE_CHECKING:
     from xarray import Dataset
@@ -38,8 +38,20 @@ class StoredResult:
     dataset: Dataset
 
     def function(self) -> ValueFunction:
-        """V and the policy by interpolation. Raises `UsageError` for more than four continuous states."""
-        return TableFunction.of(self.problem, self.dataset)
+        """V and the policy by interpolation. For more than four continuous states there is no such thing: evaluating it raises
+        `UsageError`."""
+        return TableFunction.of(self.problem, self.dataset) if self.dataset.attrs["layout"] == "tensor" else SinglePoints()
+
+    def solution(self) -> Solution:
+        """The solution as it was stored; its formula stands in `result`."""
+        result, evidence = self.result, dict(self.result["evidence"])
+        kind, residual, statements = (evidence.pop(name) for name in ("kind", "residual", "statements"))
+        numbers = {name: float(value) for name, value in evidence.items() if isinstance(value, int | float)}
+        worth = Evidence(kind, float("nan") if residual is None else float(residual), tuple(statements), numbers)
+        return Solution(
+            result["method"], result["family"], result["status"], self.function(), worth,
+            average=result.get("average"), average_error=result.get("average_error"), warnings=tuple(result["warnings"]),
+        )  # fmt: skip
 
 
 def write_dataset(dataset: Dataset, path: str) -> None:

@@ -44,9 +44,7 @@ class TableFunction(ValueFunction):
 
     @staticmethod
     def of(problem: ControlProblem, dataset: Dataset) -> TableFunction:
-        """Raises `UsageError` where the table holds single points only (more than four continuous states)."""
-        if dataset.attrs.get("layout") != "tensor":
-            raise UsageError("the result file holds single points of a high-dimensional problem; give the problem's .hjb file")
+        """The function of a table of layout `tensor`. Raises `UsageError` where table and problem do not fit together."""
         return _read(problem, dataset)
 
     def evaluate(self, t: Array, x: Array, mode: NDArray[np.int64]) -> PointValues:
@@ -85,6 +83,13 @@ class TableFunction(ValueFunction):
             here = mode == joint
             result[here] = interpolate(axes, thinned[joint], places[here], True)
         return result
+
+
+class SinglePoints(ValueFunction):
+    """Of a table of layout `lines`: points of many dimensions, between which nothing is known."""
+
+    def evaluate(self, t: Array, x: Array, mode: NDArray[np.int64]) -> PointValues:  # noqa: ARG002 (the interface)
+        raise UsageError("the result file holds single points of a high-dimensional problem; give the problem's .hjb file")
 
 
 def _read(problem: ControlProblem, dataset: Dataset) -> TableFunction:

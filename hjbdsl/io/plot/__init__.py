@@ -5,7 +5,7 @@ In: a problem, its table (`io.dataset`), the result object. Out: a matplotlib `F
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from matplotlib.figure import Figure
@@ -18,7 +18,7 @@ from hjbdsl.io.plot.plane import policy_rows, value_rows
 from hjbdsl.io.plot.slices import slice_policy_rows, slice_value_rows
 from hjbdsl.io.plot.view import View
 from hjbdsl.model.equation import HJBEquation
-from hjbdsl.model.solution import ValueFunction
+from hjbdsl.model.solution import Solution
 
 if TYPE_CHECKING:
     from xarray import Dataset
@@ -63,6 +63,18 @@ def _policy_axis(view: View) -> str:
     return (*view.lattice, *view.continuous)[0] if len(view.lattice) == 1 else _axis(view)
 
 
+def _present(view: View) -> tuple[str, ...]:
+    """The subjects of which the result holds something."""
+    present = []
+    for name, rows in SUBJECTS:
+        try:
+            if any(rows(view)):
+                present.append(name)
+        except UsageError:
+            continue
+    return tuple(present)
+
+
 def _axis(view: View) -> str:
     return (*view.continuous, *view.lattice)[0]
 
@@ -72,12 +84,15 @@ SUBJECTS: tuple[tuple[str, Callable[[View], Rows]], ...] = (("value", _value), (
 
 
 def draw(
-    equation: HJBEquation, table: Dataset, result: Mapping[str, Any], function: ValueFunction | None, what: tuple[str, ...]
+    equation: HJBEquation, solution: Solution, table: Dataset, result: Mapping[str, Any], what: Sequence[str], seed: int = 0
 ) -> Figure:
-    """The picture of some of the `SUBJECTS`. `function` is followed by the paths."""
-    view, problem = View.of(equation, table, result, function), equation.problem
+    """The picture of some of the `SUBJECTS`; of all that there is something to draw of, where `what` is empty. `solution` is
+    followed by the paths. Raises `UsageError` where there is nothing."""
+    view, problem = View.of(equation, table, result, solution.function, seed), equation.problem
+    if not what:
+        return draw(equation, solution, table, result, _present(view), seed)
     subjects = dict(SUBJECTS)
-    together = what[:2] == ("value", "policy")
+    together = tuple(what[:2]) == ("value", "policy")
     rows = _value_and_policy(view) if together else []
     rows += [row for subject in (what[2:] if together else what) for row in subjects[subject](view)]
     rows = [row for row in rows if row]

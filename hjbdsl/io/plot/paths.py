@@ -13,7 +13,6 @@ from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 
-from hjbdsl.errors import UsageError
 from hjbdsl.io.plot.panel import Panel
 from hjbdsl.io.plot.plane import comparable
 from hjbdsl.io.plot.style import BELOW, GREY, SERIES, dress, framed, legend, note, number_text
@@ -38,7 +37,7 @@ class _Sample:
     error: float
 
 
-def path_rows(view: View, seed: int = 0) -> list[list[Panel]]:
+def path_rows(view: View) -> list[list[Panel]]:
     """The first states over time, the plane of the first two, the reward."""
     sample = _sampled(view, seed)
     states = [_state_panel(view, sample, i, name) for i, name in enumerate(view.names.states[:_MOST_STATES])]
@@ -54,7 +53,10 @@ def _sampled(view: View, seed: int) -> _Sample:
     end = horizon(view.problem)
     length = end if math.isfinite(end) else _endless(view)
     many = Points(np.repeat(start.t, _PATHS), np.repeat(start.x, _PATHS, axis=0), np.repeat(start.mode, _PATHS))
-    paths = simulate(process, ValuePolicy(view.function), many, length / _STEPS, _STEPS, np.random.default_rng(seed))
+    paths = simulate(process, policy, many, length / _STEPS, _STEPS, np.random.default_rng(view.seed))
+    last = 1.2 * float(np.max(paths.end_time))
+    if last < 0.5 * length and not np.any(paths.ended == 0):  # all ended early: finer steps for the same picture
+        paths = simulate(process, policy, many, last / _STEPS, _STEPS, np.random.default_rng(view.seed))
     values = view.function.evaluate(start.t, start.x, start.mode)
     return _Sample(paths, float(values.value[0]), float(values.error[0]))
 

@@ -171,7 +171,7 @@ def _draw_arrows(view: View, plane: _Plane, pushed: tuple[tuple[str, int], tuple
     u, v = (_hidden(view, plane, _grid(view, plane, name, component)) for name, component in pushed)
     size = np.hypot(u, v)
     longest = float(np.nanmax(size)) if np.isfinite(size).any() else 1.0
-    levels = np.linspace(0.0, 1.001 * (longest or 1.0), 13)
+    levels = MaxNLocator(10).tick_values(0.0, longest or 1.0)
     color_bar(axes, axes.contourf(x, y, np.ma.masked_invalid(size), levels=levels, cmap=_PALE))
     value = np.ma.masked_invalid(_grid(view, plane, view.names.value))
     axes.contour(x, y, value, levels=10, colors=GREY, linewidths=0.5)

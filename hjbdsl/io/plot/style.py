@@ -23,7 +23,7 @@ MAP = "viridis"
 SIGNED_MAP = "RdBu_r"
 LABEL_SIZE, TICK_SIZE, NOTE_SIZE = 12.0, 10.0, 9.0
 
-BELOW: dict[str, Any] = {"loc": "upper left", "bbox_to_anchor": (-0.02, -0.17), "ncols": 4, "columnspacing": 1.2}
+BELOW: dict[str, Any] = {"loc": "upper left", "bbox_to_anchor": (-0.02, -0.17), "ncols": 2, "columnspacing": 1.2}
 """A legend under the axes."""
 
 _parser = MathTextParser("path")

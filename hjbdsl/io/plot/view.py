@@ -49,12 +49,13 @@ class View:
     result: Mapping[str, Any]
     names: VariableNames
     equation: HJBEquation
-    function: ValueFunction | None
+    function: ValueFunction
+    seed: int
 
     @staticmethod
-    def of(equation: HJBEquation, dataset: Dataset, result: Mapping[str, Any], function: ValueFunction | None) -> View:
+    def of(equation: HJBEquation, dataset: Dataset, result: Mapping[str, Any], function: ValueFunction, seed: int) -> View:
         names = VariableNames.of(equation.problem)
-        return View(equation.problem, _on_region(dataset), result, names, equation, function)
+        return View(equation.problem, _on_region(dataset), result, names, equation, function, seed)
 
     @property
     def tensor(self) -> bool:
