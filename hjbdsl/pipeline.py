@@ -22,7 +22,9 @@ from hjbdsl.io import store
 from hjbdsl.io.result import result_object
 from hjbdsl.model.equation import HJBEquation
 from hjbdsl.model.problem import ControlProblem, DataFile
+from hjbdsl.model.samples import SampleRequest, Samples
 from hjbdsl.model.solution import Accepted, Rejected, Solution
+from hjbdsl.numeric.data_file import read_rows
 from hjbdsl.numeric.points import StatedPoint, default_points, stated_points
 from hjbdsl.symbolic.derive import derive as derive_equation
 
@@ -72,6 +74,14 @@ def _closed_form(equation: HJBEquation, _request: Request) -> Reply:
     return Reply(outcome.answer, outcome.declined, outcome.failed)
 
 
+def _generative(equation: HJBEquation, request: Request) -> Reply:
+    if equation.problem.reversal is None:  # said here, so that other problems need not load torch
+        return Reply(Rejected("the problem is no time reversal"))
+    from hjbdsl.methods import generative  # noqa: PLC0415 (a method is imported when it is asked)
+
+    return Reply(generative.solve(equation, request.options, request.seed, store.directory() / "training"))
+
+
 def _grid(equation: HJBEquation, request: Request) -> Reply:
     from hjbdsl.methods import grid  # noqa: PLC0415 (a method is imported when it is asked)
 
@@ -85,6 +95,7 @@ class Answer:
     equation: HJBEquation
     solution: Solution
     result: dict[str, Any]
+    table: Dataset | None = None
 
 
 def _neural(equation: HJBEquation, request: Request) -> Reply:
@@ -95,8 +106,12 @@ def _neural(equation: HJBEquation, request: Request) -> Reply:
 
 Method = Callable[[HJBEquation, Request], Reply]
 
-    table: Dataset | None = None
-METHODS: tuple[tuple[str, Method], ...] = (("closed_form", _closed_form), ("grid", _grid), ("neural", _neural))
+METHODS: tuple[tuple[str, Method], ...] = (
+    ("closed_form", _closed_form),
+    ("generative", _generative),
+    ("grid", _grid),
+    ("neural", _neural),
+)
 """In the order in which `auto` asks them: exact answers before approximate ones."""
 
 
@@ -136,6 +151,8 @@ def well_posed(equation: HJBEquation) -> tuple[Diagnostic, ...]:
     """
     from hjbdsl.methods import closed_form  # noqa: PLC0415 (a method is imported when it is asked)
 
+    if data_files(equation.problem):
+        read_rows(equation.problem)
     try:
         with time_budget(WELL_POSED_SECONDS):
             failed = closed_form.examine(equation)
@@ -219,6 +236,8 @@ def answer(problem: ControlProblem, request: Request, points: Sequence[StatedPoi
 
 def tabulated(worked: Answer) -> Dataset:
     """The solution as a labelled table, which holds the problem and the result object too."""
+    if worked.table is not None:
+        return worked.table
     from hjbdsl.io.dataset import to_dataset  # noqa: PLC0415 (xarray: only where a table is asked for)
 
     return to_dataset(worked.equation, worked.solution, worked.result)
@@ -231,13 +250,37 @@ def save(worked: Answer, path: str) -> None:
     write_dataset(tabulated(worked), path)
 
 
+def stored(path: str) -> Answer:
+    """What a result file holds: the problem derived again, the solution interpolated. Raises `UsageError` for a damaged file."""
+    from hjbdsl.io.netcdf import read_result  # noqa: PLC0415 (xarray: only where a file is read)
+
+    found = read_result(path)
+    return Answer(derive(found.problem), found.solution(), dict(found.result), found.dataset)
+
+
+def draw(worked: Answer, subjects: Sequence[str], path: str, seed: int = 0) -> None:
+    """A picture of some subjects of `io.plot`, of all that there are where none is named, in the format of the path's ending."""
+    from hjbdsl.io import plot  # noqa: PLC0415 (matplotlib: only where a picture is asked for)
+
+    plot.save(plot.draw(worked.equation, worked.solution, tabulated(worked), worked.result, subjects, seed), path)
+
+
+def sample(problem: ControlProblem, request: SampleRequest, cached: bool = True) -> Samples:
+    """Draws from a generative problem: solved by the first method that accepts, then run from noise to data."""
+    if problem.reversal is None:
+        raise UsageError("there is nothing to sample: the file has no `reverse` statement")
+    equation = derive(problem)
+    solution, _ = solve(equation, Request(request.method, None, request.seed), cached)
+    from hjbdsl.methods import generative  # noqa: PLC0415 (a method is imported when it is asked)
+
+    return generative.samples(problem, solution, request)
+
+
 def data_files(problem: ControlProblem) -> tuple[str, ...]:
     """Files of samples that the problem reads, beside its text."""
     law = problem.reversal.law if problem.reversal is not None else None
     return (law.path,) if isinstance(law, DataFile) else ()
 
-    if worked.table is not None:
-        return worked.table
 
 def _order(problem: ControlProblem, wanted: str) -> tuple[tuple[str, Method], ...]:
     """The methods to ask. `auto` looks for structure first, then follows the file's hint, then goes down the list."""

@@ -189,6 +189,8 @@ def _refuse_needless_discount(work: Lowering, discount: ast.Discount, objective:
 
 def _read_reversal(work: Lowering, reverse: ast.Reverse, data: ast.Data | None, objective: ast.Objective | None) -> None:
     work.origins["objective"] = reverse.span
+    if data is not None:
+        work.origins["data"] = data.law.span
     if objective is not None:
         work.findings.report("HJB050", "`reverse` derives its own objective", "remove one of the two", objective.span)
     entering = sorted({k for _, k in work.motion.diffusion_entries()})

@@ -1,1 +1,10 @@
-"""Generative problems: scores trained from data, samplers, likelihoods, control on top."""
+"""Generative problems: scores learned from data, samplers, likelihoods, control on top.
+
+`solve` learns the score of a time reversal; `samples` draws from a solved one, by whatever method. The exact score of Gaussian
+mixtures is a closed form and belongs to `closed_form`; it comes in here through the `ValueFunction` interface.
+"""
+
+from hjbdsl.methods.generative.describe import samples
+from hjbdsl.methods.generative.solve import solve
+
+__all__ = ["samples", "solve"]

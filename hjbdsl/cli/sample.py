@@ -1,0 +1,118 @@
+"""`hjb sample FILE -n 10000 -o samples.npy`: draws from a generative problem."""
+
+from __future__ import annotations
+
+import json
+import time
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from hjbdsl.cli.answers import Question
+from hjbdsl.cli.options import AsJson, File, Force, NoCache, Quiet, Settings, Variant, existing, overrides, refuse_overwriting
+from hjbdsl.errors import UsageError
+
+if TYPE_CHECKING:
+    from hjbdsl.model.samples import Samples
+
+_ENDINGS = (".npy", ".npz", ".csv", ".parquet")
+_MOST = 10_000_000
+
+
+def run(
+    file: File,
+    count: Annotated[int, typer.Option("-n", "--count", help="How many samples.")] = 1000,
+    output: Annotated[
+        str | None, typer.Option("--output", "-o", metavar="FILE", help="Write them to this .npy, .npz, .csv or .parquet file.")
+    ] = None,
+    sampler: Annotated[
+        str, typer.Option("--sampler", metavar="em|heun|exponential|ode|pc", help="How the reverse process is run.")
+    ] = "exponential",
+    steps: Annotated[int, typer.Option("--steps", help="Steps of the sampler.")] = 100,
+    method: Annotated[str, typer.Option("--method", metavar="auto|NAME", help="Which method finds the score.")] = "auto",
+    likelihood: Annotated[bool, typer.Option("--likelihood", help="Log-densities too, by the probability flow.")] = False,
+    tilt: Annotated[
+        str | None, typer.Option("--tilt", metavar="EXPR", help="Steer by this terminal reward: draw from p_0 exp(EXPR).")
+    ] = None,
+    seed: Annotated[int, typer.Option("--seed", help="Seed of everything random.")] = 0,
+    force: Force = False,
+    settings: Settings = None,
+    variant: Variant = None,
+    as_json: AsJson = False,
+    quiet: Quiet = False,
+    no_cache: NoCache = False,
+) -> int:
+    """Run the time-reversed process from noise to data, with the exact score or a learned one."""
+    started = time.perf_counter()
+    if not 0 < count <= _MOST or not 0 < steps <= _MOST:
+        raise UsageError(f"-n and --steps want whole numbers from 1 to {_MOST}")
+    _check_output(output, likelihood, force)
+    question = Question.ask(existing(file), overrides(settings), variant)
+    problem = question.load()
+    from hjbdsl import pipeline  # noqa: PLC0415 (sympy: only where something has to be worked out)
+    from hjbdsl.model.samples import SampleRequest  # noqa: PLC0415
+
+    wanted = SampleRequest(count, sampler, steps, seed, likelihood, method, tilt)
+    samples = pipeline.sample(problem, wanted, not no_cache)
+    if output is not None:
+        _write(output, samples)
+    described = samples.described | {"output": output, "seconds": round(time.perf_counter() - started, 3)}
+    if as_json:
+        typer.echo(json.dumps(described, ensure_ascii=False, allow_nan=False))
+    elif not quiet:
+        _show(described)
+    return 0 if samples.trusted else 1
+
+
+def _check_output(output: str | None, likelihood: bool, force: bool) -> None:
+    if output is None:
+        return
+    if not output.lower().endswith(_ENDINGS):
+        raise UsageError(f"samples are written as {', '.join(_ENDINGS)}: give -o a name that ends in one of them")
+    if likelihood and output.lower().endswith(".npy"):
+        raise UsageError("a .npy file holds one array: give -o a .npz, .csv or .parquet file for --likelihood")
+    refuse_overwriting(output, force)
+
+
+def _write(output: str, samples: Samples) -> None:
+    import numpy as np  # noqa: PLC0415 (loaded by now)
+
+    columns = dict(zip(samples.columns, samples.rows.T, strict=True))
+    if samples.log_density is not None:
+        columns["log_density"] = samples.log_density
+    try:
+        match output.lower().rpartition(".")[2]:
+            case "npy":
+                np.save(output, samples.rows)
+            case "npz":
+                extra = {} if samples.log_density is None else {"log_density": samples.log_density}
+                np.savez(output, **{samples.state: samples.rows}, **extra)
+            case "csv":
+                table = np.column_stack(list(columns.values()))
+                np.savetxt(output, table, delimiter=",", header=",".join(columns), comments="", fmt="%.10g")
+            case _:
+                _write_parquet(output, columns)
+    except OSError as error:
+        raise UsageError(f"cannot write `{output}`: {error.strerror}") from error
+
+
+def _write_parquet(output: str, columns: dict[str, Any]) -> None:
+    try:
+        import pyarrow  # noqa: PLC0415 (an extra: data)
+        from pyarrow import parquet  # noqa: PLC0415
+    except ImportError:
+        raise UsageError("parquet needs pyarrow: pip install 'hjbdsl[data]', or give -o a .npy file") from None
+    parquet.write_table(pyarrow.table(columns), output)
+
+
+def _show(described: dict[str, Any]) -> None:
+    plural = "s" if described["count"] > 1 else ""
+    typer.echo(f"{described['title'] or described['problem']}\n")
+    typer.echo(f"{described['count']} sample{plural} by `{described['sampler']}` in {described['steps']} steps: "
+               f"{described['evaluations']} evaluations of the score ({described['score']})")  # fmt: skip
+    for name, mean, deviation in zip(described["columns"], described["mean"], described["deviation"], strict=True):
+        typer.echo(f"  {name:<10} mean {mean:>10.4g}   deviation {deviation:>10.4g}")
+    for line in (*described["statements"], *(f"warning: {text}" for text in described["warnings"])):
+        typer.echo(line)
+    if described["output"]:
+        typer.echo(f"written to {described['output']}")

@@ -1,0 +1,151 @@
+"""The score grad log p_s(y) of the forward process: exact, from a value function, or learned by a network.
+
+In: times s of the forward process and points (k, n) in the file's coordinates. Out: scores (k, n) and the trace of
+Q grad score, which the probability-flow equation needs. Every evaluation of a whole batch is counted.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import lru_cache
+
+import numpy as np
+import torch
+
+from hjbdsl.methods.generative.forward import Forward
+from hjbdsl.methods.generative.network import Architecture, ScoreNetwork
+from hjbdsl.methods.generative.precondition import Frame, Prediction, apply, level_at
+from hjbdsl.methods.generative.training import scaled_level
+from hjbdsl.model.solution import Array, ValueFunction
+
+_STEP = 1e-5
+_ROWS_AT_ONCE = 20_000
+
+
+@dataclass(slots=True)
+class Count:
+    """How often a score was evaluated on a batch; a directional derivative counts as one more."""
+
+    evaluations: int = 0
+
+
+class Score(ABC):
+    """Implementations are final. `forward` is the process, `lowest` the smallest noise level at which the score is to be used."""
+
+    forward: Forward
+    lowest: float
+    count: Count
+
+    @abstractmethod
+    def __call__(self, s: float, y: Array) -> Array:
+        """grad log p_s(y), (k, n)."""
+
+    @abstractmethod
+    def along(self, s: float, y: Array, direction: Array) -> Array:
+        """The derivative of the score at y (k, n) along `direction` (n,) or (k, n): (k, n)."""
+
+    def curvature(self, s: float, y: Array) -> Array:
+        """tr(S' grad score S), (k,), with one derivative a noise."""
+        noise = self.forward.noise(s)
+        return sum((self.along(s, y, column) @ column for column in noise.T), np.zeros(len(y)))
+
+    def probed_curvature(self, s: float, y: Array, probe: Array) -> Array:
+        """e' S' grad score S e for the probes e (k, m): unbiased for the trace where E[e e'] = I (Hutchinson, 1989)."""
+        direction = probe @ self.forward.noise(s).T
+        return np.sum(self.along(s, y, direction) * direction, axis=1)
+
+
+@dataclass(slots=True)
+class ExactScore(Score):
+    """-grad V of a solved reversal; derivatives by central differences of step `scale` * 1e-5 (relative error 1e-9)."""
+
+    forward: Forward
+    function: ValueFunction
+    lowest: float
+    scale: float
+    count: Count = field(default_factory=Count)
+
+    def __call__(self, s: float, y: Array) -> Array:
+        self.count.evaluations += 1
+        return self._score(s, y)
+
+    def _score(self, s: float, y: Array) -> Array:
+        t = np.full(len(y), max(self.forward.end - s, 0.0))
+        return -self.function.evaluate(t, y, np.zeros(len(y), dtype=np.int64)).gradient
+
+    def along(self, s: float, y: Array, direction: Array) -> Array:
+        self.count.evaluations += 1
+        size = np.linalg.norm(direction, axis=-1, keepdims=True)
+        step = _STEP * self.scale * direction / np.where(size > 0, size, 1.0)
+        slope = (self._score(s, y + step) - self._score(s, y - step)) / (2 * _STEP * self.scale)
+        return slope * size
+
+
+@dataclass(slots=True)
+class LearnedScore(Score):
+    """A trained network; `precise` evaluates it in double precision."""
+
+    forward: Forward
+    frame: Frame
+    architecture: Architecture
+    prediction: Prediction
+    weights: Mapping[str, Array]
+    lowest: float
+    device: str = "cpu"
+    precise: bool = False
+    count: Count = field(default_factory=Count)
+
+    def __call__(self, s: float, y: Array) -> Array:
+        self.count.evaluations += 1
+        level = level_at(self.forward, self.frame, self.prediction, s)
+        away = (y - level.centre) @ self.frame.basis
+        output = self._network(apply(level.whiten, away), level.log_level, None)
+        return (apply(level.linear, away) + apply(level.out, output)) @ self.frame.basis.T
+
+    def along(self, s: float, y: Array, direction: Array) -> Array:
+        self.count.evaluations += 1
+        level = level_at(self.forward, self.frame, self.prediction, s)
+        away = (y - level.centre) @ self.frame.basis
+        turned = np.broadcast_to(direction, y.shape) @ self.frame.basis
+        slope = self._network(apply(level.whiten, away), level.log_level, apply(level.whiten, turned))
+        return (apply(level.linear, turned) + apply(level.out, slope)) @ self.frame.basis.T
+
+    def _network(self, x: Array, log_level: float, direction: Array | None) -> Array:
+        """The network's output, or its derivative along `direction`."""
+        kind = torch.float64 if self.precise else torch.float32
+        network = _built(self.architecture, _Weights(self.weights), kind, self.device)
+        parts = []
+        for start in range(0, len(x), _ROWS_AT_ONCE):
+            rows = torch.as_tensor(x[start : start + _ROWS_AT_ONCE], dtype=kind, device=self.device)
+            level = torch.full((len(rows),), scaled_level(log_level), dtype=kind, device=self.device)
+            if direction is None:
+                with torch.inference_mode():
+                    output = network(rows, level)
+            else:
+                tangent = torch.as_tensor(direction[start : start + _ROWS_AT_ONCE], dtype=kind, device=self.device)
+                with torch.no_grad():
+                    _, output = torch.func.jvp(lambda r, lev=level: network(r, lev), (rows,), (tangent,))
+            parts.append(output.double().cpu().numpy())
+        return np.concatenate(parts) if parts else np.zeros_like(x)
+
+
+@dataclass(frozen=True, slots=True)
+class _Weights:
+    """Weights as a key: the same object is the same network."""
+
+    by_name: Mapping[str, Array]
+
+    def __hash__(self) -> int:
+        return id(self.by_name)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, _Weights) and other.by_name is self.by_name
+
+
+@lru_cache(maxsize=8)
+def _built(architecture: Architecture, weights: _Weights, kind: torch.dtype, device: str) -> ScoreNetwork:
+    network = ScoreNetwork(architecture)
+    network.load_state_dict({name: torch.as_tensor(array) for name, array in weights.by_name.items()})
+    return network.to(device=device, dtype=kind).eval()

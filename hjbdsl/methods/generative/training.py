@@ -1,0 +1,232 @@
+"""Denoising score matching: the loss that the verification identity gives, minimised over a network.
+
+In: rows of data, forward process, settings. Out: the averaged weights and the held-out loss. A training that was broken off
+is taken up again from its last checkpoint; seed and settings fix the result.
+
+A pair is y_s = F y_0 + c + L z; the network learns E[target | y_s], with levels log nu drawn from a normal law about the middle
+of the range where data and noise mix (Karras et al., 2022, section 5) and from the whole range.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from hjbdsl.methods.generative.forward import Forward
+from hjbdsl.methods.generative.network import Architecture, ScoreNetwork
+from hjbdsl.methods.generative.precondition import Frame, Level, Prediction, level_at
+from hjbdsl.model.solution import Array
+from hjbdsl.progress import report
+
+_CHECKPOINT_EVERY = 1000
+_REPORT_EVERY = 100
+_HELD_OUT_PAIRS = 8192
+_MIDDLE, _WIDTH, _EVERYWHERE = -0.5, 1.3, 0.25
+"""Mean and deviation of log nu in training, and the share of pairs drawn from the whole range."""
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """`steps` of Adam on `batch` pairs, `rate` its largest learning rate (rises over a twentieth of the steps, falls as a
+    cosine), `averaging` the half-life of the exponential average of the weights, as a share of the steps so far; `lowest` the
+    smallest noise level nu that is learned."""
+
+    architecture: Architecture
+    prediction: Prediction
+    steps: int
+    batch: int
+    rate: float
+    averaging: float
+    lowest: float
+    levels: int
+    seed: int
+    device: str
+
+
+@dataclass(frozen=True, slots=True)
+class Trained:
+    """Weights by name, losses on training and held-out pairs (mean, and standard error of the second), whether all steps were
+    made."""
+
+    weights: dict[str, Array]
+    loss: float
+    held_out: float
+    held_out_error: float
+    steps: int
+    finished: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Tables:
+    """The levels as tensors, first axis the level."""
+
+    scaled: torch.Tensor
+    carry: torch.Tensor
+    add: torch.Tensor
+    whiten: torch.Tensor
+    guess: torch.Tensor
+    rest: torch.Tensor
+    weights: torch.Tensor
+    prediction: Prediction
+
+
+def scaled_level(log_level: float) -> float:
+    """The network's second argument."""
+    return log_level / 4.0
+
+
+def tables(forward: Forward, frame: Frame, settings: Settings) -> Tables:
+    times = forward.times(settings.lowest, settings.levels)
+    stack = [level_at(forward, frame, settings.prediction, s) for s in times]
+    logs = np.array([level.log_level for level in stack])
+    weights = np.exp(-((logs - _MIDDLE) ** 2) / (2 * _WIDTH**2))
+    weights = (1 - _EVERYWHERE) * weights / weights.sum() + _EVERYWHERE / len(logs)
+
+    def gathered(name: str) -> torch.Tensor:
+        return _tensor(np.stack([getattr(level, name) for level in stack]), settings.device)
+
+    names = [f.name for f in fields(Level) if f.name in ("carry", "add", "whiten", "guess", "rest")]
+    scaled = _tensor(np.array([scaled_level(entry) for entry in logs]), settings.device)
+    found = {name: gathered(name) for name in names}
+    return Tables(scaled, **found, weights=_tensor(weights, settings.device), prediction=settings.prediction)
+
+
+def _tensor(array: Array, device: str) -> torch.Tensor:
+    return torch.as_tensor(array, dtype=torch.float32, device=device)
+
+
+def _apply(matrix: torch.Tensor, rows: torch.Tensor) -> torch.Tensor:
+    return matrix * rows if matrix.ndim == 2 else (matrix @ rows[:, :, None])[:, :, 0]
+
+
+def pair_losses(network: torch.nn.Module, levels: Tables, rows: torch.Tensor, random: torch.Generator) -> torch.Tensor:
+    """One pair a row: the squared error of its prediction, (k,). `rows` in the frame's coordinates."""
+    index = torch.multinomial(levels.weights, len(rows), replacement=True, generator=random)
+    noise = torch.randn(rows.shape, generator=random, device=rows.device)
+    away = _apply(levels.carry[index], rows) + _apply(levels.add[index], noise)
+    output = network(_apply(levels.whiten[index], away), levels.scaled[index])
+    if levels.prediction == "residual":
+        rest = levels.rest[index]
+        scale = (rest**2).flatten(1).sum(dim=1) / rows.shape[1]
+        error = _apply(rest, output) - (rows - _apply(levels.guess[index], away))
+        return (error**2).mean(dim=1) / scale
+    return ((output - noise if levels.prediction == "noise" else output + noise) ** 2).mean(dim=1)
+
+
+def train(rows: Array, held_out: Array, forward: Forward, frame: Frame, settings: Settings, checkpoint: Path | None) -> Trained:
+    """`rows` and `held_out` (k, n) in the file's coordinates. An interrupt ends with the weights so far."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)  # layers of this size cost less than waking a second thread
+    try:
+        return _train(rows, held_out, forward, frame, settings, checkpoint)
+    finally:
+        torch.set_num_threads(threads)
+
+
+def _train(rows: Array, held_out: Array, forward: Forward, frame: Frame, settings: Settings, checkpoint: Path | None) -> Trained:
+    device = torch.device(settings.device)
+    torch.manual_seed(settings.seed)
+    random = torch.Generator(device).manual_seed(settings.seed + 1)
+    network = ScoreNetwork(settings.architecture).to(device)
+    parameters = list(network.parameters())
+    optimiser = torch.optim.Adam(parameters, lr=settings.rate, betas=(0.9, 0.99), fused=True)
+    run = _Run(network, parameters, optimiser, [p.detach().clone() for p in parameters], random, 0, math.nan)
+    if checkpoint is not None:
+        run.resume(checkpoint, device)
+    levels = tables(forward, frame, settings)
+    data = _tensor((rows - frame.mean) @ frame.basis, settings.device)
+    finished = True
+    try:
+        while run.step < settings.steps:
+            run.advance(levels, data, settings)
+            if run.step % _REPORT_EVERY == 0:
+                report("training the score", run.step / settings.steps, step=run.step, loss=run.loss)
+            if checkpoint is not None and (run.step % _CHECKPOINT_EVERY == 0 or run.step == settings.steps):
+                run.save(checkpoint)
+    except KeyboardInterrupt:
+        finished = False
+        if checkpoint is not None:
+            run.save(checkpoint)
+    return run.result(levels, _tensor((held_out - frame.mean) @ frame.basis, settings.device), settings, finished)
+
+
+@dataclass(slots=True)
+class _Run:
+    """A training as it stands after `step` steps: all that a checkpoint holds."""
+
+    network: ScoreNetwork
+    parameters: list[torch.Tensor]
+    optimiser: torch.optim.Optimizer
+    average: list[torch.Tensor]
+    random: torch.Generator
+    step: int
+    loss: float
+
+    def advance(self, levels: Tables, data: torch.Tensor, settings: Settings) -> None:
+        for group in self.optimiser.param_groups:
+            group["lr"] = settings.rate * _schedule(self.step / settings.steps)
+        index = torch.randint(len(data), (settings.batch,), generator=self.random, device=data.device)
+        loss = pair_losses(self.network, levels, data[index], self.random).mean()
+        self.optimiser.zero_grad(set_to_none=True)
+        loss.backward()
+        torch.nn.utils.clip_grad_norm_(self.parameters, 1.0)
+        self.optimiser.step()
+        self.step += 1
+        memory = 0.5 ** (1.0 / max(settings.averaging * self.step, 1.0))
+        with torch.no_grad():
+            torch._foreach_lerp_(self.average, self.parameters, 1.0 - memory)
+        if self.step % _REPORT_EVERY == 0 or self.step == settings.steps:
+            self.loss = float(loss.detach())
+
+    def save(self, path: Path) -> None:
+        """At once or not at all: the file is written beside and then renamed."""
+        path.parent.mkdir(parents=True, exist_ok=True)
+        beside = path.with_suffix(".part")
+        content = {
+            "network": self.network.state_dict(), "optimiser": self.optimiser.state_dict(), "average": self.average,
+            "random": self.random.get_state(), "step": self.step, "loss": self.loss,
+        }  # fmt: skip
+        torch.save(content, beside)
+        beside.replace(path)
+
+    def resume(self, path: Path, device: torch.device) -> None:
+        content = _read(path, device)
+        if content is None:
+            return
+        self.network.load_state_dict(content["network"])
+        self.optimiser.load_state_dict(content["optimiser"])
+        self.average = [tensor.to(device) for tensor in content["average"]]
+        self.random.set_state(content["random"].cpu())
+        self.step, self.loss = content["step"], content["loss"]
+
+    def result(self, levels: Tables, held_out: torch.Tensor, settings: Settings, finished: bool) -> Trained:
+        averaged = ScoreNetwork(settings.architecture).to(held_out.device)
+        with torch.no_grad():
+            for mine, average in zip(averaged.parameters(), self.average, strict=True):
+                mine.copy_(average)
+            random = torch.Generator(held_out.device).manual_seed(settings.seed + 2)
+            again = held_out[torch.randint(len(held_out), (_HELD_OUT_PAIRS,), generator=random, device=held_out.device)]
+            losses = pair_losses(averaged, levels, again, random).double()
+        weights = {name: tensor.cpu().numpy() for name, tensor in averaged.state_dict().items()}
+        spread = float(losses.std()) / math.sqrt(min(len(held_out), _HELD_OUT_PAIRS))
+        return Trained(weights, self.loss, float(losses.mean()), spread, self.step, finished)
+
+
+def _schedule(done: float) -> float:
+    """The share of the largest learning rate at this share of the steps."""
+    return min(done / 0.05, 1.0) * (0.5 + 0.5 * math.cos(math.pi * min(done, 1.0))) + 1e-3
+
+
+def _read(path: Path, device: torch.device) -> Any:
+    """The checkpoint, or None where there is none or it is damaged."""
+    if not path.is_file():
+        return None
+    try:
+        return torch.load(path, map_location=device, weights_only=True)
+    except (OSError, RuntimeError, ValueError, EOFError, KeyError):
+        return None
