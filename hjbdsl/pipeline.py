@@ -234,6 +234,21 @@ def answer(problem: ControlProblem, request: Request, points: Sequence[StatedPoi
     return worked_out(problem, request, points, cached).result
 
 
+def stored(path: str) -> Answer:
+    """What a result file holds: the problem derived again, the solution interpolated. Raises `UsageError` for a damaged file."""
+    from hjbdsl.io.netcdf import read_result  # noqa: PLC0415 (xarray: only where a file is read)
+
+    found = read_result(path)
+    return Answer(derive(found.problem), found.solution(), dict(found.result), found.dataset)
+
+
+def draw(worked: Answer, subjects: Sequence[str], path: str, seed: int = 0) -> None:
+    """A picture of some subjects of `io.plot`, of all that there are where none is named, in the format of the path's ending."""
+    from hjbdsl.io import plot  # noqa: PLC0415 (matplotlib: only where a picture is asked for)
+
+    plot.save(plot.draw(worked.equation, worked.solution, tabulated(worked), worked.result, subjects, seed), path)
+
+
 def tabulated(worked: Answer) -> Dataset:
     """The solution as a labelled table, which holds the problem and the result object too."""
     if worked.table is not None:
@@ -248,21 +263,6 @@ def save(worked: Answer, path: str) -> None:
     from hjbdsl.io.netcdf import write_dataset  # noqa: PLC0415 (xarray: only where a file is asked for)
 
     write_dataset(tabulated(worked), path)
-
-
-def stored(path: str) -> Answer:
-    """What a result file holds: the problem derived again, the solution interpolated. Raises `UsageError` for a damaged file."""
-    from hjbdsl.io.netcdf import read_result  # noqa: PLC0415 (xarray: only where a file is read)
-
-    found = read_result(path)
-    return Answer(derive(found.problem), found.solution(), dict(found.result), found.dataset)
-
-
-def draw(worked: Answer, subjects: Sequence[str], path: str, seed: int = 0) -> None:
-    """A picture of some subjects of `io.plot`, of all that there are where none is named, in the format of the path's ending."""
-    from hjbdsl.io import plot  # noqa: PLC0415 (matplotlib: only where a picture is asked for)
-
-    plot.save(plot.draw(worked.equation, worked.solution, tabulated(worked), worked.result, subjects, seed), path)
 
 
 def sample(problem: ControlProblem, request: SampleRequest, cached: bool = True) -> Samples:
