@@ -39,16 +39,14 @@ class _Sample:
 
 def path_rows(view: View) -> list[list[Panel]]:
     """The first states over time, the plane of the first two, the reward."""
-    sample = _sampled(view, seed)
+    sample = _sampled(view)
     states = [_state_panel(view, sample, i, name) for i, name in enumerate(view.names.states[:_MOST_STATES])]
     plane = [_plane_panel(view, sample)] if len(view.continuous) >= 2 else []
     return [[*states, *plane, Panel(lambda axes: _draw_reward(view, sample, axes))]]
 
 
-def _sampled(view: View, seed: int) -> _Sample:
-    if view.function is None:
-        raise UsageError("paths need a value function; more than four continuous states are drawn from the .hjb file only")
-    process = compile_process(view.equation)
+def _sampled(view: View) -> _Sample:
+    process, policy = compile_process(view.equation), ValuePolicy(view.function)
     start = _centre(view)
     end = horizon(view.problem)
     length = end if math.isfinite(end) else _endless(view)
@@ -114,7 +112,7 @@ def _spread_and_mean(axes: Axes, t: Array, values: Array) -> None:
 
 def _last(sample: _Sample) -> float:
     """Until when there is something to see: all paths may have ended early."""
-    return min(float(sample.paths.t[-1]), 1.05 * float(np.max(sample.paths.end_time)))
+    return min(float(sample.paths.t[-1]), 1.05 * float(np.quantile(sample.paths.end_time, 0.98)))
 
 
 def _handles() -> list[Line2D | Patch]:
