@@ -6,12 +6,14 @@ the policy optimal, reward + payoff - M = V(start) on every path.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 from hjbdsl.model.solution import Array, ValueFunction
-from hjbdsl.simulation.compiled import At
+from hjbdsl.simulation.compiled import At, Modes
 from hjbdsl.simulation.events import Event
 from hjbdsl.simulation.exits import outside
 from hjbdsl.simulation.process import ControlledProcess
@@ -20,25 +22,47 @@ from hjbdsl.simulation.process import ControlledProcess
 def compensated_events(
     process: ControlledProcess, claimed: ValueFunction, at: At, value: Array, events: Sequence[Event], dt: float
 ) -> Array:
-    """The jump part of M' over a step from `at` (k,), `value` being V there; undiscounted."""
-    law = process.events
+    """The jump part of M' over a step from `at` (k,), `value` being V there; undiscounted. V is asked once for all landings."""
+    landings = [*_happened(process, at, events), *_expected(process, at, dt)]
     result = np.zeros(len(at.t))
+    if not landings:
+        return result
+    rows = np.concatenate([landing.rows for landing in landings])
+    x, mode = np.concatenate([landing.x for landing in landings]), np.concatenate([landing.mode for landing in landings])
+    gain = _worth(process, claimed, At(at.t[rows], x, mode, at.control[rows])) - value[rows]
+    np.add.at(result, rows, np.concatenate([landing.weight for landing in landings]) * gain)
+    return result
+
+
+@dataclass(frozen=True, slots=True)
+class _Landing:
+    """Where the paths `rows` are after an event, and the weight with which the gain in V counts."""
+
+    rows: NDArray[np.int64]
+    x: Array
+    mode: Modes
+    weight: Array
+
+
+def _happened(process: ControlledProcess, at: At, events: Sequence[Event]) -> Iterator[_Landing]:
     for event in events:
-        x, mode = law.after(event, at)
-        result[event.rows] += _worth(process, claimed, At(at.t[event.rows], x, mode, at.control[event.rows])) - value[event.rows]
+        x, mode = process.events.after(event, at)
+        yield _Landing(event.rows, x, mode, np.ones(len(event.rows)))
+
+
+def _expected(process: ControlledProcess, at: At, dt: float) -> Iterator[_Landing]:
+    """All that might have happened within dt, with minus its probability."""
+    law = process.events
     rates, switches = law.rates(at)
     for jump, (nodes, weights) in enumerate(law.quadratures):
         rows = np.flatnonzero(rates[jump] > 0)
         for node, weight in zip(nodes, weights, strict=True) if len(rows) else ():
             x, mode = law.after(Event(rows, jump, np.full(len(rows), node), at.mode[rows]), at)
-            gain = _worth(process, claimed, At(at.t[rows], x, mode, at.control[rows])) - value[rows]
-            result[rows] -= dt * weight * rates[jump, rows] * gain
+            yield _Landing(rows, x, mode, -dt * weight * rates[jump, rows])
     for rate, (chain, _, label) in zip(switches, process.coefficients.switch_index, strict=True):
         rows = np.flatnonzero(rate > 0)
         if len(rows):
-            there = At(at.t[rows], at.x[rows], law.joint[at.mode[rows], chain, label], at.control[rows])
-            result[rows] -= dt * rate[rows] * (_worth(process, claimed, there) - value[rows])
-    return result
+            yield _Landing(rows, at.x[rows], law.joint[at.mode[rows], chain, label], -dt * rate[rows])
 
 
 def _worth(process: ControlledProcess, claimed: ValueFunction, at: At) -> Array:

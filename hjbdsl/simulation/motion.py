@@ -76,22 +76,39 @@ def _kind(problem: ControlProblem, end: BoundaryCondition, lower_open: bool, upp
 
 def moved(ends: tuple[Ends, ...], x: Array, drift: Array, noise: Array, variance: Array) -> Array:
     """x + drift + noise (all (k, n), `variance` that of `noise`), states with one open end kept on their side."""
-    result = x + drift + noise
+    return corrected(ends, x, drift, x, drift, noise, variance)
+
+
+def corrected(ends: tuple[Ends, ...], x: Array, drift: Array, guess: Array, later: Array, noise: Array, variance: Array) -> Array:
+    """The same with the mean of two drifts over the step: `drift` at x, `later` at the predicted state `guess`. On an
+    exponential step it is the mean of the growth rates."""
+    result = x + (drift + later) / 2 + noise
     for end in ends:
         side = end.open_side
         if side:
             i, place = end.state, end.lower if side > 0 else end.upper
-            distance = side * (x[:, i] - place)
-            result[:, i] = place + side * _positive(distance, side * drift[:, i], side * noise[:, i], variance[:, i])
+            step = _Step(side * (x[:, i] - place), side * drift[:, i], side * (guess[:, i] - place), side * later[:, i])
+            result[:, i] = place + side * _positive(step, side * noise[:, i], variance[:, i])
     return result
 
 
-def _positive(distance: Array, drift: Array, noise: Array, variance: Array) -> Array:
+@dataclass(frozen=True, slots=True)
+class _Step:
+    """Distance from an open end and drift over the step, before and after."""
+
+    distance: Array
+    drift: Array
+    guess: Array
+    later: Array
+
+
+def _positive(step: _Step, noise: Array, variance: Array) -> Array:
+    distance = step.distance
     with np.errstate(all="ignore"):
-        growth, spread = drift / distance, variance / distance**2
-        smooth = (np.abs(growth) < _SMALL_MOVE) & (spread < _SMALL_MOVE**2)
-        exponential = distance * np.exp(growth - spread / 2 + noise / distance)
-        mean = np.maximum(distance + drift, 1e-3 * distance + _NEAR_OPEN_END)
+        first, second, spread = step.drift / distance, step.later / step.guess, variance / distance**2
+        smooth = (np.abs(first) < _SMALL_MOVE) & (np.abs(second) < _SMALL_MOVE) & (spread < _SMALL_MOVE**2)
+        exponential = distance * np.exp((first + second - spread) / 2 + noise / distance)
+        mean = np.maximum(distance + (step.drift + step.later) / 2, 1e-3 * distance + _NEAR_OPEN_END)
         width = np.log1p(variance / mean**2)
         matched = mean * np.exp(np.sqrt(width) * _standard(noise, variance) - width / 2)
     return np.maximum(np.where(smooth, exponential, matched), _NEAR_OPEN_END * np.maximum(distance, 1e-6))

@@ -21,7 +21,7 @@ from hjbdsl.simulation.coefficients import Coefficients, compile_coefficients
 from hjbdsl.simulation.compiled import At, Modes
 from hjbdsl.simulation.events import Clocks, ClockTape, Event, EventLaw, event_law
 from hjbdsl.simulation.exits import Way, left, outside, ways_out
-from hjbdsl.simulation.motion import Ends, ends_of, kept_inside, lattice_values, moved
+from hjbdsl.simulation.motion import Ends, corrected, ends_of, kept_inside, lattice_values, moved
 from hjbdsl.symbolic.composition import working_problem
 
 Feedback = Callable[[Array, Array, Modes], Array]
@@ -58,7 +58,8 @@ class Transition:
 
 @dataclass(frozen=True, slots=True)
 class ControlledProcess:
-    """The process of a problem (the reversed one under `reverse`), compiled. `horizon` is the last time, inf without one."""
+    """The process of a problem (the reversed one under `reverse`), compiled. `horizon` is the last time, inf without one;
+    `drift_chosen` says whether a control enters the drift."""
 
     problem: ControlProblem
     stationary: bool
@@ -67,6 +68,12 @@ class ControlledProcess:
     ends: tuple[Ends, ...]
     ways: tuple[Way, ...]
     horizon: float
+    drift_chosen: bool
+
+    @property
+    def random(self) -> bool:
+        """Whether two paths under the same policy can differ."""
+        return bool(self.problem.diffusion) or self.events.sources > 0 or self.problem.exploration is not None
 
     @property
     def extreme(self) -> Callable[[Array, Array], Array] | None:
@@ -115,9 +122,9 @@ class ControlledProcess:
         guess, mode = self._with_events(events, at, smooth)
         later = at.t + dt
         control = at.control if feedback is None else feedback(later, guess, mode)
-        corrected = (drift + self.coefficients.drift(At(later, guess, mode, control)).T) / 2
-        corrected = np.where(np.isfinite(corrected), corrected, drift)
-        smooth = moved(self.ends, at.x, corrected * dt, noise, variance)
+        later_drift = self.coefficients.drift(At(later, guess, mode, control)).T
+        later_drift = np.where(np.isfinite(later_drift), later_drift, drift)
+        smooth = corrected(self.ends, at.x, drift * dt, guess, later_drift * dt, noise, variance)
         exit_ = left(self.ways, at, smooth, spread, dt, uniform)
         x, mode = self._with_events(events, at, smooth)
         way, fraction = exit_.way.copy(), exit_.fraction
@@ -182,6 +189,7 @@ def compile_process(equation: HJBEquation) -> ControlledProcess:
     problem, conditions = working_problem(equation.problem), equation.boundaries
     end = horizon(equation.problem)
     coefficients = compile_coefficients(problem)
+    chosen = {*problem.control_symbols, *problem.adversary_symbols}
     return ControlledProcess(
         problem,
         equation.stationary,
@@ -190,4 +198,5 @@ def compile_process(equation: HJBEquation) -> ControlledProcess:
         ends_of(problem, conditions),
         ways_out(problem, conditions),
         end,
+        not chosen.isdisjoint(set().union(*(b.free_symbols for b in problem.drift))),
     )

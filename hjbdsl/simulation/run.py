@@ -87,7 +87,7 @@ class Run:
             return process.feasible(t, x, mode, self.policy(t, x, mode, choice).control)
 
         after = process.advance(
-            at, dt, shock.brownian[rows], shock.bridge[rows], self.clocks, rows, feedback if process.controls else None
+            at, dt, shock.brownian[rows], shock.bridge[rows], self.clocks, rows, feedback if process.drift_chosen else None
         )
         self.martingale[rows] += self._variate(before, at, after, dt)
         self.x[rows], self.mode[rows], self.time[rows] = after.x, after.mode, at.t + after.fraction * dt
