@@ -21,7 +21,7 @@ from hjbdsl.model.equation import HJBEquation
 from hjbdsl.model.solution import Array
 
 WIDEST_BAND = 24
-PSEUDO_STEPS = 40
+PSEUDO_STEPS = 24
 TURNED = 0.05
 """A control that changes by this share of its size is still on its way."""
 
@@ -135,7 +135,7 @@ def pseudo_time(task: Task, V: Array, policy: Array) -> Array:
         V = policy_iteration(step, V, policy, None, 1e-2, 2).V
         if task.average:
             V = V - V[program.mesh.nodes // 2]
-        shift *= 0.7
+        shift *= 0.5
     return V
 
 
@@ -173,15 +173,20 @@ def _solve(task: Task, rows: Rows, stopped: NDArray[np.bool_], payoff: Array, ex
 
 
 def _sparse(matrix: sparse.csc_matrix, right: Array, dimension: int) -> Array:
-    """Sparse LU up to two dimensions, BiCGSTAB with an incomplete LU above."""
+    """Sparse LU up to two dimensions, BiCGSTAB with an incomplete LU in three, with the diagonal in four: factors do not fit."""
+    if dimension > 3:
+        return _krylov(matrix, right, sparse.diags(1.0 / matrix.diagonal()))
     try:
         if dimension <= 2:
             return _finite(sparse_linalg.splu(matrix).solve(right))
         preconditioner = sparse_linalg.spilu(matrix, drop_tol=1e-3, fill_factor=6)
     except RuntimeError:
         return _finite(np.full(1, np.nan))
-    operator = sparse_linalg.LinearOperator(matrix.shape, preconditioner.solve)
-    solution, code = sparse_linalg.bicgstab(matrix, right, rtol=1e-10, atol=0.0, maxiter=400, M=operator)
+    return _krylov(matrix, right, sparse_linalg.LinearOperator(matrix.shape, preconditioner.solve))
+
+
+def _krylov(matrix: sparse.csc_matrix, right: Array, preconditioner: sparse_linalg.LinearOperator) -> Array:
+    solution, code = sparse_linalg.bicgstab(matrix, right, rtol=1e-10, atol=0.0, maxiter=400, M=preconditioner)
     if code != 0:
         raise SolverError("the linear system of a policy did not converge")
     return _finite(solution)

@@ -10,7 +10,6 @@ from dataclasses import dataclass, replace
 import numpy as np
 import sympy as sp
 from numpy.typing import NDArray
-from scipy.ndimage import map_coordinates
 
 from hjbdsl.codegen.store import load_generated
 from hjbdsl.errors import SolverError
@@ -22,6 +21,7 @@ from hjbdsl.methods.grid.howard import Task, improvable, obstacle_side, pseudo_t
 from hjbdsl.methods.grid.memory import shortage
 from hjbdsl.methods.grid.mesh import CIRCLE, Axis, Mesh
 from hjbdsl.methods.grid.program import GridProgram
+from hjbdsl.methods.grid.prolongation import CUBIC, LINEAR, NEAREST, doubled
 from hjbdsl.methods.grid.recast import recast
 from hjbdsl.methods.grid.stationary import settle
 from hjbdsl.methods.grid.trials import beyond_formulas
@@ -29,9 +29,9 @@ from hjbdsl.model.equation import HJBEquation
 from hjbdsl.model.solution import Array
 from hjbdsl.numeric.marks import MarkSupport, mark_quadrature, mark_support
 
-SLICES = {1: 80, 2: 40, 3: 10}
+SLICES = {1: 80, 2: 40, 3: 10, 4: 6}
 MARK_NODES = 16
-FIRST_CELLS = 24
+FIRST_CELLS = {1: 24, 2: 16, 3: 16, 4: 12}
 FINEST_MULTIPLE = 8
 MOST_IMPROVABLE = 0.6
 FAR_MARK = 1e9
@@ -83,7 +83,7 @@ class Runner:
 
     def level(self, axes: tuple[Axis, ...], multiple: int, start: Solved | None) -> Solved:
         """Solve on the mesh with `multiple` times the cells of the coarsest. Raises TooLarge where memory would not do."""
-        began = time.monotonic()
+        began = time.thread_time()
         shape = tuple(axis.nodes(multiple) for axis in axes)
         short = shortage(self.module, shape, 1 if self.equation.stationary else self.slices + 1)
         if short is not None:
@@ -98,7 +98,7 @@ class Runner:
         halted = stopped.reshape(grid) if obstacle_side(self.equation) else None
         gone = program.gone.reshape(grid[1:]) if self.module.EXIT else None
         level = Level(program.mesh, times, V.reshape(grid), gone)
-        return Solved(level, policy, shown, halted, residual, time.monotonic() - began, way, numbers)
+        return Solved(level, policy, shown, halted, residual, time.thread_time() - began, way, numbers)
 
     def _shown(self, program: GridProgram, times: Array, policy: Array) -> Array:
         """The policy as it is asked for, (slices, nodes, columns), from the scheme's."""
@@ -123,12 +123,12 @@ class Runner:
         if start is None:
             start = self._coarser(program.mesh.axes)
         if start is not None:
-            grid = (self.module.MODES, *program.mesh.shape)
-            V = prolong(start.level.V[0], grid, program.mesh.axes, 3).ravel()
+            closed = tuple(axis.kind == CIRCLE for axis in program.mesh.axes)
+            V = doubled(start.level.V[0], closed, CUBIC).ravel()
             for c in range(self.module.CONTROLS):
-                policy[:, c] = prolong(start.policy[0][:, c], grid, program.mesh.axes, 1).ravel()
+                policy[:, c] = doubled(start.policy[0][:, c], closed, LINEAR).ravel()
             if start.stopped is not None:
-                stopped = prolong(start.stopped[0].astype(float), grid, program.mesh.axes, 0).ravel() > 0.5
+                stopped = doubled(start.stopped[0].astype(float), closed, NEAREST).ravel() > 0.5
         else:
             V = pseudo_time(task, V, policy)
         try:
@@ -152,7 +152,8 @@ class Runner:
 
     def _coarser(self, axes: tuple[Axis, ...]) -> Solved | None:
         """The solution with half the cells of the coarsest level, where that still is a grid."""
-        if min(min(c for c in axis.cells if c) for axis in axes) < 4 or max(sum(axis.cells) for axis in axes) < FIRST_CELLS:
+        few = max(sum(axis.cells) for axis in axes) < FIRST_CELLS[len(axes)]
+        if few or min(min(c for c in axis.cells if c) for axis in axes) < 4:
             return None
         halves = tuple(
             replace(axis, cells=(-(-axis.cells[0] // 2), -(-axis.cells[1] // 2), -(-axis.cells[2] // 2))) for axis in axes
@@ -166,14 +167,4 @@ def _support_ends(support: MarkSupport) -> Array:
     return np.clip([support.low, support.high], -FAR_MARK, FAR_MARK)
 
 
-def prolong(values: Array, grid: tuple[int, ...], axes: tuple[Axis, ...], order: int) -> Array:
-    """Values (S, *coarse) on the nodes (S, *fine) of a finer mesh of the same axes."""
-    lines = []
-    for axis, fine, coarse in zip(axes, grid[1:], values.shape[1:], strict=True):
-        ratio = coarse / fine if axis.kind == CIRCLE else (coarse - 1) / (fine - 1)
-        lines.append(np.arange(fine) * ratio)
-    places = np.array(np.meshgrid(*lines, indexing="ij"))
-    return np.array([map_coordinates(values[s], places, order=order, mode="nearest") for s in range(grid[0])])
-
-
-__all__ = ["Runner", "Solved", "TooLarge", "prolong"]
+__all__ = ["Runner", "Solved", "TooLarge"]

@@ -6,12 +6,14 @@ X', X'' and what happens beyond each end.
 
 from __future__ import annotations
 
+import functools
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
 import sympy as sp
+from numpy.typing import NDArray
 
 from hjbdsl.model.equation import HJBEquation
 from hjbdsl.model.solution import Array
@@ -98,6 +100,15 @@ class Mesh:
     @property
     def nodes(self) -> int:
         return math.prod(self.shape)
+
+    def inner(self) -> NDArray[np.bool_]:
+        """Which nodes lie in the region that is asked for, not on its padding."""
+        lines = []
+        for axis, n in zip(self.axes, self.shape, strict=True):
+            multiple = (n if axis.kind == CIRCLE else n - 1) / sum(axis.cells)
+            xi = np.arange(n) / multiple
+            lines.append((xi >= axis.cells[0] - 1e-9) & (xi <= axis.cells[0] + axis.cells[1] + 1e-9))
+        return np.asarray(functools.reduce(np.logical_and, np.meshgrid(*lines, indexing="ij", sparse=True)))
 
     def index(self, x: Array) -> Array:
         """Fractional indices (d, k) of points x (k, d)."""

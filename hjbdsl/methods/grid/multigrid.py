@@ -218,7 +218,7 @@ def _inverse(grid: Grid) -> Array | None:
     line, column, weight = grid.rows.entries()
     np.subtract.at(matrix, (line, column), weight)
     try:
-        inverse = np.linalg.inv(matrix)
+        inverse = np.asarray(np.linalg.inv(matrix), np.float64)
     except np.linalg.LinAlgError:
         return None
     return inverse if np.isfinite(inverse).all() else None

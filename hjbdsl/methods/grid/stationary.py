@@ -1,9 +1,9 @@
 """A stationary equation on one mesh, from a start that a coarser mesh gave: policy iteration whose linear systems are solved only
 as well as the policy deserves.
 
-In: a task, V and policy to start from. Out: V and policy with an estimate of what the iteration left over. One dimension and average
-problems go to Howard's iteration with elimination; two and three dimensions update the policy, rediscretise, and take two multigrid
-cycles, until what is left is small beside the scheme's own error; where that does not settle, Howard's iteration takes over.
+In: a task, V and policy to start from. Out: V and policy with an estimate of what the iteration left over. One dimension and
+average problems go to Howard's iteration with elimination; two and three dimensions update the policy, rediscretise, and take two
+multigrid cycles, until what is left is small beside the scheme's own error; where that does not settle, Howard's takes over.
 """
 
 from __future__ import annotations
@@ -26,9 +26,11 @@ MOST_UPDATES = 25
 CYCLES = 2
 REDUCTION = 0.02
 SHARE = 0.01
-"""What the iteration may leave over, relative to what the mesh changed in the start's V: that is the error of the coarser mesh."""
-GOAL = 2e-7
+"""What the iteration may leave over, relative to what the mesh changed in the V it started from, the coarser mesh's error."""
+GOAL = 3e-7
 """... and at most this, relative to V."""
+FAR = 1000.0
+"""On the padding, outside the region that is asked for, so many times more may be left over."""
 SMALL = 300
 """Unknowns below which elimination is as quick."""
 
@@ -55,12 +57,12 @@ class _Stalled(Exception):
 
 @dataclass(frozen=True, slots=True)
 class _Look:
-    """One look at V: where to stop, what V is held at there, and the norm of the equation's defect."""
+    """One look at V: where to stop, what V is held at there, and the size of the equation's defect at each node."""
 
     fixed: NDArray[np.bool_]
     held: Array
     stopped: NDArray[np.bool_]
-    defect: float
+    defect: Array
 
 
 def _multigrid(task: Task, V: Array, policy: Array, guess: NDArray[np.bool_] | None) -> Policy:
@@ -69,29 +71,36 @@ def _multigrid(task: Task, V: Array, policy: Array, guess: NDArray[np.bool_] | N
     exit_value = program.data(task.t, 1) if program.module.EXIT else np.zeros(program.size)
     payoff = program.data(task.t, 2) if task.side else np.zeros(program.size)
     V = np.where(program.gone, exit_value, V)
-    start, change, earlier, error = V, math.inf, math.inf, math.inf
-    last: _Look | None = None
+    inner = np.tile(program.mesh.inner().ravel(), program.module.MODES)
+    places = (inner, np.ones(program.size, np.bool_))
+    start = V
+    changes = earlier = defects = [math.inf, math.inf]
     for update in range(MOST_UPDATES):
         look = _look(task, V, policy, payoff, exit_value, guess)
         guess = None
         scale = 1e-3 + float(np.max(np.abs(V)))
-        if last is not None:
-            # the defect and V contract alike: what is left is a geometric series of such changes
-            left = max(look.defect / last.defect if last.defect > 0.0 else 0.0, change / earlier if earlier < math.inf else 0.0)
-            error = change * left / (1.0 - left) if left < 0.95 else math.inf
-            error = max(error, 1e-14 * scale)
-            goal = min(GOAL * scale, SHARE * float(np.mean(np.abs(V - start))))
-            if error <= max(goal, 10.0 * TOLERANCE * scale):
-                return Policy(V, policy, look.stopped, 0.0, update, error / scale)
-        progress.report("policy iteration", iteration=update, residual=look.defect)
+        before_defects, defects = defects, [float(np.sum(look.defect[place])) for place in places]
+        if update:
+            rests = [_rest(*numbers) for numbers in zip(changes, earlier, defects, before_defects, strict=True)]
+            goal = max(min(GOAL * scale, SHARE * float(np.mean(np.abs(V - start)[inner]))), 10.0 * TOLERANCE * scale)
+            if rests[0] <= goal and rests[1] <= FAR * goal:
+                return Policy(V, policy, look.stopped, 0.0, update, max(rests[0] / scale, 1e-14))
+        progress.report("policy iteration", iteration=update, residual=defects[1])
         sound(solver.prepare(policy, look.fixed, look.held, task.t, task.shift))
         before = V
         V = np.where(look.fixed, look.held, V)
         left_over = solver.solve(V, CYCLES, REDUCTION)
         if not (math.isfinite(left_over) and np.isfinite(V).all()) or left_over > 0.5:
             raise _Stalled
-        earlier, change, last = change, float(np.max(np.abs(V - before))), look
+        moved = np.abs(V - before)
+        earlier, changes = changes, [float(np.max(moved[place])) for place in places]
     raise _Stalled
+
+
+def _rest(change: float, earlier: float, defect: float, defect_before: float) -> float:
+    """What is left to go: the defect and V contract alike, so it is a geometric series of such changes."""
+    left = max(defect / defect_before if defect_before > 0.0 else 0.0, change / earlier if 0.0 < earlier < math.inf else 0.0)
+    return change * left / (1.0 - left) if left < 0.95 else math.inf
 
 
 def _look(task: Task, V: Array, policy: Array, payoff: Array, exit_value: Array, guess: NDArray[np.bool_] | None) -> _Look:
@@ -101,10 +110,10 @@ def _look(task: Task, V: Array, policy: Array, payoff: Array, exit_value: Array,
     sound(failures)
     stopped = np.zeros(program.size, np.bool_)
     if not task.side:
-        return _Look(program.gone, exit_value, stopped, float(np.linalg.norm(H)))
+        return _Look(program.gone, exit_value, stopped, np.abs(H))
     waiting = (payoff - V) * np.maximum(totals, 1e-12)
     stopped = ~program.gone & (task.side * waiting >= task.side * H)
-    defect = float(np.linalg.norm(np.where(stopped, waiting, H)))
+    defect = np.abs(np.where(stopped, waiting, H))
     if guess is not None:
         stopped = guess & ~program.gone
     return _Look(stopped | program.gone, np.where(program.gone, exit_value, payoff), stopped, defect)
