@@ -219,6 +219,8 @@ def emit(form: Recast, mark_counts: Sequence[int]) -> str:
     controlled = any(c in e.free_symbols for e in equation.covariance.values() for c in chosen)
     sense = (1.0 if equation.maximise else -1.0) * (1.0 if problem.control_symbols or not problem.adversary_symbols else -1.0)
     np_base = [[int(i == j) for j in range(d)] for i in range(d)] + [[-1] * d]
+    terms = max(6, d * d)
+    arrays = (f"np.zeros(({d + 1}, {terms}))", f"np.array({np_base})", f"np.zeros(({terms}, {d}), np.int64)")
     context: dict[str, object] = {
         **_geometry(d), **_coefficients(emitter),
         "problem": problem, "equation": equation, "m": m, "source_name": problem.source.path.rpartition("/")[2],
@@ -226,12 +228,11 @@ def emit(form: Recast, mark_counts: Sequence[int]) -> str:
         "game": bool(problem.control_symbols and problem.adversary_symbols), "controls": controls,
         "modes": len(emitter.discrete.labels), "n_candidates": len(candidates) - still, "n_idle": still,
         "n_formulas": len(equation.optimum.candidates) + len(silent(emitter)),
-        "width": (d * (d + 1) if has_cross else 0) + sum(n * 2**d for n in mark_counts) + len(emitter.discrete.labels) - 1,
+        "width": (2 * terms if has_cross else 0) + sum(n * 2**d for n in mark_counts) + len(emitter.discrete.labels) - 1,
         "parameter_lines": [f"{emitter.names[s]} = {float(v)!r}" for s, v in problem.values.items()], "sense": sense,
         "diffusion_controlled": controlled, "diffusion_unbounded": noise_unbounded(equation), "mixed": has_cross and controlled,
-        "has_cross": has_cross, "has_leaps": has_leaps, "scratch": scratch, "parallel": d == 3,
-        "scratch_cross": f"work, base, offsets = np.zeros(({d + 1}, 6)), np.array({np_base}), np.zeros((6, {d}), np.int64)"
-        if has_cross else "",
+        "has_cross": has_cross, "has_leaps": has_leaps, "scratch": scratch, "parallel": d >= 3,
+        "scratch_cross": f"work, base, offsets = {', '.join(arrays)}" if has_cross else "",
         "table_lines": _tables(emitter),
         "comma_as": "".join(f", {a}" for a in controls), "comma_best": "".join(f", best{c}" for c in range(m)),
         "comma_policy": "".join(f", policy[j, {c}]" for c in range(m)),

@@ -149,14 +149,14 @@ region x in [-1, 1]
     assert abs(solution.average - 0.25 * P) < min(1e-5, solution.average_error)
 
 
-def test_four_states_are_refused_in_one_line() -> None:
-    lines = "\n".join(f"d{n} = a dt + dW" for n in "xyzw")
+def test_five_states_are_refused_in_one_line() -> None:
+    lines = "\n".join(f"d{n} = a dt + dW" for n in "xyzwq")
     text = f"""problem many
-state x in R, y in R, z in R, w in R
+state x in R, y in R, z in R, w in R, q in R
 control a in [-1, 1]
 noise W
 {lines}
 minimize E [ integral(0, 1) (x^2 + a^2) dt ]
 """
     answer = grid.solve(pipeline.derive(pipeline.loads(text)))
-    assert "4 continuous states" in answer.reason
+    assert "5 continuous states" in answer.reason
