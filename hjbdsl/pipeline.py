@@ -31,6 +31,8 @@ from hjbdsl.symbolic.derive import derive as derive_equation
 if TYPE_CHECKING:
     from xarray import Dataset
 
+    from hjbdsl.simulation.trial import Settings, Trial
+
 DERIVING_SECONDS = 30.0
 DERIVING_SECONDS_OF_CHECK = 5.0
 WELL_POSED_SECONDS = 5.0
@@ -263,6 +265,16 @@ def save(worked: Answer, path: str) -> None:
     from hjbdsl.io.netcdf import write_dataset  # noqa: PLC0415 (xarray: only where a file is asked for)
 
     write_dataset(tabulated(worked), path)
+
+
+def simulated(worked: Answer, point: StatedPoint | None, settings: Settings) -> Trial:
+    """The policy played from a point, or from the middle of the region, and what it earns held against V."""
+    from hjbdsl.simulation.trial import middle, try_out  # noqa: PLC0415 (only where paths are asked for)
+
+    equation = worked.equation
+    given = stated_points(equation.problem, equation.stationary, [point]) if point is not None else None
+    start = given if given is not None else middle(equation, default_points(equation.problem))
+    return try_out(equation, worked.solution, start, settings)
 
 
 def sample(problem: ControlProblem, request: SampleRequest, cached: bool = True) -> Samples:

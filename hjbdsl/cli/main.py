@@ -30,6 +30,7 @@ COMMANDS: tuple[tuple[str, str], ...] = (
     ("check", "Read files and report every mistake in them."),
     ("derive", "Derive the Hamilton-Jacobi-Bellman equation, step by step on request."),
     ("solve", "Solve a problem: value, optimal control, and what they are worth."),
+    ("simulate", "Paths under the optimal policy, and what they earn beside V."),
     ("sample", "Draw from a generative problem: the reverse process from noise to data."),
     ("plot", "Draw a result: value, policy, paths, convergence."),
     ("fmt", "Rewrite files in the one canonical form, in place."),

@@ -12,6 +12,7 @@ stationary))`, `GivenPolicy(any function of t, x, mode)`.
 """
 
 from hjbdsl.simulation.estimate import PolicyValue, policy_value
+from hjbdsl.simulation.gibbs import policy_of
 from hjbdsl.simulation.paths import simulate
 from hjbdsl.simulation.policy import Decision, GivenPolicy, Policy, ValuePolicy
 from hjbdsl.simulation.process import ControlledProcess, Transition, compile_process
@@ -33,6 +34,7 @@ __all__ = [
     "ValuePolicy",
     "clockwork_of",
     "compile_process",
+    "policy_of",
     "policy_value",
     "simulate",
 ]

@@ -48,17 +48,26 @@ class Spread:
             return result
         return np.stack([self.along(np.broadcast_to(e, (count, self.dimension))) for e in np.eye(self.dimension)], axis=1)
 
+    def covariance(self, count: int) -> Array:
+        """sigma C sigma' (k, n, n)."""
+        if self.matrix is not None:
+            return np.broadcast_to(self.matrix @ self.matrix.T, (count, self.dimension, self.dimension))
+        load = self._load(np.broadcast_to(np.eye(self.dimension), (count, self.dimension, self.dimension)))
+        return np.asarray(load @ load.transpose(0, 2, 1))
+
     def along(self, direction: Array) -> Array:
         """The variance rate of direction . dx (k,), for directions (k, n)."""
         if self.matrix is not None:
             return ((direction @ self.matrix) ** 2).sum(axis=1)
+        return np.asarray((self._load(direction[:, None, :])[:, 0] ** 2).sum(axis=1))
+
+    def _load(self, directions: Array) -> Array:
+        """direction . sigma for directions (k, q, n): (k, q, d), the root of the correlation in it."""
         noises = 1 + max((k for _, k in self.index), default=-1) if self.root is None else self.root.shape[-1]
-        load = np.zeros((len(direction), noises))
+        load = np.zeros((*directions.shape[:2], noises))
         for (i, k), entry in zip(self.index, self.entries, strict=True):
-            load[:, k] += entry * direction[:, i]
-        if self.root is not None:
-            load = np.einsum("...ij,...i->...j", self.root, load)
-        return (load**2).sum(axis=1)
+            load[:, :, k] += entry[:, None] * directions[:, :, i]
+        return load if self.root is None else np.asarray(load @ self.root)
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,7 +16,7 @@ from hjbdsl.model.solution import Array
 from hjbdsl.numeric.points import Points
 from hjbdsl.simulation.compiled import At
 from hjbdsl.simulation.paths import repeated
-from hjbdsl.simulation.policy import Policy
+from hjbdsl.simulation.policy import Policy, ValuePolicy
 from hjbdsl.simulation.process import ControlledProcess
 from hjbdsl.simulation.run import Run, Shock
 
@@ -44,6 +44,8 @@ def clockwork_of(
     process: ControlledProcess, policy: Policy, start: Points, dt: float | None = None, horizon: float | None = None
 ) -> Clockwork:
     """The step and the length asked for, or chosen. The step is shortened so that four divide the length."""
+    if process.problem.exploration is not None and policy.claimed is not None:
+        policy = ValuePolicy(policy.claimed)  # draws of a random policy are no pull of the drift
     length = min(horizon if horizon is not None else math.inf, process.horizon - float(start.t[0]))
     if not math.isfinite(length):
         length = _endless(process, policy, start)
