@@ -166,7 +166,7 @@ def arrays(equation: HJBEquation, paths: Paths) -> dict[str, Array]:
             part = values[:, :, first : first + len(group.symbols)]
             first += len(group.symbols)
             result[group.name] = part if group.shape else part[:, :, 0]
-    labels = np.array(problem.mode_tuples(), dtype=np.int64).reshape(-1, len(problem.modes))
+    labels = np.array(problem.mode_tuples(), dtype=np.int64).reshape(len(problem.mode_tuples()), len(problem.modes))
     for column, chain in enumerate(problem.modes):
         result[chain.name] = labels[paths.mode, column].astype(float)
     return result | {"cumulative_reward": paths.reward, "ended": paths.ended.astype(float), "end_time": paths.end_time}

@@ -76,7 +76,8 @@ class Solution:
     `tables` holds what else the method found, as arrays by name: "free_boundary" (k, 4), a row (t, discrete state, x, error);
     "law" (times, discrete states, *nodes), the density under the optimal policy, with "law_times" (times,), "law_mass" (times,)
     what has not stopped or left, and "law_nodes_0", ... the nodes on each continuous axis; "stopped" (times, discrete states,
-    *nodes) in two dimensions, with "stopped_times", "stopped_nodes_0", .... A stationary thing has one time, 0.
+    *nodes) in two dimensions, with "stopped_times", "stopped_nodes_0", .... A stationary thing has one time, 0. "level_nodes"
+    (levels, axes) and "level_differences" (levels - 1,): mean change of V over the region from one level to the next.
     """
 
     method: str

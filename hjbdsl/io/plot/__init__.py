@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Any
 from matplotlib.figure import Figure
 
 from hjbdsl.errors import UsageError
+from hjbdsl.io.plot.density import density_rows
+from hjbdsl.io.plot.evidence import convergence_rows
 from hjbdsl.io.plot.line import boundary_panel, policy_panels, value_panel
 from hjbdsl.io.plot.panel import Panel, figure, save
 from hjbdsl.io.plot.paths import path_rows
@@ -79,7 +81,13 @@ def _axis(view: View) -> str:
     return (*view.continuous, *view.lattice)[0]
 
 
-SUBJECTS: tuple[tuple[str, Callable[[View], Rows]], ...] = (("value", _value), ("policy", _policy), ("paths", path_rows))
+SUBJECTS: tuple[tuple[str, Callable[[View], Rows]], ...] = (
+    ("value", _value),
+    ("policy", _policy),
+    ("paths", path_rows),
+    ("convergence", convergence_rows),
+    ("density", density_rows),
+)
 """What a picture may show, in the order of `all`."""
 
 

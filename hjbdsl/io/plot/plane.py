@@ -43,7 +43,7 @@ from hjbdsl.model.solution import Array
 
 _LEVELS = 16
 _ARROWS = 17
-_WIDTH, _HEIGHT = 4.7, 3.7
+WIDTH, HEIGHT = 4.7, 3.7
 _TIMES = (0.0, 0.5, 0.9)
 """Shares of the horizon at which V is drawn, where it depends on time."""
 _PALE = LinearSegmentedColormap.from_list("pale blues", colormaps["Blues"](np.linspace(0.0, 0.6, 64)))
@@ -69,7 +69,7 @@ def value_rows(view: View) -> list[list[Panel]]:
     """One row a mode; in it the times, or else slices through a third state."""
 
     def panel(plane: _Plane) -> Panel:
-        return Panel(lambda axes: _draw_value(view, plane, axes), _WIDTH, _HEIGHT)
+        return Panel(lambda axes: _draw_value(view, plane, axes), WIDTH, HEIGHT)
 
     return [[panel(plane) for plane in row] for row in _planes(view)]
 
@@ -87,10 +87,10 @@ def policy_rows(view: View) -> list[list[Panel]]:
 def _policy_panels(view: View, plane: _Plane) -> list[Panel]:
     pushed = _pushed(view, plane)
     if pushed is not None:
-        return [Panel(lambda axes: _draw_arrows(view, plane, pushed, axes), _WIDTH, _HEIGHT)]
+        return [Panel(lambda axes: _draw_arrows(view, plane, pushed, axes), WIDTH, HEIGHT)]
 
     def panel(name: str, component: int) -> Panel:
-        return Panel(lambda axes: _draw_control(view, plane, name, component, axes), _WIDTH, _HEIGHT)
+        return Panel(lambda axes: _draw_control(view, plane, name, component, axes), WIDTH, HEIGHT)
 
     panels = [panel(name, k) for name, group in view.controls() for k in range(len(group.symbols))]
     return panels[:_MOST_CONTROLS]

@@ -19,6 +19,7 @@ FAMILY = "STIXGeneral"
 MATH = "stix"
 SERIES = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
 GREY = "#6e6e6e"
+MOST_SERIES = 7
 MAP = "viridis"
 SIGNED_MAP = "RdBu_r"
 LABEL_SIZE, TICK_SIZE, NOTE_SIZE = 12.0, 10.0, 9.0

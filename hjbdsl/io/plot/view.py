@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import sympy as sp
 
-from hjbdsl.io.plot.style import SERIES, math_text, number_text, sequence
+from hjbdsl.io.plot.style import MOST_SERIES, SERIES, math_text, number_text, sequence
 from hjbdsl.io.variables import VariableNames
 from hjbdsl.model.equation import HJBEquation
 from hjbdsl.model.names import latex_name, unicode_name
@@ -26,7 +26,6 @@ from hjbdsl.numeric.state_space import control_groups
 if TYPE_CHECKING:
     from xarray import DataArray, Dataset
 
-MOST_SERIES = 7
 _TIMES = 5
 
 

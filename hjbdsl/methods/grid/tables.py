@@ -6,6 +6,7 @@ In: the solved levels. Out: the arrays that `Solution.tables` describes, and a s
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,12 +24,15 @@ Tables = dict[str, NDArray[np.generic]]
 STATIONARY_NODES = {1: 20_000, 2: 20_000}
 TRANSIENT_NODES = {1: 1_000, 2: 3_000}
 """Most unknowns of a law: finer levels are not asked."""
+CONVERGENCE_POINTS = 300
 SUBSTEPS = {1: 4, 2: 1}
 
 
 def tables(runner: Runner, levels: Sequence[Solved], box: Sequence[tuple[float, float]]) -> tuple[Tables, tuple[str, ...]]:
     """The arrays, and sentences about them."""
-    result = _stopping(runner, levels, box) if obstacle_side(runner.equation) else {}
+    result = _convergence(runner, levels, box)
+    if obstacle_side(runner.equation):
+        result |= _stopping(runner, levels, box)
     law, level = _law(runner, levels, box)
     if law is None or level is None:
         return result, ()
@@ -37,6 +41,20 @@ def tables(runner: Runner, levels: Sequence[Solved], box: Sequence[tuple[float, 
     kind = "stationary law" if runner.equation.stationary else "law from the centre of the region on"
     shape = " x ".join(map(str, law.mesh.shape))
     return result, (f"{kind} under the policy, on {shape} nodes; mass kept to {max(law.defect, 1e-16):.0e}",)
+
+
+def _convergence(runner: Runner, levels: Sequence[Solved], box: Sequence[tuple[float, float]]) -> Tables:
+    """Mean differences of successive levels at seeded points of the region, all discrete states and times."""
+    generator = np.random.default_rng(1)
+    low, high = np.array(box).T
+    x = low + (high - low) * generator.random((CONVERGENCE_POINTS, len(box)))
+    end = 0.0 if runner.equation.stationary else runner.end
+    t, s = end * generator.random(len(x)) ** 2, generator.integers(0, runner.module.MODES, len(x))
+    values = [level.level.at(t, x, s) for level in levels]
+    return {
+        "level_nodes": np.array([level.level.mesh.shape for level in levels]),
+        "level_differences": np.array([np.mean(np.abs(b - a)) for a, b in pairwise(values)]),
+    }
 
 
 def _stopping(runner: Runner, levels: Sequence[Solved], box: Sequence[tuple[float, float]]) -> Tables:
