@@ -36,6 +36,8 @@ _ENVIRONMENT = Environment(
     keep_trailing_newline=True, autoescape=False,
 )  # fmt: skip
 
+PARTS = {1: 64, 2: 12, 3: 5, 4: 3}
+
 
 def _coefficients(emitter: Emitter) -> dict[str, object]:
     equation, problem = emitter.equation, emitter.problem
@@ -185,6 +187,11 @@ def _shown(emitter: Emitter, form: Recast) -> dict[str, object]:
     return {"shown": len(wanted), "shown_lines": lines, "shown_results": ", ".join(results) + ","}
 
 
+def _jumps_somewhere(expression: sp.Basic) -> bool:
+    """Whether an expression may be discontinuous."""
+    return bool(expression.atoms(sp.Piecewise, sp.sign))
+
+
 def _is_front(equation: HJBEquation, exit_lines: Sequence[str]) -> bool:
     """Whether the equation is of first order, with time, on a domain without walls: then high order pays."""
     problem = equation.problem
@@ -246,6 +253,7 @@ def emit(form: Recast, mark_counts: Sequence[int]) -> str:
         "jumps": _jumps(emitter), "leap_ends": _leap_ends(emitter), "mode_lines": _modes(emitter),
         "has_modes": bool(problem.modes), "soft": soft_context(emitter, soft), **_shown(emitter, form),
     }  # fmt: skip
+    context["rough"] = PARTS[d] if final is not None and not equation.stationary and _jumps_somewhere(final) else 0
     context["front"], context["cases"] = _is_front(equation, exit_lines), case_branches(emitter)
     context |= {name: ", ".join(f"{stem}{i}" for i in range(d)) for name, stem in
                 (("ps_centre", "centre"), ("lefts", "left"), ("rights", "right"), ("bls", "bl"), ("brs", "br"))}  # fmt: skip
