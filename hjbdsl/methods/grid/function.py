@@ -100,6 +100,14 @@ class Level:
         lines = interpolate(self.mesh, self.times, self.V, t, x, s, order=1)
         return np.where(beside, 2.0 * np.abs(self.at(t, x, s) - lines), 0.0)
 
+    def between(self, t: Array, x: Array, s: NDArray[np.int64]) -> Array:
+        """What interpolation in time may lose between slices, which no level tells since all have the same: a cubic through every
+        other slice errs 16 times as much, and in smooth times half of what it moves is ample."""
+        if self.times.size < 8:
+            return np.zeros(t.size)
+        half = Level(self.mesh, self.times[::2], self.V[::2], self.gone)
+        return 0.2 * np.abs(self.at(t, x, s) - half.at(t, x, s))
+
     def at(self, t: Array, x: Array, s: NDArray[np.int64]) -> Array:
         """V at k points (x in the continuous states only)."""
         return interpolate(self.mesh, self.times, self.V, t, x, s, order=3)
@@ -176,7 +184,7 @@ class GridFunction(ValueFunction):
         y = x[:, list(self.continuous)]
         value, error = self.worth.extrapolate([level.at(t, y, s) for level in self.levels])
         finest = self.levels[-1]
-        error = error + finest.kink(t, y, s)
+        error = error + finest.kink(t, y, s) + finest.between(t, y, s)
         gradient = np.zeros(x.shape)
         for i, axis in enumerate(self.continuous):
             slope = np.gradient(finest.V, axis=2 + i) / finest.mesh.G[i].reshape([-1 if j == i else 1 for j in range(y.shape[1])])
