@@ -21,6 +21,8 @@ from hjbdsl.model.equation import HJBEquation
 from hjbdsl.model.solution import Array
 
 WIDEST_BAND = 24
+FEW = 200
+"""Unknowns of a system that is solved as a full matrix."""
 PSEUDO_STEPS = 24
 TURNED = 0.05
 """A control that changes by this share of its size is still on its way."""
@@ -159,6 +161,13 @@ def _solve(task: Task, rows: Rows, stopped: NDArray[np.bool_], payoff: Array, ex
             return _finite(V), 0.0
     line, columns, weights = rows.entries()
     used = ~fixed[line]
+    if program.size <= FEW and not task.average:
+        dense = np.diag(totals)
+        np.subtract.at(dense, (line[used], columns[used]), weights[used])
+        try:
+            return _finite(np.asarray(np.linalg.solve(dense, right), np.float64)), 0.0
+        except np.linalg.LinAlgError:
+            return _finite(np.full(1, np.nan)), 0.0
     matrix = sparse.csr_matrix((-weights[used], (line[used], columns[used])), shape=(program.size, program.size))
     matrix = matrix + sparse.diags(totals)
     if task.average:

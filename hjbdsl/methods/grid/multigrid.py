@@ -25,6 +25,11 @@ COARSEST_SWEEPS = 12
 GOOD_FACTOR = 0.3
 """A cycle that leaves more of the defect than this is accelerated."""
 MOST_KRYLOV = 25
+ROUNDING = 1e-13
+"""A defect that is this share of the system's own terms is rounding."""
+ONE_SIDED = 0.05
+MANY = 0.2
+"""Where the smaller weight on an axis is below that share of the larger at so many nodes, lines are taken in the wind's order."""
 
 
 @dataclass(slots=True)
@@ -44,6 +49,7 @@ class Grid:
     inverse: Array
     line: Array
     lines: Array
+    windy: list[bool]
     dense: Array | None = None
 
     @staticmethod
@@ -55,7 +61,7 @@ class Grid:
         return Grid(
             program, program.empty_rows(), (dims[0], dims[1], dims[2]), circular, halved, program.gone.copy(),
             np.zeros(size), np.zeros(size), np.zeros(size), np.empty((d, size)),
-            np.empty(dims[2]), np.empty((max(dims[0], dims[1]), relaxation.BLOCK)),
+            np.empty(dims[2]), np.empty((max(dims[0], dims[1]), relaxation.BLOCK)), [False] * d,
         )  # fmt: skip
 
     @property
@@ -68,7 +74,11 @@ class Grid:
         rows, d = self.rows, len(self.program.mesh.shape)
         axes = range(3 - d, 3)
         for axis in reversed(axes) if reverse else axes:
-            given = (self.V, self.b, rows.axial, self.inverse, rows.cols, rows.weights, rows.counts, *self.dims, self.circular)
+            across = any(self.windy[i] for i in range(d) if i != axis - 3 + d)
+            order = 0 if not across else (-1 if reverse else 1)
+            given = (
+                self.V, self.b, rows.axial, self.inverse, rows.cols, rows.weights, rows.counts, *self.dims, self.circular, order,
+            )  # fmt: skip
             if axis == 2:
                 relaxation.relax_last(*given, self.line)
             else:
@@ -80,6 +90,11 @@ class Grid:
         return float(
             relaxation.defect(V, b, rows.axial, rows.totals, rows.cols, rows.weights, rows.counts, *self.dims, self.circular, out)
         )
+
+
+def _windy(forward: Array, backward: Array) -> bool:
+    """Whether on this axis drift carries more than noise spreads, at many nodes."""
+    return bool(np.mean(np.minimum(forward, backward) < ONE_SIDED * np.maximum(forward, backward)) > MANY)
 
 
 def _halves(n: int, circular: bool) -> bool:
@@ -117,6 +132,7 @@ class Multigrid:
             np.copyto(grid.b, rows.constants)
             relaxation.freeze(fixed, held, rows.axial, rows.counts, rows.totals, grid.b)
             relaxation.factorise(rows.axial, rows.totals, *grid.dims, grid.inverse)
+            grid.windy = [_windy(rows.axial[2 * i], rows.axial[2 * i + 1]) for i in range(len(grid.windy))]
             if level + 1 < len(self.grids):
                 shape = (grid.program.module.MODES, *grid.dims)
                 policy = np.ascontiguousarray(policy.reshape(*shape, -1)[grid.every]).reshape(-1, policy.shape[1])
@@ -158,12 +174,13 @@ class Multigrid:
         fine = self.grids[0]
         np.copyto(fine.V, V)
         before = fine.defect(fine.V, fine.b, fine.left)
-        if before == 0.0:
+        rounding = ROUNDING * float(np.linalg.norm(fine.rows.totals * fine.V))
+        if before <= rounding:
             return 0.0
         if not self.slow:
             norms = [self.cycle() for _ in range(cycles)]
             self.factor = norms[-1] / norms[0] if len(norms) > 1 and norms[0] > 0.0 else 0.0
-            if np.isfinite(norms[-1]) and self.factor ** (1 / max(len(norms) - 1, 1)) < GOOD_FACTOR:
+            if norms[-1] <= rounding or (np.isfinite(norms[-1]) and self.factor < GOOD_FACTOR ** (len(norms) - 1)):
                 np.copyto(V, fine.V)
                 return fine.defect(V, fine.b, fine.left) / before
             self.slow = True

@@ -60,16 +60,19 @@ def factorise(axial: Array, totals: Array, n0: int, n1: int, n2: int, inverse: A
 @njit(cache=True, error_model="numpy", fastmath={"contract"})
 def relax_last(  # noqa: PLR0912  one compiled loop
     V: Array, b: Array, axial: Array, inverse: Array, cols: Index, weights: Array, counts: Index,
-    n0: int, n1: int, n2: int, circular: Flags, line: Array,
+    n0: int, n1: int, n2: int, circular: Flags, order: int, line: Array,
 ) -> None:  # fmt: skip
-    """Solve every line along the last axis, first those of even then those of odd numbers. `line`: n2 numbers of work space."""
+    """Solve every line along the last axis. `order`: 0 first those of even then those of odd numbers, 1 one after another, -1 so
+    from the last, which follows the wind. `line`: n2 numbers of work space."""
     d, width = axial.shape[0] // 2, cols.shape[1]
     r2, r1, r0 = 2 * d - 2, 2 * d - 4, 2 * d - 6
     for s in range(V.size // (n0 * n1 * n2)):
-        for colour in range(2):
-            for k0 in range(n0):
+        for colour in range(2 if order == 0 else 1):
+            for m0 in range(n0):
+                k0 = m0 if order >= 0 else n0 - 1 - m0
                 ahead0, behind0 = shifts(k0, n0, n1 * n2, circular[0])
-                for k1 in range((k0 + colour) % 2, n1, 2):
+                for m1 in range((k0 + colour) % 2 if order == 0 else 0, n1, 2 if order == 0 else 1):
+                    k1 = m1 if order >= 0 else n1 - 1 - m1
                     ahead1, behind1 = shifts(k1, n1, n2, circular[1])
                     first = ((s * n0 + k0) * n1 + k1) * n2
                     last = first + n2 - 1
@@ -100,9 +103,9 @@ def relax_last(  # noqa: PLR0912  one compiled loop
 @njit(cache=True, error_model="numpy", fastmath={"contract"})
 def relax_strided(  # noqa: PLR0912  one compiled loop
     axis: int, V: Array, b: Array, axial: Array, inverse: Array, cols: Index, weights: Array, counts: Index,
-    n0: int, n1: int, n2: int, circular: Flags, lines: Array,
+    n0: int, n1: int, n2: int, circular: Flags, order: int, lines: Array,
 ) -> None:  # fmt: skip
-    """Solve every line along axis 0 or 1, alternate lines first. `lines`: (n of the axis, BLOCK) numbers of work space."""
+    """Solve every line along axis 0 or 1, in the same `order`. `lines`: (n of the axis, BLOCK) numbers of work space."""
     d, width = axial.shape[0] // 2, cols.shape[1]
     r2 = 2 * d - 2
     ra = 2 * (axis + d - 3)
@@ -110,12 +113,14 @@ def relax_strided(  # noqa: PLR0912  one compiled loop
     n, stride = (n0, n1 * n2) if axis == 0 else (n1, n2)
     n_other, other_stride = (n1, n2) if axis == 0 else (n0, n1 * n2)
     for s in range(V.size // (n0 * n1 * n2)):
-        for colour in range(2):
-            for o in range(n_other):
+        for colour in range(2 if order == 0 else 1):
+            for m in range(n_other):
+                o = m if order >= 0 else n_other - 1 - m
                 ahead_other, behind_other = shifts(o, n_other, other_stride, circular[1 - axis])
                 base = s * n0 * n1 * n2 + o * other_stride
-                for k_first in range((o + colour) % 2, n2, 2 * BLOCK):
-                    k_last = min(n2, k_first + 2 * BLOCK)
+                for first in range((o + colour) % 2 if order == 0 else 0, n2, 2 * BLOCK if order == 0 else 1):
+                    k_first = first if order >= 0 else n2 - 1 - first
+                    k_last = min(n2, k_first + 2 * BLOCK) if order == 0 else k_first + 1
                     for k in range(n):
                         ahead, behind = shifts(k, n, stride, circular[axis])
                         for k2 in range(k_first, k_last, 2):
