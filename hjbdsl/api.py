@@ -23,6 +23,8 @@ from hjbdsl.model.solution import Array, Evidence, Formula, PointValues
 from hjbdsl.model.solution import Solution as SolvedProblem
 from hjbdsl.numeric.points import Points, default_points, stated_array
 from hjbdsl.numeric.state_space import control_groups
+from hjbdsl.simulation.trial import Settings as TrialSettings
+from hjbdsl.simulation.trial import Trial
 
 
 @final
@@ -80,7 +82,8 @@ class Solution:
         return self.solved.average
 
     def __call__(self, **point: ArrayLike | str) -> Any:
-        """V at the point; `t` is 0 where it is left out, a mode is named by its label. Arrays broadcast. Raises `UsageError`."""
+        """V at the point; `t` is 0 where it is left out, a mode is named by its label. Arrays broadcast. Raises
+        `UsageError`."""
         shape, points = _points(self.equation, point)
         return _unwrapped(self.at(points).value, shape)
 
@@ -102,6 +105,21 @@ class Solution:
 
     def at(self, points: Points) -> PointValues:
         return self.solved.function.evaluate(points.t, points.x, points.mode)
+
+    def simulate(
+        self,
+        paths: int = 2000,
+        dt: float | None = None,
+        horizon: float | None = None,
+        seed: int = 0,
+        **start: ArrayLike | str,
+    ) -> Trial:
+        """Play the policy from a point (else the middle of the region): paths, what they earn, and whether that is V. The step
+        and, where the problem has no end, the length are chosen where they are not given. Raises `UsageError`,
+        `SolverError`."""
+        answer = pipeline.Answer(self.equation, self.solved, {})
+        wanted = TrialSettings(paths, dt, horizon, seed, record=paths)
+        return pipeline.simulated(answer, start or None, wanted)  # type: ignore[arg-type]
 
     def to_json(self) -> dict[str, Any]:
         """The object that `hjb solve --json` prints, at the centre and corners of the region."""
@@ -130,6 +148,12 @@ class Problem:
         solved, considered = pipeline.solve(equation, pipeline.Request(method, tol, seed))
         checks = run_checks(self.model, solved, equation.stationary, seed)
         return Solution(equation, solved, considered, checks)
+
+    def to_gymnasium(self, dt: float, horizon: float | None = None) -> Any:
+        """A Gymnasium environment with the time step `dt`: see `hjbdsl.simulation.environment` for its observations, actions
+        and rewards. An endless problem is cut off after `horizon`. Raises `UsageError` where gymnasium is missing or nothing is
+        controlled."""
+        return pipeline.environment(pipeline.derive(self.model), dt, horizon)
 
     def __repr__(self) -> str:
         return f"<hjbdsl.Problem {self.name}: {self.model.title or 'no title'}>"

@@ -8,6 +8,7 @@ libraries that methods run on are slow to load.
 
 from __future__ import annotations
 
+import importlib.util
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
@@ -275,6 +276,16 @@ def simulated(worked: Answer, point: StatedPoint | None, settings: Settings) -> 
     given = stated_points(equation.problem, equation.stationary, [point]) if point is not None else None
     start = given if given is not None else middle(equation, default_points(equation.problem))
     return try_out(equation, worked.solution, start, settings)
+
+
+def environment(equation: HJBEquation, dt: float, horizon: float | None = None) -> Any:
+    """The problem as a Gymnasium environment. Raises `UsageError` where gymnasium is not installed or nothing is controlled."""
+    if importlib.util.find_spec("gymnasium") is None:
+        raise UsageError("environments need gymnasium: pip install 'hjbdsl[gym]'")
+    from hjbdsl.simulation.environment import ControlEnvironment  # noqa: PLC0415 (an extra)
+    from hjbdsl.simulation.process import compile_process  # noqa: PLC0415 (only where paths are asked for)
+
+    return ControlEnvironment(compile_process(equation), dt, horizon)
 
 
 def sample(problem: ControlProblem, request: SampleRequest, cached: bool = True) -> Samples:

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from statistics import NormalDist
 
 import numpy as np
+from numpy.typing import NDArray
 
 from hjbdsl.errors import SolverError
 from hjbdsl.model.solution import Array
@@ -23,12 +24,13 @@ from hjbdsl.simulation.events import ClockTape
 from hjbdsl.simulation.paths import repeated
 from hjbdsl.simulation.policy import Policy
 from hjbdsl.simulation.process import ControlledProcess
-from hjbdsl.simulation.record import Paths, Recorder
+from hjbdsl.simulation.record import Paths, Recorder, joined
 from hjbdsl.simulation.run import Run, Shock
 from hjbdsl.simulation.timescale import Clockwork
 
 _LEVELS = (1, 2, 4)
 _BATCH = 2048
+_MOST_RECORDED_TIMES = 1000
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +77,7 @@ class _Batch:
     earned: Array
     martingale: Array
     tail_error: Array
-    ended: Array
+    ended: NDArray[np.int64]
     recorded: Paths | None
 
 
@@ -127,7 +129,7 @@ def policy_value(
         paths=paths,
         clockwork=clockwork,
         ended=(float(np.mean(ended == 1)), float(np.mean(ended == 2)), float(np.mean(ended == 3))),
-        recorded=batches[0].recorded,
+        recorded=joined([b.recorded for b in batches if b.recorded is not None]) if record else None,
     )
 
 
@@ -138,6 +140,7 @@ def _run(
     runs = [Run(process, policy, start, tape) for _ in _LEVELS]
     recorder = Recorder(runs[0], record)
     begin, dt, longest = float(start.t[0]), clockwork.dt, _LEVELS[-1]
+    stride = max(1, math.ceil(clockwork.steps / _MOST_RECORDED_TIMES))
     if record:
         recorder.note(begin)
     for block in range(clockwork.steps // longest):
@@ -145,8 +148,9 @@ def _run(
         for run, length in zip(runs, _LEVELS, strict=True):
             for part in range(0, longest, length):
                 run.advance(length * dt, Shock.joined(shocks[part : part + length]))
-                if record and run is runs[0]:
-                    recorder.note(begin + (block * longest + part + 1) * dt)
+                step = block * longest + part + 1
+                if record and run is runs[0] and (step % stride == 0 or step == clockwork.steps):
+                    recorder.note(begin + step * dt)
         if not any(len(run.live) for run in runs):
             break
     return _closed(process, policy, runs, start, clockwork, recorder if record else None)

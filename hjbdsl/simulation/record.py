@@ -5,6 +5,7 @@ In: a `Run` on its way. Out: `Paths`.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -33,6 +34,20 @@ class Paths:
     reward: Array
     ended: NDArray[np.int64]
     end_time: Array
+
+
+def joined(parts: Sequence[Paths]) -> Paths:
+    """Batches of paths as one; a batch whose paths all ended early rests at their ends."""
+    longest = max(parts, key=lambda paths: len(paths.t))
+    steps = len(longest.t)
+
+    def together(name: str) -> Array:
+        rows = [getattr(paths, name) for paths in parts]
+        return np.concatenate([np.concatenate([r, np.repeat(r[:, -1:], steps - r.shape[1], axis=1)], axis=1) for r in rows])
+
+    ended, end_time = (np.concatenate([getattr(paths, name) for paths in parts]) for name in ("ended", "end_time"))
+    x, mode, control, reward = (together(name) for name in ("x", "mode", "control", "reward"))
+    return Paths(longest.t, x, np.asarray(mode, dtype=np.int64), control, reward, ended, end_time)
 
 
 class Recorder:

@@ -6,7 +6,6 @@ finite in number) each is asked for once, and a stationary function is not asked
 
 from __future__ import annotations
 
-from dataclasses import fields
 from typing import final
 
 import numpy as np
@@ -46,5 +45,10 @@ class RememberedValue(ValueFunction):
 
 def _spread_out(at: PointValues, rows: NDArray[np.int64]) -> PointValues:
     """The values of distinct places at all places."""
-    parts = {f.name: getattr(at, f.name) for f in fields(at)}
-    return PointValues(**{name: part[rows] if isinstance(part, np.ndarray) else part for name, part in parts.items()})
+
+    def there(part: Array | None) -> Array | None:
+        return None if part is None else part[rows]
+
+    stop = None if at.stop is None else at.stop[rows]
+    parts = (at.value[rows], at.error[rows], at.gradient[rows], at.control[rows])
+    return PointValues(*parts, there(at.spread), stop, there(at.lower), there(at.upper), at.confidence)

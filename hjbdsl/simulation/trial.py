@@ -11,6 +11,7 @@ from typing import Literal
 
 import numpy as np
 
+from hjbdsl.errors import SolverError
 from hjbdsl.model.equation import HJBEquation
 from hjbdsl.model.solution import Solution
 from hjbdsl.numeric.points import Points
@@ -61,6 +62,8 @@ class Trial:
 def try_out(equation: HJBEquation, solution: Solution, start: Points, settings: Settings) -> Trial:
     """Simulate the solution's policy from the one point `start`. Raises `SolverError` for what cannot be simulated."""
     process = compile_process(equation)
+    if process.problem.reversal is not None and process.problem.objective.terminal is None:
+        raise SolverError("the density of the data has no formula here, so that nothing is known of the payoff at the end")
     policy = policy_of(equation, process, solution.function)
     clockwork = clockwork_of(process, policy, start, settings.dt, settings.horizon)
     earned = _settled(process, policy, start, clockwork, settings)
