@@ -31,7 +31,10 @@ Rows = list[list[Panel]]
 def _value(view: View) -> Rows:
     if not view.tensor:
         return slice_value_rows(view)
-    return value_rows(view) if _planar(view) else [[value_panel(view, _axis(view))]]
+    if _planar(view):
+        return value_rows(view)
+    boundary = boundary_panel(view, _axis(view))
+    return [[value_panel(view, _axis(view)), *([boundary] if boundary else [])]]
 
 
 def _policy(view: View) -> Rows:
@@ -63,6 +66,17 @@ def _planar(view: View) -> bool:
 def _policy_axis(view: View) -> str:
     """Policies of problems with finite states are drawn against these."""
     return (*view.lattice, *view.continuous)[0] if len(view.lattice) == 1 else _axis(view)
+
+
+def _filled(rows: Rows) -> Rows:
+    """Panels that stand alone in neighbouring rows share one."""
+    result: Rows = []
+    for row in rows:
+        if result and len(row) == 1 and len(result[-1]) == 1:
+            result[-1] = [*result[-1], *row]
+        else:
+            result.append(row)
+    return result
 
 
 def _present(view: View) -> tuple[str, ...]:
@@ -103,7 +117,7 @@ def draw(
     together = tuple(what[:2]) == ("value", "policy")
     rows = _value_and_policy(view) if together else []
     rows += [row for subject in (what[2:] if together else what) for row in subjects[subject](view)]
-    rows = [row for row in rows if row]
+    rows = _filled([row for row in rows if row])
     if not rows:
         raise UsageError(f"the result holds nothing to draw of {', '.join(what)}")
     status = str(result["status"]).replace("_", " ")

@@ -18,6 +18,7 @@ from hjbdsl.model.solution import Array
 _TIMES = (0.05, 0.25, 0.5, 0.75, 1.0)
 _PLANES = (0.1, 0.5, 1.0)
 _KEPT = 0.998
+_SPIKE, _FEW = 20.0, 4
 """Share of the mass that the axes show."""
 
 
@@ -46,19 +47,32 @@ def _draw_lines(view: View, law: Array, times: Array, x: Array, axes: Axes) -> N
             axes.fill_between(x, 0.0, law[0, s], color=colors[s], alpha=0.15, lw=0)
             handles += axes.plot(x, law[0, s], color=colors[s], lw=1.6, label=labels[s])
         title, place = ("", {}) if len(labels) == 1 else (", ".join(view.label(name) for name in _discrete_names(view)), {})
-        words = "stationary, under the optimal policy"
+        words = "stationary law"
     else:
         chosen = [int(np.argmin(np.abs(times - share * times[-1]))) for share in _TIMES]
         for k, color in zip(chosen, sequence(len(chosen)), strict=True):
             handles += axes.plot(x, law[k].sum(axis=0), color=color, lw=1.6, label=number_text(float(times[k])))
         title, place = "$t$", {"loc": "upper left", "bbox_to_anchor": (1.0, 1.02)}
-        words = "from the centre of the region, under the optimal policy"
+        words = f"law from the centre on{_running(view)}"
     dress(axes, view.label(view.continuous[0]), "density", words)
-    axes.set_xlim(*_shown(x, law[-1].sum(axis=0)))
+    axes.set_xlim(*_shown(x, law.sum(axis=(0, 1))))
     axes.set_ylim(bottom=0.0)
+    if len(times) == 1:
+        _cut_atoms(x, law[0].sum(axis=0), axes)
     if len(handles) > 1:
         legend(axes, handles, title, **place)
-    _note_mass(view, axes)
+
+
+def _cut_atoms(x: Array, density: Array, axes: Axes) -> None:
+    """A point that holds a share of the mass is a spike of one node: the axis shows the rest, and words say what it holds."""
+    mass = density * np.gradient(x)
+    spikes = np.flatnonzero((density > _SPIKE * np.median(density[density > 1e-6 * density.max()])) & (mass > 0.005 * mass.sum()))
+    if not 0 < len(spikes) <= _FEW:
+        return
+    rest = np.delete(density, spikes)
+    axes.set_ylim(0.0, 1.25 * float(rest.max()))
+    place = number_text(float(x[spikes[np.argmax(mass[spikes])]]))
+    note(axes, f"{100 * float(mass[spikes].sum() / mass.sum()):.0f}% at {place}")
 
 
 def _draw_plane(view: View, density: Array, times: Array, k: int, nodes: list[Array], axes: Axes) -> None:
@@ -97,8 +111,9 @@ def _discrete_labels(view: View) -> list[str]:
     return labels
 
 
-def _note_mass(view: View, axes: Axes) -> None:
-    if "law_mass" in view.table:
-        mass = float(np.asarray(view.table["law_mass"].values)[-1])
-        if mass < 0.999:
-            note(axes, f"still running at the end: {100 * mass:.0f}%")
+def _running(view: View) -> str:
+    """How much of the mass has not ended at the last time."""
+    if "law_mass" not in view.table:
+        return ""
+    mass = float(np.asarray(view.table["law_mass"].values)[-1])
+    return f"; at the end {100 * mass:.0f}% still run" if mass < 0.999 else ""

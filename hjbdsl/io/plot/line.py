@@ -127,6 +127,9 @@ def _draw_boundary(view: View, axis: str, axes: Axes) -> None:
     """The stopping region in the plane of time and state; its edge is the free boundary."""
     _, family, _ = view.family(axis)
     place = {name: value for name, value in family[0].place.items() if name != view.names.time}
+    if "free_boundary" in view.table and not view.names.chains and not view.lattice:
+        _draw_found_boundary(view, axis, axes)
+        return
     table = view.at(place)
     t, x = np.asarray(table[view.names.time].values), np.asarray(table[axis].values)
     # the table's nodes make steps; half a node of smoothing takes them away
@@ -139,6 +142,23 @@ def _draw_boundary(view: View, axis: str, axes: Axes) -> None:
     ]
     dress(axes, "$t$", view.label(axis), _held_text(view, place))
     legend(axes, handles)
+
+
+def _draw_found_boundary(view: View, axis: str, axes: Axes) -> None:
+    """The boundary as the method found it, (t, discrete state, x, error) by row; several branches where there are several x at
+    one time, counted from below."""
+    rows = np.asarray(view.table["free_boundary"].values, dtype=float)
+    low, high = view.table[axis].attrs["region"]
+    times, order = np.unique(rows[:, 0], return_inverse=True)
+    branches = [np.sort(rows[order == k, 2]) for k in range(len(times))]
+    for k in range(max((len(found) for found in branches), default=0)):
+        points = [(t, found[k]) for t, found in zip(times, branches, strict=True) if len(found) > k]
+        axes.plot(*np.array(points).T, color=SERIES[1], lw=1.5)
+    error = float(np.max(rows[:, 3], initial=0.0))
+    dress(axes, "$t$", view.label(axis), "free boundary")
+    axes.set_xlim(0.0, float(view.table[view.names.time].values[-1]))
+    axes.set_ylim(low, high)
+    note(axes, f"error ≤ {number_text(error, 2)}")
 
 
 def _draw_payoff(view: View, axis: str, line: Series, x: Array, axes: Axes) -> bool:

@@ -174,5 +174,4 @@ def _reward_words(view: View) -> str:
         case "running_max":
             return "running maximum"
         case _:
-            discounted = view.problem.objective.discount != 0
-            return f"cumulative discounted {cost}" if discounted else f"cumulative {cost}"
+            return f"discounted {cost} so far" if view.problem.objective.discount != 0 else f"{cost} so far"

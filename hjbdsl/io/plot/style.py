@@ -24,7 +24,7 @@ MAP = "viridis"
 SIGNED_MAP = "RdBu_r"
 LABEL_SIZE, TICK_SIZE, NOTE_SIZE = 12.0, 10.0, 9.0
 
-BELOW: dict[str, Any] = {"loc": "upper left", "bbox_to_anchor": (-0.02, -0.17), "ncols": 2, "columnspacing": 1.2}
+BELOW: dict[str, Any] = {"loc": "upper left", "bbox_to_anchor": (-0.02, -0.21), "ncols": 2, "columnspacing": 1.2}
 """A legend under the axes."""
 
 _parser = MathTextParser("path")
@@ -65,6 +65,7 @@ def dress(axes: Axes, x_label: str, y_label: str, title: str = "") -> None:
     if title:
         axes.set_title(title, fontsize=LABEL_SIZE - 1, fontfamily=FAMILY, math_fontfamily=MATH, loc="left")
     axes.tick_params(labelsize=TICK_SIZE, labelfontfamily=FAMILY, width=0.6, length=3, direction="out")
+    axes.tick_params(which="minor", labelsize=TICK_SIZE - 2, labelfontfamily=FAMILY, width=0.4, length=2)
     for axis in (axes.xaxis, axes.yaxis):
         if axis.get_scale() == "linear":
             axis.set_major_locator(MaxNLocator(6, steps=[1, 2, 2.5, 5, 10]))
