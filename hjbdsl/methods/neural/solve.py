@@ -25,7 +25,30 @@ def _policy_iteration(equation: HJBEquation, request: LearningRequest) -> Accept
     return policy_iteration.propose(equation, request)
 
 
-LEARNERS: tuple[tuple[str, Learner], ...] = (("policy_iteration", _policy_iteration),)
+def _martingale(equation: HJBEquation, request: LearningRequest) -> Accepted | Rejected:
+    from hjbdsl.methods.neural import martingale  # noqa: PLC0415 (torch: only where a learner runs)
+
+    return martingale.propose(equation, request)
+
+
+def _log_variance(equation: HJBEquation, request: LearningRequest) -> Accepted | Rejected:
+    from hjbdsl.methods.neural import log_variance  # noqa: PLC0415 (torch: only where a learner runs)
+
+    return log_variance.propose(equation, request)
+
+
+def _residual(equation: HJBEquation, request: LearningRequest) -> Accepted | Rejected:
+    from hjbdsl.methods.neural import residual  # noqa: PLC0415 (torch: only where a learner runs)
+
+    return residual.propose(equation, request)
+
+
+LEARNERS: tuple[tuple[str, Learner], ...] = (
+    ("martingale", _martingale),
+    ("policy_iteration", _policy_iteration),
+    ("log_variance", _log_variance),
+    ("residual", _residual),
+)
 """In the order in which they are asked."""
 
 
