@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, final
+from typing import TYPE_CHECKING, Any, final
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -15,6 +15,7 @@ from numpy.typing import ArrayLike
 from hjbdsl import pipeline
 from hjbdsl.errors import UsageError
 from hjbdsl.evidence.checks import run_checks
+from hjbdsl.io.dataset import to_dataset
 from hjbdsl.io.result import result_object
 from hjbdsl.model.equation import HJBEquation
 from hjbdsl.model.evidence import CheckResult
@@ -25,6 +26,9 @@ from hjbdsl.numeric.points import Points, default_points, stated_array
 from hjbdsl.numeric.state_space import control_groups
 from hjbdsl.simulation.trial import Settings as TrialSettings
 from hjbdsl.simulation.trial import Trial
+
+if TYPE_CHECKING:
+    from xarray import Dataset
 
 
 @final
@@ -120,6 +124,11 @@ class Solution:
         answer = pipeline.Answer(self.equation, self.solved, {})
         wanted = TrialSettings(paths, dt, horizon, seed, record=paths)
         return pipeline.simulated(answer, start or None, wanted)  # type: ignore[arg-type]
+
+    def to_xarray(self) -> Dataset:
+        """V, its error, gradient and controls as a labelled table over the region, with what is needed to read the problem again
+        (`hjbdsl.io.dataset`). Raises `UsageError` where xarray is not installed."""
+        return to_dataset(self.equation, self.solved, self.to_json())
 
     def to_json(self) -> dict[str, Any]:
         """The object that `hjb solve --json` prints, at the centre and corners of the region."""

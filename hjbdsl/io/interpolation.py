@@ -1,7 +1,7 @@
 """Last stage: interpolation on a tensor grid with any axes, by local polynomials.
 
 In: the points of each axis, an array over them, places. Out: values there. Cubic where four neighbours are known, else linear,
-else the nearest known neighbour; beyond an end the line through the last two points goes on.
+else from the neighbours that are known; beyond an end the line through the last two points goes on.
 """
 
 from __future__ import annotations
@@ -25,8 +25,11 @@ def interpolate(axes: Sequence[Array], values: Array, places: Array, cubic: bool
         lines = np.where(np.isfinite(smooth), smooth, lines)
     if np.isfinite(lines).all():
         return lines
-    nearest = values[tuple(_nearest(axis, places[:, i]) for i, axis in enumerate(axes))]
-    return np.where(np.isfinite(lines), lines, nearest)
+    stencils, known = [_linear(axis, places[:, i]) for i, axis in enumerate(axes)], np.isfinite(values)
+    share = _combined(known.astype(float), stencils)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        partial = _combined(np.where(known, values, 0.0), stencils) / np.where(share > 0.0, share, np.nan)
+    return np.where(np.isfinite(lines), lines, partial)
 
 
 def _combined(values: Array, stencils: Sequence[_Stencil]) -> Array:
@@ -67,11 +70,3 @@ def _cubic(axis: Array, x: Array) -> _Stencil:
         pair, line = _linear(axis, x[beyond])
         index[beyond, :2], weights[beyond] = pair, np.column_stack([line, np.zeros_like(line)])
     return index, weights
-
-
-def _nearest(axis: Array, x: Array) -> NDArray[np.int64]:
-    if len(axis) == 1:
-        return np.zeros(len(x), np.int64)
-    left = np.clip(np.searchsorted(axis, x, side="right") - 1, 0, len(axis) - 2)
-    nearest: NDArray[np.int64] = np.where(x - axis[left] <= axis[left + 1] - x, left, left + 1)
-    return nearest

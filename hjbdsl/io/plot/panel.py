@@ -10,6 +10,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from matplotlib import rc_context
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure, SubFigure
@@ -63,7 +64,8 @@ def save(drawn: Figure, path: str) -> None:
     try:
         # no dates or random names in the file: the same picture gives the same bytes
         metadata = {"png": {"Software": "hjb"}, "svg": {"Date": None}, "pdf": {"CreationDate": None}}[form]
-        drawn.savefig(path, format=form, dpi=_DOTS, metadata=metadata)
+        with rc_context({"svg.hashsalt": "hjb"}):
+            drawn.savefig(path, format=form, dpi=_DOTS, metadata=metadata)
     except OSError as error:
         raise UsageError(f"cannot write `{path}`: {error.strerror or error}") from error
 
