@@ -12,6 +12,7 @@ from collections.abc import Mapping
 
 import sympy as sp
 
+from hjbdsl.model.exact import power_of, with_numbers
 from hjbdsl.model.problem import TIME
 
 LARGEST_EXPONENT = 10_000
@@ -78,7 +79,7 @@ class Arithmetic:
             return self.values.get(expression)
         if TIME in expression.free_symbols or any(s not in self.values for s in expression.free_symbols):
             return None
-        return expression.xreplace(dict(self.values))
+        return with_numbers(expression, self.values)
 
     def divide(self, numerator: sp.Expr, denominator: sp.Expr) -> sp.Expr:
         self.refuse_zero(denominator)
@@ -99,7 +100,7 @@ class Arithmetic:
             self._refuse_large_exponent(base, exponent_value)
         if base_value is not None and exponent_value is not None:
             self._check_numbers(base_value, exponent_value)
-        return base**exponent
+        return power_of(base, exponent)
 
     @staticmethod
     def _refuse_large_exponent(base: sp.Expr, exponent: sp.Expr) -> None:

@@ -14,6 +14,7 @@ from typing import Literal
 import sympy as sp
 
 from hjbdsl.errors import Diagnostic, Span
+from hjbdsl.model.exact import with_numbers
 
 TIME = sp.Symbol("t", real=True)
 """The clock, everywhere."""
@@ -374,4 +375,4 @@ class ControlProblem:
 
     def numeric(self, expression: sp.Basic) -> sp.Basic:
         """`expression` with the exact numbers of the scalar parameters put in."""
-        return expression.xreplace(dict(self.values))
+        return with_numbers(expression, self.values)

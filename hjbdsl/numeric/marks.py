@@ -13,6 +13,7 @@ import numpy as np
 import sympy as sp
 from numpy.typing import NDArray
 
+from hjbdsl.model.exact import with_numbers
 from hjbdsl.model.problem import MarkLaw
 
 Array = NDArray[np.float64]
@@ -110,7 +111,7 @@ def doubling_error(
 
 
 def _number(expression: sp.Expr, values: Mapping[sp.Symbol, sp.Expr]) -> float:
-    number = expression.xreplace(dict(values))
+    number = with_numbers(expression, values)
     if not number.is_number:
         raise ValueError(f"the law of a mark depends on {', '.join(sorted(str(s) for s in number.free_symbols))}")
     return float(number)

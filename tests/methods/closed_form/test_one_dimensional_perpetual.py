@@ -21,7 +21,8 @@ def values_at(proposal, points):
 
 
 @pytest.mark.parametrize(
-    ("rate", "vol", "strike"), [(R(6, 100), R(3, 10), 20), (R(1, 100), R(1, 2), 7), (R(1, 5), R(1, 10), 100)]
+    ("rate", "vol", "strike"),
+    [(R(6, 100), R(3, 10), 20), (R(1, 100), R(1, 2), 7), (R(1, 5), R(1, 10), 100), (R("0.0401"), R("0.292531377"), 100)],
 )
 @pytest.mark.parametrize("payoff", [sp.Max(K - X, 0), K - X])
 def test_american_put(rate, vol, strike, payoff):

@@ -166,7 +166,7 @@ def _pieces(line: LineProblem, law: Characteristic, formula: StoppingFormula) ->
     """The candidate with numbers in, as pieces left and right of the boundary."""
     numeric = line.equation.problem.numeric
     x = law.state
-    boundary = numeric(formula.boundary)
+    boundary = sp.N(numeric(formula.boundary), 35)
     surplus = numeric(formula.branch - formula.particular).xreplace({x: boundary})
     decay = (
         (x / boundary) ** numeric(formula.exponent)
