@@ -26,3 +26,13 @@ def test_fine_powers_are_numbers_of_forty_digits(fine):
         exact = (3 / mpmath.mpf("48.3789547")) ** mpmath.mpf(fine)
         assert abs(mpmath.mpf(str(sp.N(found, 38))) / exact - 1) < mpmath.mpf("1e-32")
     assert power_of(x, exponent) == x**exponent, "no number, nothing to round"
+
+
+@pytest.mark.timeout(10)
+def test_an_exponential_of_a_logarithm_is_a_power():
+    # exp(c log y) becomes y^c by itself
+    found = with_numbers(
+        sp.exp(b * sp.log(a * sp.sqrt(x) + a**2) + a), {a: sp.Rational("1.0237731"), b: sp.Rational("7.3871234")}
+    )
+    exact = (1.0237731 * 2 + 1.0237731**2) ** 7.3871234 * sp.exp(1.0237731)
+    assert float(found.xreplace({x: sp.Integer(4)})) == pytest.approx(float(exact), rel=1e-13)
