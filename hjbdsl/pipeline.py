@@ -22,7 +22,7 @@ from hjbdsl.frontend.load import load_problem, loads_problem
 from hjbdsl.io import store
 from hjbdsl.io.result import result_object
 from hjbdsl.model.equation import HJBEquation
-from hjbdsl.model.problem import ControlProblem, DataFile
+from hjbdsl.model.problem import TIME, ControlProblem, DataFile
 from hjbdsl.model.samples import SampleRequest, Samples
 from hjbdsl.model.solution import Accepted, Rejected, Solution
 from hjbdsl.numeric.data_file import read_rows
@@ -30,8 +30,10 @@ from hjbdsl.numeric.points import StatedPoint, default_points, stated_points
 from hjbdsl.symbolic.derive import derive as derive_equation
 
 if TYPE_CHECKING:
+    from sympy import Expr
     from xarray import Dataset
 
+    from hjbdsl.methods.model_free.lesson import Lesson
     from hjbdsl.simulation.trial import Settings, Trial
 
 DERIVING_SECONDS = 30.0
@@ -278,6 +280,21 @@ def simulated(worked: Answer, point: StatedPoint | None, settings: Settings) -> 
     return try_out(equation, worked.solution, start, settings)
 
 
+def verified(worked: Answer, points: Sequence[StatedPoint], settings: Settings) -> dict[str, Any]:
+    """Brackets of the value at the points, or in the middle of the region, and a verdict (`hjb.verification/1`)."""
+    from hjbdsl.evidence.bracket import verification  # noqa: PLC0415 (only where it is asked for)
+    from hjbdsl.simulation.bracket import bracket  # noqa: PLC0415
+    from hjbdsl.simulation.trial import middle  # noqa: PLC0415
+
+    equation = worked.equation
+    problem = equation.problem
+    starts = [stated_points(problem, equation.stationary, [point]) for point in points]
+    starts = starts or [middle(equation, default_points(problem))]
+    brackets = [bracket(equation, worked.solution, start, settings) for start in starts]
+    checks = run_checks(problem, worked.solution, equation.stationary, settings.seed)
+    return verification(equation, worked.solution, brackets, checks)
+
+
 def environment(equation: HJBEquation, dt: float, horizon: float | None = None) -> Any:
     """The problem as a Gymnasium environment. Raises `UsageError` where gymnasium is not installed or nothing is controlled."""
     if importlib.util.find_spec("gymnasium") is None:
@@ -288,15 +305,55 @@ def environment(equation: HJBEquation, dt: float, horizon: float | None = None) 
     return ControlEnvironment(compile_process(equation), dt, horizon)
 
 
+def learned(problem: ControlProblem, lesson: Lesson) -> dict[str, Any]:
+    """What a learner makes of transitions alone, beside the answer of the first method that accepts (`hjb.lesson/1`)."""
+    from hjbdsl.evidence.comparison import compare  # noqa: PLC0415 (only where something is learned)
+    from hjbdsl.io.lesson import Judged, lesson_object  # noqa: PLC0415
+    from hjbdsl.methods import model_free  # noqa: PLC0415
+
+    equation = derive(problem)
+    match model_free.taught(equation, lesson):
+        case Rejected(reason):
+            raise NoMethodError({"model_free": reason})
+        case model_free.Taught(solution, returns):
+            pass
+    try:
+        model, _ = solve(equation, Request(seed=lesson.seed))
+        judged = Judged(model, compare(equation, solution, model).as_numbers())
+    except (NoMethodError, SolverError) as error:
+        judged = Judged(None, {}, str(error).splitlines()[0])
+    places = default_points(problem)
+    errors = model_free.control_errors(solution, places)
+    return lesson_object(equation, solution, judged, places, errors, lesson.as_asked(), returns)
+
+
 def sample(problem: ControlProblem, request: SampleRequest, cached: bool = True) -> Samples:
     """Draws from a generative problem: solved by the first method that accepts, then run from noise to data."""
     if problem.reversal is None:
         raise UsageError("there is nothing to sample: the file has no `reverse` statement")
-    equation = derive(problem)
-    solution, _ = solve(equation, Request(request.method, None, request.seed), cached)
     from hjbdsl.methods import generative  # noqa: PLC0415 (a method is imported when it is asked)
 
-    return generative.samples(problem, solution, request)
+    reward = _reward(problem, request.tilt) if request.tilt is not None else None
+    exact = generative.tilted_problem(problem, reward) if reward is not None and request.method != "generative" else None
+    if exact is not None:
+        problem = exact.problem
+    solution, _ = solve(derive(problem), Request(request.method, None, request.seed), cached)
+    if exact is not None:
+        return generative.samples(problem, solution, request, None, exact.log_normaliser)
+    return generative.samples(problem, solution, request, reward)
+
+
+def _reward(problem: ControlProblem, text: str) -> Expr:
+    """An expression in the states of the problem, read as a `check` line at the end of its file would be."""
+    if "\n" in text or "\r" in text:
+        raise UsageError("--tilt is one expression on one line")
+    source = problem.source
+    lines = "\n".join(source.files[source.path])
+    read = loads_problem(f"{lines}\ncheck V = {text}\n", source.path, source.overrides, source.variant)
+    reward = read.checks[-1].expected[0]
+    if TIME in reward.free_symbols:
+        raise UsageError("--tilt is a reward of the final state; it cannot depend on t")
+    return reward
 
 
 def data_files(problem: ControlProblem) -> tuple[str, ...]:

@@ -31,6 +31,8 @@ COMMANDS: tuple[tuple[str, str], ...] = (
     ("derive", "Derive the Hamilton-Jacobi-Bellman equation, step by step on request."),
     ("solve", "Solve a problem: value, optimal control, and what they are worth."),
     ("simulate", "Paths under the optimal policy, and what they earn beside V."),
+    ("verify", "Hold an answer against simulation and its equation: a two-sided bracket."),
+    ("learn", "Learn value and policy from transitions alone, beside the model."),
     ("sample", "Draw from a generative problem: the reverse process from noise to data."),
     ("plot", "Draw a result: value, policy, paths, convergence."),
     ("fmt", "Rewrite files in the one canonical form, in place."),

@@ -112,8 +112,13 @@ def trial_text(result: Mapping[str, Any], seconds: float) -> str:
     lines += [f"  {'; '.join(endings)}"] if endings and set(result["ended"].values()) != {1.0, 0.0} else []
     error = sum(worth[part] or 0.0 for part in ("half_width", "time_step", "after_horizon"))
     rows = [
-        (f"realised {what}", significant(real["mean"], real["half_width"]), real["half_width"], _sampled(result, level)),
-        ("worth of the policy", significant(worth["mean"], error), error, _parts(worth, level)),
+        (
+            f"realised {what}",
+            significant(real["mean"], (real["half_width"] or 0.0) / 10),
+            real["half_width"],
+            _sampled(result, level),
+        ),
+        ("worth of the policy", significant(worth["mean"], error / 10), error, _parts(worth, level)),
         (name, significant(result["V"], result["V_error"]), result["V_error"], "as solved"),
     ]
     width = max(len(row[1]) for row in rows)

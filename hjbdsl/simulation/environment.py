@@ -42,7 +42,7 @@ _ATTEMPTS = 1000
 class ControlEnvironment(gymnasium.Env[Any, Any]):
     """See the module. `horizon` is how long an endless problem is played (a thousand steps where it is not said)."""
 
-    metadata = {"render_modes": []}  # noqa: RUF012 (gymnasium's own declaration)
+    metadata: dict[str, Any] = {"render_modes": []}  # noqa: RUF012 (gymnasium's own declaration)
 
     def __init__(self, process: ControlledProcess, dt: float, horizon: float | None = None):
         if not 0 < dt < math.inf:

@@ -18,7 +18,7 @@ from hjbdsl.errors import SolverError
 from hjbdsl.model.equation import HJBEquation
 from hjbdsl.model.solution import Array, PointValues, ValueFunction
 from hjbdsl.numeric.points import Points
-from hjbdsl.numeric.state_space import number, region_of
+from hjbdsl.numeric.state_space import number
 from hjbdsl.simulation.compiled import At, Modes
 from hjbdsl.simulation.hamiltonian import local_value, operator
 from hjbdsl.simulation.policy import Decision, Policy, ValuePolicy
@@ -67,8 +67,7 @@ class GibbsDraws:
         """One explored control, by the weights of its points."""
         (column,) = self.columns
         nodes, width = self._nodes(at, places)
-        step = _DIFFERENCE * np.maximum(np.ptp(region_of(self.process.problem), axis=1), 1e-6)
-        local = local_value(self.process, self.claimed, places, step)
+        local = local_value(self.process, self.claimed, places, _DIFFERENCE)
         exponent = np.empty(nodes.shape)
         for q in range(nodes.shape[1]):
             control = at.control.copy()

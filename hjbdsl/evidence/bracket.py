@@ -1,0 +1,155 @@
+"""Last stage: what `hjb verify` says of an answer. In words and as one object (schema `hjb.verification/1`).
+
+In: equation, solution, brackets. Out: plain data; the page of text is made from that data alone.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from hjbdsl.model.equation import HJBEquation
+from hjbdsl.model.evidence import CheckResult
+from hjbdsl.model.solution import Solution
+from hjbdsl.numeric.points import Points
+from hjbdsl.simulation.bracket import Bracket
+
+SCHEMA = "hjb.verification/1"
+
+
+def verification(
+    equation: HJBEquation, solution: Solution, brackets: Sequence[Bracket], checks: Sequence[CheckResult]
+) -> dict[str, Any]:
+    """`verdict` is "holds" where at every point V lies in its bracket and its policy earns it, and every check of the file
+    holds; else "refuted"."""
+    problem = equation.problem
+    points = [_point(equation, one) for one in brackets]
+    failed = [check.text for check in checks if not check.passed]
+    sound = all(one.holds for one in brackets) and not failed
+    found = next((one.excess for one in brackets if one.excess is not None), None)
+    result: dict[str, Any] = {
+        "schema": SCHEMA,
+        "problem": problem.name,
+        "title": problem.title,
+        "kind": equation.kind,
+        "sense": problem.objective.sense,
+        "method": solution.method,
+        "status": solution.status,
+        "claimed_residual": _finite(solution.evidence.residual),
+        "residual": None if found is None else {
+            "largest": _finite(found.residual),
+            "mean": _finite(found.typical),
+            "better_control": _finite(found.better),
+            "places": found.places,
+        },
+        "quantity": "average" if problem.objective.form == "average" else "V",
+        "points": points,
+        "failed_checks": failed,
+        "verdict": "holds" if sound else "refuted",
+    }  # fmt: skip
+    return result
+
+
+def _point(equation: HJBEquation, one: Bracket) -> dict[str, Any]:
+    trial, earned = one.trial, one.trial.earned
+    return {
+        "at": _place(equation, trial.start),
+        "V": _finite(trial.claimed),
+        "error": _finite(trial.claimed_error),
+        "lower": _finite(one.lower),
+        "upper": _finite(one.upper),
+        "confidence": one.confidence,
+        "policy": {
+            "mean": _finite(earned.mean),
+            "half_width": _finite(earned.half_width),
+            "time_step": _finite(earned.bias),
+            "after_horizon": _finite(earned.tail),
+            "paths": earned.paths,
+        },
+        "verdict": trial.verdict,
+        "holds": one.holds,
+    }
+
+
+def _place(equation: HJBEquation, start: Points) -> dict[str, Any]:
+    problem = equation.problem
+    result: dict[str, Any] = {} if equation.stationary else {"t": float(start.t[0])}
+    first = 0
+    for group in problem.states:
+        entries = [float(v) for v in start.x[0, first : first + len(group.symbols)]]
+        result[group.name] = entries if group.shape else entries[0]
+        first += len(group.symbols)
+    labels = problem.mode_tuples()[int(start.mode[0])]
+    return result | {chain.name: chain.labels[label] for chain, label in zip(problem.modes, labels, strict=True)}
+
+
+def verification_text(result: Mapping[str, Any], seconds: float) -> str:
+    """The page that `hjb verify` prints."""
+    lines = [f"{result['title'] or result['problem']}", "", f"answer of {result['method']}, {result['status']}"]
+    residual = result["residual"]
+    if residual is not None:
+        lines.append(
+            f"  equation: fails by {_tiny(residual['largest'])} of its terms at most, {_tiny(residual['mean'])} on average,"
+            f" at {residual['places']} places of the region and the paths"
+        )
+        if residual["better_control"] is not None:
+            lines.append(f"  optimum: another control gains at most {_tiny(residual['better_control'])} a unit of time there")
+    for point in result["points"]:
+        lines += ["", *_point_lines(result, point)]
+    lines += [f"✗ check fails: {text}" for text in result["failed_checks"]]
+    mark, word = ("✓", "holds") if result["verdict"] == "holds" else ("✗", "refuted")
+    return "\n".join([*lines, "", f"{mark} {result['quantity']} {word}", f"{seconds:.1f} s"])
+
+
+_VERDICTS = {
+    "agrees": "the policy earns it",
+    "earns less": "the policy earns less than V promises",
+    "earns more": "the policy earns more than V: V is not the optimal value",
+    "unknown": "V has no error to be judged by",
+}
+
+
+def _point_lines(result: Mapping[str, Any], point: Mapping[str, Any]) -> list[str]:
+    at = ", ".join(f"{name} = {_short(value)}" for name, value in point["at"].items())
+    policy, name = point["policy"], result["quantity"]
+    width = _width(point)
+    error = sum(policy[part] or 0.0 for part in ("half_width", "time_step", "after_horizon"))
+    shown = "the mean of the paths" if result["sense"] == "evaluate" else "its policy, simulated"
+    return [
+        f"at {at}" if at else "at the only state",
+        f"  {name:<24}{_number(point['V'], width)}  ± {_tiny(point['error'])}",
+        f"  {shown:<24}{_number(policy['mean'], width)}  ± {_tiny(error)}   {policy['paths']} paths",
+        f"  bracket                 [{_number(point['lower'], width)}, {_number(point['upper'], width)}]"
+        f"   {100 * point['confidence']:g}% where sampled",
+        f"  {'✓' if point['holds'] else '✗'} {_VERDICTS[point['verdict']]}",
+    ]
+
+
+def _width(point: Mapping[str, Any]) -> float:
+    """What a shown number should resolve."""
+    ends = [point[name] for name in ("lower", "upper") if point[name] is not None]
+    spread = max(abs(end - (point["V"] or 0.0)) for end in ends) if ends else 0.0
+    return spread or 1e-9 * max(1.0, abs(point["V"] or 0.0))
+
+
+def _number(value: float | None, resolved: float) -> str:
+    if value is None:
+        return "-"
+    digits = 2 + math.ceil(math.log10(max(abs(value), resolved) / resolved)) if resolved > 0 else 9
+    return f"{value:.{min(max(digits, 3), 10)}g}"
+
+
+def _short(value: Any) -> str:
+    if isinstance(value, list):
+        shown = [f"{v:.6g}" for v in value[:4]] + ([f"… {len(value)}"] if len(value) > 4 else [])
+        return f"[{', '.join(shown)}]"
+    return value if isinstance(value, str) else f"{value:.6g}"
+
+
+def _tiny(value: float | None) -> str:
+    return "-" if value is None else "0" if value == 0 else f"{value:.1e}"
+
+
+def _finite(value: float | None) -> float | None:
+    return value if value is not None and math.isfinite(value) else None
