@@ -1,0 +1,99 @@
+"""`hjb learn FILE --dt D`: value and policy from transitions alone, beside what the model says."""
+
+from __future__ import annotations
+
+import json
+import time
+from typing import Annotated
+
+import typer
+
+from hjbdsl.cli.answers import Question
+from hjbdsl.cli.options import AsJson, File, Quiet, Settings, Variant, existing, overrides
+from hjbdsl.cli.points import parse_point
+from hjbdsl.cli.simulate import progress
+from hjbdsl.errors import UsageError
+
+_NOT_CONVERGED = 1
+_MOST_STEPS = 100_000_000
+
+Dt = Annotated[float, typer.Option("--dt", help="The time between two transitions; the control is held meanwhile.")]
+Algorithm = Annotated[
+    str, typer.Option("--algorithm", metavar="q|td", help="Martingale conditions, or the plain target of Q-learning to compare.")
+]
+Steps = Annotated[int | None, typer.Option("--steps", metavar="N", help="How many transitions; 200000 if nothing is said.")]
+Episodes = Annotated[int | None, typer.Option("--episodes", metavar="N", help="In how many episodes, from all over the region.")]
+OffPolicy = Annotated[bool, typer.Option("--off-policy", help="All actions from one wide behaviour, none from what was learned.")]
+Env = Annotated[
+    str | None,
+    typer.Option("--env", metavar="ID", help="A Gymnasium environment in the place of the file: a name, or module:Class."),
+]
+Data = Annotated[
+    str | None, typer.Option("--data", metavar="F.npz|parquet", help="Recorded transitions in the place of the file.")
+]
+Mean = Annotated[bool, typer.Option("--mean-reward", help="Recorded rewards are means over the step, not rates at its start.")]
+Degree = Annotated[
+    int | None, typer.Option("--degree", metavar="N", help="Of the polynomials; else as high as the data calls for.")
+]
+Around = Annotated[
+    str | None, typer.Option("--around", metavar="ACTION", help='Where to try first, as in --around "pi=0.5,k=0.05".')
+]
+Play = Annotated[int, typer.Option("--play", metavar="N", help="Episodes to play in the environment with what was learned.")]
+
+
+def run(
+    file: File,
+    dt: Dt,
+    algorithm: Algorithm = "q",
+    steps: Steps = None,
+    episodes: Episodes = None,
+    off_policy: OffPolicy = False,
+    env: Env = None,
+    data: Data = None,
+    mean_reward: Mean = False,
+    degree: Degree = None,
+    around: Around = None,
+    play: Play = 20,
+    seed: Annotated[int, typer.Option("--seed", help="Seed of everything random.")] = 0,
+    settings: Settings = None,
+    variant: Variant = None,
+    as_json: AsJson = False,
+    quiet: Quiet = False,
+) -> int:
+    """Learn V and the advantage rate q from (x, a, r, x'), by martingale conditions in continuous time."""
+    started = time.perf_counter()
+    _checked(dt, algorithm, steps, episodes, degree, env, data)
+    first = {name: value for name, value in (parse_point(around) if around else {}).items() if isinstance(value, float)}
+    question = Question.ask(existing(file), overrides(settings), variant)
+    from hjbdsl import pipeline  # noqa: PLC0415 (sympy: only where something has to be worked out)
+    from hjbdsl.io.lesson import lesson_text  # noqa: PLC0415
+    from hjbdsl.methods.model_free.lesson import Lesson  # noqa: PLC0415
+
+    lesson = Lesson(
+        dt, "q" if algorithm == "q" else "td", steps, episodes, off_policy, seed, degree, first, env, data, mean_reward, play
+    )
+    with progress(quiet or as_json):
+        result = pipeline.learned(question.load(), lesson)
+    seconds = time.perf_counter() - started
+    if as_json:
+        typer.echo(json.dumps(result | {"seconds": round(seconds, 3)}, ensure_ascii=False, allow_nan=False))
+    else:
+        typer.echo(lesson_text({**result, "warnings": []} if quiet else result, seconds))
+    return _NOT_CONVERGED if result["status"] == "not_converged" else 0
+
+
+def _checked(
+    dt: float, algorithm: str, steps: int | None, episodes: int | None, degree: int | None, env: str | None, data: str | None
+) -> None:
+    if not 0 < dt < float("inf"):
+        raise UsageError("--dt wants a positive number")
+    if algorithm not in ("q", "td"):
+        raise UsageError(f"there is no algorithm `{algorithm}`; there are q and td")
+    if env is not None and data is not None:
+        raise UsageError("transitions come from --env or from --data, not from both")
+    if steps is not None and not 1 < steps <= _MOST_STEPS:
+        raise UsageError(f"--steps wants a whole number from 2 to {_MOST_STEPS}")
+    if episodes is not None and episodes < 1:
+        raise UsageError("--episodes wants a positive whole number")
+    if degree is not None and not 1 <= degree <= 12:
+        raise UsageError("--degree wants a whole number from 1 to 12")

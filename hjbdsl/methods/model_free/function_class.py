@@ -1,0 +1,124 @@
+"""Which class of functions the data calls for: the lowest degree whose advantage rate a larger class would not change.
+
+In: a problem's kinds of states and controls, and a sample of both. Out: `Features`; and, from the averages of the largest
+class, the degree."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hjbdsl.methods.model_free.conditions import Moments, Operator, batches, operator
+from hjbdsl.methods.model_free.coordinates import ControlSpace, state_axis, time_axis
+from hjbdsl.methods.model_free.features import ControlFeatures, Features, StateFeatures, axis_degrees, exponents, paired
+from hjbdsl.methods.model_free.iteration import Learned, Places, Task, q_learning
+from hjbdsl.methods.model_free.transitions import Transitions
+from hjbdsl.model.problem import ControlProblem
+from hjbdsl.model.solution import Array
+from hjbdsl.numeric.state_space import lattice_points
+
+DEGREES = (2, 4, 6)
+MOST_FUNCTIONS = 260
+POWERS = {"line": 2, "box": 2, "log_up": 4, "log_down": 4}
+"""The highest power of a control's coordinate: a quadratic in the control itself, more where the coordinate is a logarithm."""
+NEGLIGIBLE = 0.01
+"""A change of q that is this small a share of its size does not call for a larger class."""
+
+
+@dataclass(frozen=True, slots=True)
+class Chosen:
+    """A class, what was learned in it, and `excess`: the root mean square by which the next larger class would change q beyond
+    the noise (None for the largest). `neighbour`: the same in the largest class, or in the next smaller one."""
+
+    moments: Moments
+    operator: Operator
+    learned: Learned
+    degree: int
+    excess: float | None
+    neighbour: tuple[Operator, Learned] | None = None
+
+
+def build(problem: ControlProblem, space: ControlSpace, data: Transitions, end: float, degree: int) -> Features:
+    """The class of this degree, scaled by the data."""
+    axes = [time_axis(end)] if math.isfinite(end) else []
+    continuous = problem.continuous_states
+    axes += [state_axis(problem.state_bounds[i], i + 1, problem, data.x[:, i]) for i in continuous]
+    choice = exponents([axis_degrees(axis, degree) for axis in axes], degree)
+    degrees = np.array([[axis_degrees(axis, degree)[c] for axis, c in zip(axes, row, strict=True)] for row in choice])
+    state = StateFeatures(
+        tuple(axes), problem.lattice_states, _labels(problem), choice, degrees.reshape(len(choice), len(axes)).sum(axis=1)
+    )
+    control = ControlFeatures(space, _powers(space))
+    total = all(axis.kind in ("line", "circle") for axis in axes) and all(axis.kind in ("line", "box") for axis in space.axes)
+    return Features(state, control, paired(state, control, degree if total else None), total)
+
+
+def largest(
+    problem: ControlProblem, space: ControlSpace, data: Transitions, end: float, degree: int | None
+) -> tuple[Features, int]:
+    """The class of the degree asked for, or the largest that the number of functions allows."""
+    if degree is not None:
+        return build(problem, space, data, end, degree), degree
+    best, best_degree = build(problem, space, data, end, DEGREES[0]), DEGREES[0]
+    for higher in DEGREES[1:]:
+        if math.comb(higher + len(problem.continuous_states), higher) > MOST_FUNCTIONS:
+            break
+        wider = build(problem, space, data, end, higher)
+        if wider.count > min(MOST_FUNCTIONS, len(data) // 50):
+            break
+        best, best_degree = wider, higher
+    return best, best_degree
+
+
+def choose_degree(moments: Moments, top: int, task: Task, places: Places, sample: Transitions, fixed: bool) -> Chosen:
+    """Learn in classes of rising degree until the largest one agrees, beyond the noise, with the advantage rate. `sample`: some
+    of the data."""
+    full = operator(moments)
+    gains = np.concatenate([(later - psi)[:, : moments.features.values] for _, psi, later in batches(moments.features, sample)])
+    if sample.mirrored:
+        gains = (gains[::2] + gains[1::2]) / math.sqrt(2)
+    for degree in () if fixed else [d for d in DEGREES if d < top]:
+        own = moments.within(degree)
+        inside = operator(own)
+        learned = q_learning(inside, task, places)
+        excess = _excess(moments, full, learned, task, degree, gains)
+        size = math.sqrt(max(float(learned.advantage @ own.gram @ learned.advantage), 0.0))
+        defect = float(np.sqrt(np.mean(learned.residual**2)))
+        if math.hypot(excess, defect) <= NEGLIGIBLE * size:
+            return Chosen(own, inside, learned, degree, excess, (full, q_learning(full, task, places)))
+    lower = None if fixed or top == DEGREES[0] else (inside, learned)
+    return Chosen(moments, full, q_learning(full, task, places), top, None, lower)
+
+
+def _excess(moments: Moments, full: Operator, learned: Learned, task: Task, degree: int, gains: Array) -> float:
+    """How much r + L^a V changes in the larger class at the same V, less what noise alone would change."""
+    features = moments.features
+    keep = features.within(degree)
+    own = keep[keep < features.values]
+    theta = np.zeros(features.values)
+    theta[own] = learned.theta
+    small = learned.advantage.copy()
+    small[: len(own)] += task.rho * learned.theta
+    small[0] += learned.average
+    defect = full.reward + full.generator @ theta
+    defect[keep] -= small
+    more = len(defect) - len(keep)
+    scatter = float(np.mean((gains @ theta) ** 2)) * more / (moments.count * moments.dt**2)
+    return math.sqrt(max(float(defect @ moments.gram @ defect) - scatter * (1 + 3 * math.sqrt(2 / more)), 0.0))
+
+
+def _labels(problem: ControlProblem) -> Array:
+    """Joint modes and lattice values: (L, 1 + lattice states)."""
+    sets = [np.arange(len(problem.mode_tuples()), dtype=float)]
+    sets += [lattice_points(problem, problem.state_bounds[i]) for i in problem.lattice_states]
+    return np.stack([g.ravel() for g in np.meshgrid(*sets, indexing="ij")], axis=1)
+
+
+def _powers(space: ControlSpace) -> NDArray[np.int64]:
+    """Powers of one coordinate, and products of two."""
+    most = max([POWERS[axis.kind] for axis in space.axes], default=0)
+    powers = exponents([list(range(POWERS[axis.kind] + 1)) for axis in space.axes], most)
+    return powers[((powers > 0).sum(axis=1) <= 1) | (powers.sum(axis=1) <= 2)]

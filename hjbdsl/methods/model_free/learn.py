@@ -1,0 +1,271 @@
+"""The learner: transitions in rounds, the class of functions that they call for, value and advantage rate, and what they are
+worth.
+
+In: a derived problem, of which only the objective's sense, discount and horizon, the kinds of its states and controls, and its
+region are read; transitions from a simulator, an environment or a file. Out: `Accepted(Solution)` or `Rejected(reason)`."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import replace
+
+import numpy as np
+import sympy as sp
+
+from hjbdsl import progress
+from hjbdsl.errors import UsageError
+from hjbdsl.methods.model_free.collect import Behaviour, Simulator, policy_behaviour, wide_behaviour
+from hjbdsl.methods.model_free.conditions import gather
+from hjbdsl.methods.model_free.coordinates import control_space
+from hjbdsl.methods.model_free.environment import Environment
+from hjbdsl.methods.model_free.function import LearnedFunction
+from hjbdsl.methods.model_free.function_class import Chosen, choose_degree, largest
+from hjbdsl.methods.model_free.iteration import FIRST_RATE, Places, Task, plain_q_learning, q_learning
+from hjbdsl.methods.model_free.lesson import Lesson
+from hjbdsl.methods.model_free.transitions import Transitions
+from hjbdsl.methods.model_free.uncertainty import scatter
+from hjbdsl.model.equation import HJBEquation
+from hjbdsl.model.problem import ControlProblem
+from hjbdsl.model.solution import Accepted, Array, Evidence, Rejected, Solution
+from hjbdsl.numeric.points import Points
+from hjbdsl.numeric.state_space import horizon, number
+from hjbdsl.simulation import compile_process
+
+STEPS = 200_000
+ENVIRONMENT_STEPS = 40_000
+ROUNDS = 9
+ROUNDS_ORIENTED = 4
+EARLY = 0.05
+"""The share of the transitions that each round before the last takes."""
+PLACES = 1200
+MOST_ASTRAY = 0.01
+"""The share of the places where q may have no maximum among the actions that were tried."""
+SAMPLE = 20_000
+MOST_MISFIT = 1e-3
+"""The share of the rewards' variance that a class may miss without a warning."""
+
+
+def rejection(equation: HJBEquation) -> str | None:
+    """Why this learner does not apply, or None."""
+    problem = equation.problem
+    rate = problem.numeric(problem.objective.discount)
+    if problem.reversal is not None:
+        return "a generative problem is learned from its data, with `hjb sample`"
+    if problem.adversaries:
+        return "the learner plays alone: it knows no adversary"
+    if problem.stopping is not None or problem.objective.form not in ("expectation", "average"):
+        return "the conditions are those of a discounted sum or of a long-run average, without stopping"
+    if not rate.is_number:
+        return "the discount rate must be a constant: it is the one number that the learner is told"
+    if any(c.role == "control" for c in problem.constraints):
+        return "joint constraints on controls are not in the learner's policies"
+    exploration = problem.exploration
+    if exploration is not None and set(exploration.controls) != set(problem.control_symbols):
+        return "the learner's policy is random in all controls or in none"
+    if exploration is not None and not problem.numeric(exploration.temperature).is_number:
+        return "the temperature must be a constant"
+    return None
+
+
+def learn(
+    equation: HJBEquation, lesson: Lesson, environment: Environment | None = None, data: Transitions | None = None
+) -> Accepted | Rejected:
+    """Learn from recorded `data`, from an `environment`, or from a simulator of the file. Raises `UsageError` for data that
+    does not fit, `SolverError` where it does not determine an answer."""
+    problem = equation.problem
+    reason = rejection(equation)
+    if reason is None and problem.exit is not None and environment is None and data is None:
+        reason = (
+            "the simulator's exits fall between the learner's steps; record them with `done` and `payoff`, and learn with --data"
+        )
+    if reason is not None:
+        return Rejected(reason)
+    return Accepted(_Learner(equation, lesson, environment, data).solution())
+
+
+def task_of(problem: ControlProblem) -> Task:
+    """What the learner is told of the objective."""
+    exploration = problem.exploration
+    temperature = number(problem, exploration.temperature) if exploration is not None else 0.0
+    average = problem.objective.form == "average"
+    rho = 0.0 if average else number(problem, problem.objective.discount)
+    return Task(rho, average, horizon(problem), temperature)
+
+
+class _Learner:
+    """One lesson, from the first transition to the answer."""
+
+    def __init__(self, equation: HJBEquation, lesson: Lesson, environment: Environment | None, data: Transitions | None):
+        self.problem = problem = equation.problem
+        self.lesson, self.environment, self.recorded = lesson, environment, data
+        self.steps = lesson.steps or (STEPS if environment is None else ENVIRONMENT_STEPS)
+        self.sign = -1.0 if problem.objective.sense == "minimize" else 1.0
+        self.generator = np.random.default_rng(lesson.seed)
+        self.task = task_of(problem)
+        self.simulator = None
+        if environment is None and data is None:
+            length = math.ceil(self.steps / lesson.episodes) if lesson.episodes else min(50, round(1 / lesson.dt))
+            self.simulator = Simulator(compile_process(equation), lesson.dt, max(1, length), self.sign)
+
+    def solution(self) -> Solution:
+        data, chosen = self._learned()
+        progress.report("how far it may be off", 0.95)
+        function = self._function(data, chosen)
+        return self._present(data, chosen, function)
+
+    def _learned(self) -> tuple[Transitions, Chosen]:
+        """All transitions at once, or in rounds: the policy learned from one round draws the actions of the next."""
+        if self.recorded is not None:
+            data = self._turned(self.recorded)
+            return data, self._fit(data, self.task)
+        first = control_space(self.problem, _first_controls(self.problem, self.lesson.around))
+        behaviour = wide_behaviour(first)
+        if self.lesson.off_policy:
+            progress.report("transitions under one behaviour", 0.0)
+            data = self._collect(behaviour, self.steps)
+            return data, self._fit(data, self.task)
+        early = max(1, int(EARLY * self.steps))
+        extras = _extra_rates(self.task, self.lesson.dt, bool(self.lesson.around))
+        for number_, extra in enumerate(extras):
+            progress.report(f"round {number_ + 1} of {len(extras)}", number_ / len(extras))
+            last = number_ == len(extras) - 1
+            data = self._collect(behaviour, self.steps - early * (len(extras) - 1) if last else early)
+            task = replace(self.task, rho=self.task.rho + extra, average=self.task.average and extra == 0.0)
+            chosen = self._fit(data, task)
+            behaviour = policy_behaviour(chosen.operator, task, chosen.learned.advantage, first)
+        return data, chosen
+
+    def _collect(self, behaviour: Behaviour, count: int) -> Transitions:
+        if self.simulator is not None:
+            return self._with_prior(self.simulator.collect(behaviour, count, self.generator))
+        assert self.environment is not None
+        return self._with_prior(self.environment.collect(behaviour, count, self.generator))
+
+    def _turned(self, data: Transitions) -> Transitions:
+        """Recorded rewards are in the file's own sense: costs, where it minimises."""
+        return self._with_prior(data.with_rewards(self.sign * data.r, self.sign * data.payoff))
+
+    def _with_prior(self, data: Transitions) -> Transitions:
+        """Relative entropy to a normal prior: its logarithm is one more reward."""
+        exploration = self.problem.exploration
+        if exploration is None or exploration.prior is None:
+            return data
+        mean, variance = (number(self.problem, e) for e in exploration.prior)
+        logs = -0.5 * ((data.a - mean) ** 2 / variance + math.log(2 * math.pi * variance)).sum(axis=1)
+        return data.with_rewards(data.r + self.task.temperature * logs, data.payoff)
+
+    def _fit(self, data: Transitions, task: Task) -> Chosen:
+        features, top = largest(self.problem, control_space(self.problem, data.a), data, task.end, self.lesson.degree)
+        places = self._places(data)
+        pairs = self.generator.permutation(len(data) // 2)[: SAMPLE // 2]
+        sample = data.rows(np.stack([2 * pairs, 2 * pairs + 1], axis=1).ravel())
+        chosen = choose_degree(gather(features, data), top, task, places, sample, self.lesson.degree is not None)
+        if self.lesson.algorithm == "td":
+            return replace(chosen, learned=plain_q_learning(chosen.operator, task, places))
+        return chosen
+
+    def _places(self, data: Transitions) -> Places:
+        """Where the constraint is imposed: over the region, or where the data is; and the ends that were seen."""
+        rows = self.generator.permutation(len(data))
+        if self.simulator is not None:
+            return Places(self.simulator.places(PLACES, self.generator), *self.simulator.ends(PLACES // 3, self.generator))
+        seen = data.rows(rows[:PLACES])
+        inner = Points(seen.t, seen.x, seen.mode)
+        over = data.rows(np.flatnonzero(data.done)[:PLACES])
+        if math.isfinite(self.task.end) and not len(over):
+            raise UsageError("a finite horizon is learned from its end: the data marks no transition as `done`")
+        return Places(inner, Points(over.t + data.dt, over.x_next, over.mode_next), over.payoff)
+
+    def _function(self, data: Transitions, chosen: Chosen) -> LearnedFunction:
+        if self.lesson.algorithm == "td":
+            return LearnedFunction(chosen.operator, self.task, chosen.learned, None, None, self.sign, 0.0)
+        shake = scatter(chosen.moments, chosen.operator, chosen.learned, self.task, data)
+        coarse = q_learning(chosen.operator, self.task, self._places(data), coarse=True)
+        left = math.hypot(_size(chosen.learned.residual), chosen.excess or 0.0)
+        lasting = min(1.0 / self.task.rho if self.task.rho > 0 else 1.0, self.task.end)
+        return LearnedFunction(
+            chosen.operator, self.task, chosen.learned, coarse, shake, self.sign, left * lasting, chosen.neighbour
+        )
+
+    def _present(self, data: Transitions, chosen: Chosen, function: LearnedFunction) -> Solution:
+        learned, bracketed = chosen.learned, function.shake is not None
+        average, average_error = None, None
+        if self.task.average:
+            average = self.sign * learned.average
+            average_error = function.average_error() if bracketed else math.nan
+        settled = learned.settled and bool(np.all(np.isfinite(learned.theta))) and learned.astray < MOST_ASTRAY
+        return Solution(
+            "model_free", "continuous-time q-learning" if bracketed else "plain Q-learning target y = r dt + exp(-rho dt) V(x')",
+            "not_converged" if not settled else "bracketed", function,
+            Evidence("monte_carlo_bracket", _size(learned.residual), self._statements(data, chosen), {
+                "transitions": float(len(data)), "functions": float(chosen.moments.features.count), "degree": float(chosen.degree),
+                "reward_misfit": chosen.operator.misfit, "policy_iterations": float(learned.iterations), "dt": data.dt,
+            }),
+            average=average, average_error=average_error, warnings=tuple(self._warnings(chosen, settled, bracketed)),
+        )  # fmt: skip
+
+    def _statements(self, data: Transitions, chosen: Chosen) -> tuple[str, ...]:
+        where = "recorded" if self.recorded is not None else "simulated in mirrored pairs"
+        where = "played in the environment" if self.environment is not None else where
+        policy = f"policy: Gibbs law of q at temperature {self.task.temperature:g}"
+        if self.task.temperature == 0:
+            policy = "policy: the maximiser of q (the file has no `explore`: temperature 0; only the data explores)"
+        features = chosen.moments.features
+        return (
+            f"{len(data)} transitions of dt = {data.dt:g} in the last conditions, {where}",
+            f"class: degree {chosen.degree}, {features.values} functions for V, {features.count} for q",
+            policy,
+        )
+
+    def _warnings(self, chosen: Chosen, settled: bool, bracketed: bool) -> list[str]:
+        result = []
+        if chosen.learned.astray >= MOST_ASTRAY:
+            result.append("q has no maximum near the actions that were tried: say with --around where to try")
+        elif not settled:
+            result.append("the policy went on changing: what was learned is no fixed point")
+        if chosen.operator.misfit > MOST_MISFIT:
+            result.append(
+                f"the class misses {chosen.operator.misfit:.1%} of the variance of the rewards: a higher --degree may help"
+            )
+        if not bracketed:
+            result.append("the plain target is biased by the time step; no error is claimed")
+        return result
+
+
+def _size(values: Array) -> float:
+    return float(np.sqrt(np.mean(values**2))) if values.size else 0.0
+
+
+def _extra_rates(task: Task, dt: float, oriented: bool) -> list[float]:
+    """What is added to the discount rate in the rounds: the first policies are judged over a short future only, unless somebody
+    has said where to look."""
+    if oriented:
+        return [0.0] * ROUNDS_ORIENTED
+    first = min(1.0 / dt, FIRST_RATE) if math.isinf(task.end) else 0.0
+    return [first / 3**j if j < ROUNDS - 2 else 0.0 for j in range(ROUNDS)]
+
+
+def _first_controls(problem: ControlProblem, around: Mapping[str, float]) -> Array:
+    """A sample that sets centre and scale of the first actions: standard normal, or about 1 from a bound; else near what was
+    stated."""
+    unit = np.array([-1.0, 1.0])
+    unknown = set(around) - {str(s) for s in problem.control_symbols}
+    if unknown:
+        raise UsageError(f"`{sorted(unknown)[0]}` is no control; there are {', '.join(str(s) for s in problem.control_symbols)}")
+    columns = []
+    bounds_of = [b for group in problem.controls for b in group.bounds]
+    for symbol, bounds in zip(problem.control_symbols, bounds_of, strict=True):
+        low, high = problem.numeric(bounds.lower), problem.numeric(bounds.upper)
+        stated = around.get(str(symbol))
+        side, end = (
+            (1.0, low) if low != -sp.oo and high == sp.oo else (-1.0, high) if low == -sp.oo and high != sp.oo else (0.0, 0)
+        )
+        if side == 0.0 or bounds.is_finite_set:
+            columns.append(unit if stated is None else stated + unit * (abs(stated) or 1.0))
+            continue
+        distance = 1.0 if stated is None else side * (stated - float(end))
+        if not distance > 0:
+            raise UsageError(f"--around {symbol}={stated:g} lies outside the control's interval")
+        columns.append(float(end) + side * distance * np.exp(unit / 2))
+    return np.stack(columns, axis=1) if columns else np.zeros((2, 0))
