@@ -20,7 +20,10 @@ from hjbdsl.cli.options import AsJson
 from hjbdsl.io import store
 
 _CORE = ("sympy", "numpy", "scipy", "numba", "lark", "typer", "rich", "jinja2")
-_EXTRAS = (("torch", "neural"), ("matplotlib", "plot"))
+_EXTRAS = (
+    ("torch", "neural"), ("matplotlib", "plot"), ("xarray", "plot"), ("h5netcdf", "plot"), ("h5py", "plot"), ("pyarrow", "data"),
+    ("gymnasium", "gym"),
+)  # fmt: skip
 _EXIT_BROKEN = 5
 
 
