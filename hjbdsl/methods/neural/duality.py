@@ -11,11 +11,11 @@ largest c such that Q >= c B'(SS')⁺B, the variational formula of Donsker and V
 
     V(0, x) >= W(0, x) + sum_k (D_k - D_{k+1}) L_{k+1} + D_K L_K,     L_k = -c log E^u exp(-A_k / c),  A_k = int_0^{t_k} R dt,
 
-for a discount free of state and control (summed by parts, the discount mixes horizons). The gap is about Var(A)/(2c): second order in
-the error of DW. Along a path, R dt = cost + D W(next) - W - DW.S dW: no second derivatives are needed; one enters to make
-the martingale's increments exact to second order (`LiftedValue.complete`), with mean zero whatever it is.
+for a discount free of state and control (summed by parts, the discount mixes horizons). The gap is about Var(A)/(2c), of second
+order in the error of DW. Along a path, R dt = cost + D W(next) - W - DW.S dW: no second derivatives are needed; they only
+reduce the noise of the martingale's increments, whose mean is zero whatever they are (`_Simulation._martingale`).
 
-In: a model, a policy, points. Out: `Bounds`. (Boué and Dupuis, Annals of Probability 26, 1998, for the case where c makes it equal.)
+In: a model, a policy, points. Out: `Bounds`. (Boué and Dupuis, Annals of Probability 26, 1998, for the case of equality.)
 """
 
 from __future__ import annotations
@@ -66,7 +66,7 @@ class Plan:
 
 def convexity(model: PathModel) -> float | None:
     """The constant c of the lower bound; None where the problem is not of that form."""
-    program, problem = model.program, model.problem
+    program = model.program
     m, n = program.controls, model.states
     rate_varies = model.rate is None
     if m == 0 or rate_varies or model.loading_matrix is None or not _convex_set(model):
@@ -136,7 +136,8 @@ def _convex_set(model: PathModel) -> bool:
 
 
 def bound(model: PathModel, policy: Policy, c: float | None, t: Array, x: Array, plan: Plan) -> Bounds:
-    """Bounds at k points, t (k,), x (k, n). Without `c` the lower one is an estimate: R's negative part along the learned paths."""
+    """Bounds at k points, t (k,), x (k, n). Without `c` the lower one is an estimate: from R's negative part along
+    the learned paths."""
     rows = max(2, min(ROWS, WIDEST // model.states))
     per = max(1, rows // plan.paths)
     parts = []
@@ -154,101 +155,103 @@ class _Simulation:
     def __init__(self, model: PathModel, policy: Policy, c: float | None, plan: Plan, generator: torch.Generator):
         self.model, self.policy, self.c, self.plan, self.generator = model, policy, c, plan, generator
 
-    def run(self, t: Array, x: Array) -> tuple[Array, Array, Array, Array, Array, Array]:
+    def run(self, t: Array, x: Array) -> tuple[Array, ...]:
+        """The columns of `Bounds`."""
         model, plan = self.model, self.plan
-        k, half = len(t), max(1, plan.paths // 2)
-        shape = (k, 2 * half)
+        half = max(1, plan.paths // 2)
+        shape, count = (len(t), 2 * half), plan.steps // plan.coarsen
         clock = torch.tensor(t, dtype=torch.float32, device=model.device).repeat_interleave(2 * half)
         state = torch.tensor(x, dtype=torch.float32, device=model.device).repeat_interleave(2 * half, 0)
         span = (model.end - clock) if plan.span is None else torch.full_like(clock, plan.span)
-        h = span / plan.steps * plan.coarsen
-        W, p = self._slope(clock, state)
-        first, discount = W.double(), torch.ones_like(clock, dtype=torch.float64)
-        total, summed = torch.zeros_like(first), torch.zeros_like(first)
-        negative = torch.zeros_like(first)
-        lower, influence = (
-            torch.zeros(shape, dtype=torch.float64, device=model.device)[:, 0],
-            torch.zeros(shape, dtype=torch.float64),
-        )
-        entropy = None
-        for step in range(plan.steps // plan.coarsen):
-            noise = model.shaken(clock, state, self._increments(k, half) * torch.sqrt(h / plan.coarsen)[:, None])
+        h = span / count
+        W, p = self.policy.slope(clock, state)
+        tally = _Tally(W.double().reshape(shape), self.c)
+        for step in range(count):
+            noise = model.shaken(clock, state, self._increments(shape[0], half) * torch.sqrt(h / plan.coarsen)[:, None])
             u = self.policy.control(clock, state, W, p)
             moved, _ = model.step(clock, h, state, u, noise, self.policy)
-            martingale, residual = self._martingale(clock, state, p, noise, h)
-            clock, state = clock + h, moved.x
-            last = step + 1 == plan.steps // plan.coarsen
-            after, p = self._end(clock, state) if last and plan.span is None else self._slope(clock, state)
-            change = (moved.cost + moved.factor * after - W - martingale).double()
-            total, summed = total + discount * change, summed + change
-            negative += discount * h * residual
-            entropy = self._entropy(summed.reshape(shape))
-            if self.c is not None and entropy is not None:
-                before, discount_next = discount.reshape(shape)[:, 0], (discount * moved.factor).reshape(shape)[:, 0]
-                weight = before - discount_next if not last else before
-                lower = lower + weight * entropy[0]
-                influence = influence + weight[:, None] * entropy[1]
-            discount = discount * moved.factor
+            martingale, negative = self._martingale(clock, state, p, noise, h)
+            clock, state, last = clock + h, moved.x, step + 1 == count
+            if last and plan.span is None:
+                after, p = model.terminal(clock, state), torch.zeros_like(state)
+            else:
+                after, p = self.policy.slope(clock, state)
+            change = moved.cost + moved.factor * after - W - martingale
+            tally.add(change.reshape(shape), moved.factor.reshape(shape), (h * negative).reshape(shape), last)
             W = after
-        cost = (first + total).reshape(shape)
-        pairs = 0.5 * (cost[:, :half] + cost[:, half:])
-        upper, upper_error = pairs.mean(1), pairs.std(1) / math.sqrt(half)
-        spread = cost.std(1)
-        if self.c is None:
-            share = negative.reshape(shape)
-            low, low_error = first.reshape(shape)[:, 0] - share.mean(1), share.std(1) / math.sqrt(half)
-            return tuple(v.cpu().numpy() for v in (upper, upper_error, low, low_error, torch.ones_like(upper), spread))  # type: ignore[return-value]
-        assert entropy is not None
-        both = 0.5 * (influence[:, :half] + influence[:, half:])
-        lower_error = both.std(1) / math.sqrt(half)
-        # the logarithm of an average of few paths lies above the logarithm of the mean
-        low = first.reshape(shape)[:, 0] + lower - 0.5 * lower_error**2 / self.c
-        return tuple(v.cpu().numpy() for v in (upper, upper_error, low, lower_error, entropy[2], spread))  # type: ignore[return-value]
-
-    def _slope(self, t: Tensor, x: Tensor) -> tuple[Tensor, Tensor]:
-        return self.policy.slope(t, x)
-
-    def _end(self, t: Tensor, x: Tensor) -> tuple[Tensor, Tensor]:
-        return self.model.terminal(t, x), torch.zeros_like(x)
+        return tally.columns()
 
     def _increments(self, points: int, half: int) -> Tensor:
         """Antithetic standard increments of one coarse step, the sum over its fine ones: (rows, noises)."""
-        draws = [
-            torch.randn(points, half, self.model.noises, generator=self.generator, device=self.model.device)
-            for _ in range(self.plan.coarsen)
-        ]
+        shape, device = (points, half, self.model.noises), self.model.device
+        draws = [torch.randn(shape, generator=self.generator, device=device) for _ in range(self.plan.coarsen)]
         total = torch.stack(draws).sum(0)
         return torch.cat([total, -total], 1).reshape(points * 2 * half, -1)
 
     def _martingale(self, t: Tensor, x: Tensor, p: Tensor, noise: Tensor, h: Tensor) -> tuple[Tensor, Tensor]:
-        """An increment of mean zero close to DW.S dW, and max(-R, 0) where the lower bound needs it."""
-        first = (p * noise).sum(-1)
-        value, model = self.policy.value, self.model
-        nothing = torch.zeros_like(t, dtype=torch.float64)
-        if value is None or (model.loading_matrix is None and self.c is not None):
-            return first, nothing
-        shifted = x + noise
-        full = value.complete(t, shifted)
-        residual = nothing
+        """An increment of mean zero close to DW.S dW, and max(-R, 0) where the lower bound is estimated from it."""
+        first, model, value = (p * noise).sum(-1), self.model, self.policy.value
+        negative = torch.zeros_like(t)
+        constant = model.loading_matrix is not None
+        if value is None or (self.c is not None and not constant):
+            return first, negative
+        full = value.complete(t, x + noise)
         if self.c is None:
-            u = self.policy.control(t, shifted, full.W, full.slope)
-            drift = model.module.drift(t, shifted, model.modes(x), u)
-            r = model.module.discount(t, shifted, model.modes(x), u)
-            R = full.W_t + full.diffusion + model.running(t, shifted, u) + (drift * full.slope).sum(-1) - r * full.W
-            residual = torch.relu(-R).double()
-        if model.loading_matrix is None:
-            return first, residual
-        # E[DW(x + n).n] = h tr(SS' D²W)(x + n) in the mean: Stein's identity
-        return 0.5 * (first + (full.slope * noise).sum(-1)) - h * full.diffusion, residual
+            u = self.policy.control(t, x + noise, full.W, full.slope)
+            z = model.modes(x)
+            drift = (model.module.drift(t, x + noise, z, u) * full.slope).sum(-1)
+            rest = model.running(t, x + noise, u) + drift - model.module.discount(t, x + noise, z, u) * full.W
+            negative = torch.relu(-(full.W_t + full.diffusion + rest))
+        if not constant:
+            return first, negative
+        # Stein's identity: E[DW(x + n).n] = h E[tr(S S' D²W)(x + n)]
+        return 0.5 * (first + (full.slope * noise).sum(-1)) - h * full.diffusion, negative
 
-    def _entropy(self, summed: Tensor) -> tuple[Tensor, Tensor, Tensor] | None:
-        """-c log mean exp(-A/c) a point, each path's influence on it, and the effective share of the paths."""
+
+class _Tally:
+    """Sums along paths (points, paths), and the bounds that they make at the end."""
+
+    def __init__(self, first: Tensor, c: float | None):
+        self.first, self.c = first, c
+        self.discount = torch.ones_like(first)
+        self.total, self.summed, self.negative = torch.zeros_like(first), torch.zeros_like(first), torch.zeros_like(first)
+        self.lower, self.influence = torch.zeros_like(first[:, 0]), torch.zeros_like(first)
+        self.effective = torch.ones_like(first[:, 0])
+
+    def add(self, change: Tensor, factor: Tensor, negative: Tensor, last: bool) -> None:
+        """One step: R dt as `change`, the discount factor, max(-R, 0) dt."""
+        self.total += self.discount * change.double()
+        self.summed += change.double()
+        self.negative += self.discount * negative.double()
+        following = self.discount * factor.double()
+        if self.c is not None:
+            weight = self.discount[:, 0] if last else (self.discount - following)[:, 0]
+            exponent = -self.summed / self.c
+            level = torch.logsumexp(exponent, 1) - math.log(exponent.shape[1])
+            weights = torch.exp(exponent - level[:, None])
+            self.lower -= self.c * weight * level
+            self.influence -= self.c * weight[:, None] * (weights - 1.0)
+            self.effective = 1.0 / (weights**2).mean(1)
+        self.discount = following
+
+    def columns(self) -> tuple[Array, ...]:
+        """Upper and lower bound with standard errors, the effective share, the spread."""
+        cost = self.first + self.total
+        upper, upper_error = _mean_of_pairs(cost)
         if self.c is None:
-            return None
-        exponent = -summed / self.c
-        level = torch.logsumexp(exponent, 1) - math.log(summed.shape[1])
-        weights = torch.exp(exponent - level[:, None])
-        return -self.c * level, -self.c * (weights - 1.0), 1.0 / (weights**2).mean(1)
+            lower, lower_error = _mean_of_pairs(self.first - self.negative)
+        else:
+            _, lower_error = _mean_of_pairs(self.influence)
+            # the logarithm of an average of few paths lies above the logarithm of the mean
+            lower = self.first[:, 0] + self.lower - 0.5 * lower_error**2 / self.c
+        return tuple(v.cpu().numpy() for v in (upper, upper_error, lower, lower_error, self.effective, cost.std(1)))
+
+
+def _mean_of_pairs(rows: Tensor) -> tuple[Tensor, Tensor]:
+    """Mean over antithetic pairs (points,) and its standard error."""
+    half = rows.shape[1] // 2
+    pairs = 0.5 * (rows[:, :half] + rows[:, half:])
+    return pairs.mean(1), pairs.std(1) / math.sqrt(half)
 
 
 __all__ = ["CERTAIN", "Bounds", "Plan", "bound", "convexity"]

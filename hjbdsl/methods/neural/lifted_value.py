@@ -1,7 +1,7 @@
 """The cost-to-go as a network that meets the terminal condition exactly, with its gradient and second-order term.
 
-    finite horizon    W(t, x) = g(x)/(1 + k (T - t)/T) + s (T - t)/T N(z),        z = (2t/T - 1, (x - m)/d, (g(x) - m_g)/d_g, (l - m_l)/d_l)
-    stationary        W(x)    = s N(z),                          z = ((x - m)/d, (l - m_l)/d_l)
+    finite horizon    W(t, x) = g(x)/(1 + k (T - t)/T) + s (T - t)/T N(z),   z = (2t/T-1, (x - m)/d, (g - m_g)/d_g, (l - m_l)/d_l)
+    stationary        W(x)    = s N(z),                                      z = ((x - m)/d, (l - m_l)/d_l)
 
 g is the terminal cost and l the running cost without effort: the file's own functions are features of the network, which may
 use them or not. In: `PathModel`. Out: W (B,), its gradient (B, n); with `complete` also W_t and 1/2 tr(S S' D²W).
@@ -18,9 +18,8 @@ from torch import Tensor, nn
 from hjbdsl.methods.neural.path_model import PathModel
 from hjbdsl.methods.neural.perceptron import Perceptron
 
-PROBES = 4
+PROBES = 8
 """Directions of the second-order trace where it is not exact; with at most this many noises it always is."""
-EXACT_NOISES = 50
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,7 +84,7 @@ class LiftedValue(nn.Module):
             network.constant += network.straight @ shift
             network.straight *= ratio
             for part in (network.last, network.straight, network.constant):
-                part *= before / self.scale
+                part.mul_(before / self.scale)
 
     def _scaling(self) -> tuple[Tensor, Tensor]:
         """Centre and spread of every feature."""
@@ -118,29 +117,25 @@ class LiftedValue(nn.Module):
         return self._lifted(t, jet, value, self._pulled_back(slope, jet))
 
     def complete(self, t: Tensor, x: Tensor, jet: Jet | None = None) -> Complete:
-        """W with every derivative of the equation. The second-order term is exact for constant noise or few noises, up to the
-        file's own functions, whose part is exact in at most `PROBES` noises and else estimated without bias."""
+        """W with every derivative of the equation. The second-order term is exact in at most `PROBES` noises, and else estimated
+        without bias from as many random directions, each row its own."""
         jet = self.jet(t, x) if jet is None else jet
         features = self._features(t, x, jet)
         value, slope = self.network(features)
         W, gradient = self._lifted(t, jet, value, self._pulled_back(slope, jet))
         directions = self._directions(t, x)
         own = self._own_traces(t, x, directions)
-        trace = self.network.trace(features, self._gram(jet, directions))
+        trace = self.network.trace_along(features, self._tangents(jet, directions))
         first = int(self.finite) + self.model.states
-        trace = trace + (slope[:, first:] / self.function_spread * own).sum(-1)
-        W_t = torch.zeros_like(t)
-        if self.finite:
-            end = self.model.end
-            left = self.scale * (end - t) / end
-            W_t = -self.scale / end * value + left * (slope[:, 0] * 2.0 / end)
-            W_t = W_t + left * (slope[:, first:] / self.function_spread * self._own_rates(t, x)).sum(-1)
-            kept = 1.0 / (1.0 + self._decay() * (end - t) / end)
-            W_t = W_t + self._decay() / end * kept**2 * jet.values[:, 0]
-            trace = kept * own[:, 0] + left * trace
-        else:
-            trace = self.scale * trace
-        return Complete(W, W_t, gradient, 0.5 * trace)
+        weights = slope[:, first:] / self.function_spread
+        trace = trace + (weights * own).sum(-1)
+        if not self.finite:
+            return Complete(W, torch.zeros_like(t), gradient, 0.5 * self.scale * trace)
+        end, decay = self.model.end, self._decay()
+        left, kept = self.scale * (end - t) / end, 1.0 / (1.0 + decay * (end - t) / end)
+        in_time = slope[:, 0] * 2.0 / end + (weights * self._own_rates(t, x)).sum(-1)
+        W_t = left * in_time - self.scale / end * value + decay / end * kept**2 * jet.values[:, 0]
+        return Complete(W, W_t, gradient, 0.5 * (kept * own[:, 0] + left * trace))
 
     # ------------------------------------------------------------------------------------------ parts
 
@@ -169,46 +164,27 @@ class LiftedValue(nn.Module):
         return torch.exp(self.decay)
 
     def _directions(self, t: Tensor, x: Tensor) -> Tensor:
-        """Columns of S (1 or B, r, n), or r random combinations of them whose mean square is S S'."""
-        if self.model.loading_matrix is not None:
-            return self.model.loading_matrix.T[None]
-        count = self.model.noises
-        if count <= EXACT_NOISES:
+        """(B, P, n): the columns of S, or random combinations of them whose mean square is S S'. Each row has its own: an error
+        that all rows shared would not average out."""
+        count, diagonal = self.model.noises, self.model.loading_diagonal
+        if count <= PROBES:
             basis = torch.eye(count, device=x.device, dtype=x.dtype)
-        else:
-            basis = torch.randint(0, 2, (PROBES, count), device=x.device).to(x.dtype).mul(2.0).sub(1.0) / math.sqrt(PROBES)
-        return torch.stack([self.model.shaken(t, x, row.expand(len(x), -1)) for row in basis], 1)
+            return torch.stack([self.model.shaken(t, x, row.expand(len(x), -1)) for row in basis], 1)
+        signs = torch.randint(0, 2, (len(x), PROBES, count), device=x.device).to(x.dtype) * 2.0 - 1.0
+        signs = signs / math.sqrt(PROBES)
+        if diagonal is not None:
+            return signs * diagonal
+        return torch.stack([self.model.shaken(t, x, signs[:, k]) for k in range(PROBES)], 1)
 
-    def _gram(self, jet: Jet, directions: Tensor) -> Tensor:
-        """W1 J S S' J' W1' of the first layer."""
-        weight = self.network.first.weight
-        first = int(self.finite)
+    def _tangents(self, jet: Jet, directions: Tensor) -> Tensor:
+        """What the first layer makes of directions of the state: (B, P, width)."""
+        weight, first = self.network.first.weight, int(self.finite)
         states = weight[:, first : first + self.model.states] / self.spread
         own = weight[:, first + self.model.states :] / self.function_spread
-        if len(directions) > 1:
-            tangents = directions @ states.T + (directions @ jet.slopes.transpose(1, 2)) @ own.T
-            return tangents.transpose(1, 2) @ tangents
-        fixed = directions[0] @ states.T
-        gram = fixed.T @ fixed
-        if not self.functions:
-            return gram
-        diagonal = self.model.loading_diagonal
-        shaken = jet.slopes @ directions[0].T if diagonal is None else jet.slopes * diagonal
-        mixed = torch.einsum("bkr,rw->bkw", shaken, fixed)
-        cross = torch.einsum("bkw,vk->bwv", mixed, own)
-        square = torch.einsum("bkr,blr->bkl", shaken, shaken)
-        return gram + cross + cross.transpose(1, 2) + own @ square @ own.T
+        return directions @ states.T + (directions @ jet.slopes.transpose(1, 2)) @ own.T
 
     def _own_traces(self, t: Tensor, x: Tensor, directions: Tensor) -> Tensor:
-        """tr(S S' D²f) (B, k) of the file's functions, along the directions themselves or random signs of them."""
-        count = directions.shape[1]
-        if count > PROBES:
-            # each row its own signs: an error that all rows share would not average out
-            signs = torch.randint(0, 2, (len(x), PROBES, count), device=x.device).to(x.dtype).mul(2.0).sub(1.0) / math.sqrt(
-                PROBES
-            )
-            diagonal = self.model.loading_diagonal
-            directions = signs @ directions if diagonal is None else signs * diagonal
+        """sum_p d_p' D²f d_p (B, k) of the file's functions."""
         total = x.new_zeros((len(x), self.functions))
         if not self.functions:
             return total
@@ -219,7 +195,7 @@ class LiftedValue(nn.Module):
                 if slope is None or not slope.requires_grad:
                     continue
                 for r in range(directions.shape[1]):
-                    along = directions[:, r].expand_as(x)
+                    along = directions[:, r]
                     (bent,) = torch.autograd.grad((slope * along).sum(), y, retain_graph=True, allow_unused=True)
                     if bent is not None:
                         total[:, k] += (bent * along).sum(-1)

@@ -2,10 +2,10 @@
 
     minimise  E sum_k ( W(t_k, X_k) - [ sum_{j >= k} D_kj (cost_j - DW(t_j, X_j).S dW_j) + D_kK W(t_K, X_K) ] )² / var R.
 
-The gradient enters through the stochastic integral, so the loss vanishes only at the solution and its gradient; no derivative passes
-through the paths. Under the present control the derivative of the driver in DW drops out (envelope theorem), which makes this the log-variance
-loss of the control problem taken on-policy. (Nüsken and Richter, Partial Differential Equations and Applications 2, 2021,
-section 3; Han, Jentzen and E, PNAS 115, 2018, for the backward equation.)
+The gradient enters through the stochastic integral, so the loss vanishes only at the solution and its gradient; no derivative
+passes through the paths. Under the present control the derivative of the driver in DW drops out (envelope theorem), which makes
+this the log-variance loss of the control problem taken on-policy. (Nüsken and Richter, Partial Differential Equations and
+Applications 2, 2021, section 3; Han, Jentzen and E, PNAS 115, 2018, for the backward equation.)
 """
 
 from __future__ import annotations

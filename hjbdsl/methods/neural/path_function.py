@@ -1,8 +1,8 @@
 """The answer of a learner on paths, as a function: a bracket by simulation at the points that are asked.
 
-In: the trained network. Out: `PathFunction`, plain data that pickles. Few points are each simulated from: upper bound the cost of the
-learned policy, lower bound by duality, both extrapolated in the time step from two runs under the same noise. Many points (a plot, a check
-over the region) are read from the network, whose error was measured against such brackets when training ended.
+In: the trained network. Out: `PathFunction`, plain data that pickles. Few points are each simulated from: upper bound the cost of
+the learned policy, lower bound by duality, both extrapolated in the time step from two runs under the same noise. Many points (a
+plot, a check over the region) are read from the network, whose error was measured against such brackets when training ended.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ BUDGET = 400_000
 @dataclass(frozen=True, slots=True)
 class Worth:
     """`network` and `network_share`: the error of the network over the region is below network + network_share * |V| at nearly
-    every point; `tail`: that of V where simulated paths of a problem without end are cut off; `convexity` the constant of the lower bound."""
+    every point; `tail`: that of V where paths of a problem without end are cut off; `convexity`: c of the lower bound."""
 
     network: float
     network_share: float

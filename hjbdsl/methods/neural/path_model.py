@@ -52,8 +52,7 @@ def rejection(equation: HJBEquation) -> str | None:
         (not problem.diffusion, "there is no noise"),
         (any(e.free_symbols & controls for e in problem.diffusion.values()), "a control enters the noise"),
         (equation.optimum.status == "implicit", f"the optimal control has no formula ({equation.optimum.reason})"),
-        (equation.stationary and problem.objective.discount.free_symbols & (controls | set(problem.state_symbols) | {TIME}) != set(),
-         "a discount that varies, without an end"),
+        (equation.stationary and not problem.numeric(problem.objective.discount).is_number, "a discount that varies"),
         (not equation.stationary and not float("inf") > horizon(problem), "no finite horizon"),
     )  # fmt: skip
     second = set(equation.hessian.values())
@@ -69,7 +68,7 @@ def rejection(equation: HJBEquation) -> str | None:
 
 
 class PathModel:
-    """`sign` turns V into the cost W = sign * V; `end` is the horizon or inf; `loading_matrix` (n, noises) where it is constant."""
+    """`sign` turns V into the cost W = sign * V; `end`: the horizon or inf; `loading_matrix` (n, noises) where S is constant."""
 
     def __init__(self, program: NeuralProgram, device: str = "cpu"):
         self.program, self.module, self.problem = program, program.module, program.problem

@@ -23,8 +23,8 @@ TAIL_OF_REGION = 4.0
 
 @dataclass(frozen=True, slots=True)
 class Paths:
-    """K steps of B paths: t (K, B), x (K, B, n), returns (K, B), costates (K, B, n); `last` the states at the end (B, n); `noise` S dW (K, B, n),
-    `cost` and discount `factor` (K, B) of each step, of length `h` (B,)."""
+    """K steps of B paths: t (K, B), x (K, B, n), returns (K, B), costates (K, B, n); `last` the states at the end (B, n); `noise`
+    S dW (K, B, n), `cost` and discount `factor` (K, B) of each step, of length `h` (B,)."""
 
     t: Tensor
     x: Tensor
@@ -75,7 +75,7 @@ def sample_paths(
 ) -> Paths:
     """Paths from t (B,), x (B, n) over `span` (B,); what follows the last step is g, or the present W where there is no end."""
     h = span / steps
-    times, states, controls, laters, increments, noises, costs, factors, martingale = [], [], [], [], [], [], [], [], []
+    made: list[_Made] = []
     with torch.no_grad():
         for _ in range(steps):
             W, p = policy.slope(t, x)
@@ -83,20 +83,33 @@ def sample_paths(
             increment = torch.randn(len(x), model.noises, generator=generator, device=x.device) * torch.sqrt(h)[:, None]
             noise = model.shaken(t, x, increment)
             step, later = model.step(t, h, x, u, noise, policy)
-            times.append(t), states.append(x), controls.append(u), laters.append(later)
-            increments.append(increment), noises.append(noise), costs.append(step.cost), factors.append(step.factor)
-            martingale.append((p * noise).sum(-1))
+            made.append(_Made(t, x, u, later, increment, noise, step.cost, step.factor, (p * noise).sum(-1)))
             t, x = t + h, step.x
     after, costate = _beyond(model, policy, t, x)
     returns, costates = [after] * steps, [costate] * steps
     for k in reversed(range(steps)):
-        costate = model.costate(times[k], h, states[k], (controls[k], laters[k]), increments[k], (after, costate))
-        after = costs[k] + factors[k] * after - martingale[k]
+        m = made[k]
+        costate = model.costate(m.t, h, m.x, (m.control, m.later), m.increment, (after, costate))
+        after = m.cost + m.factor * after - m.martingale
         returns[k], costates[k] = after, costate
-    return Paths(
-        torch.stack(times), torch.stack(states), torch.stack(returns), torch.stack(costates), x,
-        torch.stack(noises), torch.stack(costs), torch.stack(factors), h,
-    )  # fmt: skip
+    times, states = torch.stack([m.t for m in made]), torch.stack([m.x for m in made])
+    noise, cost, factor = (torch.stack([getattr(m, name) for m in made]) for name in ("noise", "cost", "factor"))
+    return Paths(times, states, torch.stack(returns), torch.stack(costates), x, noise, cost, factor, h)
+
+
+@dataclass(frozen=True, slots=True)
+class _Made:
+    """One step of all paths, as it was made."""
+
+    t: Tensor
+    x: Tensor
+    control: Tensor
+    later: Tensor
+    increment: Tensor
+    noise: Tensor
+    cost: Tensor
+    factor: Tensor
+    martingale: Tensor
 
 
 def _beyond(model: PathModel, policy: Policy, t: Tensor, x: Tensor) -> tuple[Tensor, Tensor]:

@@ -91,7 +91,7 @@ def schedule_of(model: PathModel, options: dict[str, float], budget: float) -> S
     """Rounds from the budget in processor seconds by a cost per step that was measured once: the same on every machine, so that
     a seed gives the same numbers."""
     paths, steps = int(options.get("paths", PATHS)), int(options.get("steps", STEPS))
-    seconds = paths * steps / (PATHS * STEPS) * (0.06 + 1.1e-3 * model.states)
+    seconds = paths * steps / (PATHS * STEPS) * (0.12 + 7e-4 * model.states)
     rounds = int(options.get("rounds", max(20, round(budget / seconds))))
     span = model.end if math.isfinite(model.end) else float(options.get("span", 1.0))
     return Schedule(rounds, paths, steps, span, int(options.get("batch", BATCH)), PASSES, float(options.get("rate", RATE)))

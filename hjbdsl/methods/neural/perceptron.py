@@ -1,6 +1,6 @@
 """A two-layer perceptron whose slope and second-order trace are written out: no graph of a graph is needed to train on them.
 
-In: features (batch, n). Out: value, slope, and 1/2 tr(C D²N) for tangents of the features. With `a = W1 z + b1`, `h = phi(a)`,
+In: features (batch, n). Out: value, slope, and second derivatives along directions. With `a = W1 z + b1`, `h = phi(a)`,
 `c = W2 h + b2`, N = w3.phi(c) + w0.z + const and phi = silu, the chain rule gives
 
     slope   W1' (phi'(a) * W2' (phi'(c) * w3)) + w0
@@ -32,20 +32,15 @@ class Perceptron(nn.Module):
         back = ((second * self.last) @ self.second.weight) * first
         return value, back @ self.first.weight + self.straight
 
-    def trace(self, z: Tensor, gram: Tensor) -> Tensor:
-        """tr(D²N C) (batch,) for C given by `gram` = W1 C W1' (width, width), or one a row of the batch (batch, width, width).
-
-        The cost does not depend on the number of inputs.
-        """
+    def trace_along(self, z: Tensor, tangents: Tensor) -> Tensor:
+        """sum_p d_p' D²N d_p (batch,) for directions given by `tangents` = W1 d_p (batch, P, width)."""
         a = self.first(z)
         hidden, first = _silu(a)
         c = self.second(hidden)
         _, second = _silu(c)
         inner = (second * self.last) @ self.second.weight * _curvature(a)
-        diagonal = torch.diagonal(gram, dim1=-2, dim2=-1)
-        jacobian = self.second.weight * first[:, None, :]
-        quadratic = ((jacobian @ gram) * jacobian).sum(-1)
-        return (inner * diagonal).sum(-1) + (quadratic * (_curvature(c) * self.last)).sum(-1)
+        moved = (first[:, None, :] * tangents) @ self.second.weight.T
+        return ((tangents**2).sum(1) * inner).sum(-1) + ((moved**2).sum(1) * (_curvature(c) * self.last)).sum(-1)
 
 
 def _silu(a: Tensor) -> tuple[Tensor, Tensor]:

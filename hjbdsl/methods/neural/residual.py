@@ -2,9 +2,8 @@
 
     minimise  E [ R(t, X_t)² ] T²/var R,      R = W_t + min_u {f + b.DW} + 1/2 tr(SS' D²W) - r W.
 
-The trace of the network is exact at a cost that does not grow with the dimension (`Perceptron.trace`); that of the file's own functions is
-estimated from a few random directions where there are many, and then the square is the product of two independent estimates, which
-keeps its mean. (Hu, Shukla, Karniadakis and Kawaguchi, Neural Networks 176, 2024, for random directions.)
+The trace is exact in few noises. In many it is estimated from a few random directions, and the square is the product of two
+independent estimates, which keeps its mean. (Hu, Shukla, Karniadakis and Kawaguchi, Neural Networks 176, 2024.)
 """
 
 from __future__ import annotations
@@ -29,7 +28,7 @@ def propose(equation: HJBEquation, request: LearningRequest) -> Accepted | Rejec
 def loss(value: LiftedValue, batch: Batch, units: Units) -> Tensor:
     """Mean of the defect's square in units of what the cost varies by over the time that is left."""
     model = value.model
-    estimated = model.noises > PROBES and value.functions > 0
+    estimated = model.noises > PROBES
     first = _defect(value, batch, value.complete(batch.t, batch.x, batch.jet))
     second = _defect(value, batch, value.complete(batch.t, batch.x, batch.jet)) if estimated else first
     time = model.end if math.isfinite(model.end) else 1.0 / max(model.rate or 0.0, 1e-3)
