@@ -111,6 +111,27 @@ def _neural(equation: HJBEquation, request: Request) -> Reply:
 
 Method = Callable[[HJBEquation, Request], Reply]
 
+@dataclass(frozen=True, slots=True)
+class Compiled:
+    """A program of its own: its text, the libraries that it needs, and the status of the answer behind it."""
+
+    source: str
+    needs: str
+    status: str
+
+
+def _compile_grid(equation: HJBEquation, request: Request, cached: bool) -> Compiled:
+    solution, _ = solve(equation, request, cached)
+    from hjbdsl.methods.grid import standalone  # noqa: PLC0415 (a method is imported when it is asked)
+
+    return Compiled(standalone.program(equation, solution, _hinted(equation, "grid")), "numpy and numba", solution.status)
+
+
+Compiler = Callable[[HJBEquation, Request, bool], Compiled]
+
+COMPILERS: tuple[tuple[str, Compiler], ...] = (("grid", _compile_grid),)
+"""Methods that can be written out as a program."""
+
 METHODS: tuple[tuple[str, Method], ...] = (
     ("closed_form", _closed_form),
     ("generative", _generative),
@@ -354,6 +375,21 @@ def _reward(problem: ControlProblem, text: str) -> Expr:
     if TIME in reward.free_symbols:
         raise UsageError("--tilt is a reward of the final state; it cannot depend on t")
     return reward
+
+
+def compile_solver(problem: ControlProblem, method: str, cached: bool = True) -> Compiled:
+    """A standalone program that prints what `hjb solve --method METHOD` prints. Raises as `solve`, and `UsageError` for a method
+    that cannot be written out."""
+    compilers = dict(COMPILERS)
+    if method not in compilers:
+        raise UsageError(f"there is no compiler for the method `{method}`; there is one for {', '.join(compilers)}")
+    return compilers[method](derive(problem), Request(method), cached)
+
+
+def _hinted(equation: HJBEquation, method: str) -> Mapping[str, float | str]:
+    """The options of the file's `solve` statement, where it names the method."""
+    hint = equation.problem.hint
+    return hint.options if hint is not None and hint.method == method else {}
 
 
 def data_files(problem: ControlProblem) -> tuple[str, ...]:

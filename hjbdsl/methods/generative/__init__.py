@@ -6,5 +6,6 @@ mixtures is a closed form and belongs to `closed_form`; it comes in here through
 
 from hjbdsl.methods.generative.describe import samples
 from hjbdsl.methods.generative.solve import solve
+from hjbdsl.methods.generative.tilting import tilted_problem
 
-__all__ = ["samples", "solve"]
+__all__ = ["samples", "solve", "tilted_problem"]

@@ -27,12 +27,21 @@ def equation_residual(score: Score, law: DataLaw, s: float, y: Array) -> Array:
     # V_t = -dV/ds = d log p_s/ds
     earlier, later = (log_density(score, law, time, y).value for time in (before, after))
     in_time = (later - earlier) / (after - before)
-    matrix, offset = forward.drift(s)
-    noise = forward.noise(s)
-    slope = score(s, y)
+    terms = _terms(score, s, y)
+    size: Array = np.abs(terms).sum(axis=0) + np.abs(in_time)
+    return np.abs(in_time + terms.sum(axis=0)) / size
+
+
+def time_slope(score: Score, s: float, y: Array) -> Array:
+    """V_t at forward time s, (k,), as the equation gives it from the score."""
+    slope: Array = -_terms(score, s, y).sum(axis=0)
+    return slope
+
+
+def _terms(score: Score, s: float, y: Array) -> Array:
+    """All terms of the equation but V_t, (4, k)."""
+    matrix, offset = score.forward.drift(s)
+    slope, bend = score.curvature(s, y)
     carried = np.sum((y @ matrix.T + offset) * slope, axis=1)
-    spread = -score.curvature(s, y) / 2
-    effort = -np.sum((slope @ noise) ** 2, axis=1) / 2
-    terms = np.stack([in_time, carried, spread, effort, np.full(len(y), np.trace(matrix))])
-    size: Array = np.abs(terms).sum(axis=0)
-    return np.abs(terms.sum(axis=0)) / size
+    effort = -np.sum((slope @ score.forward.noise(s)) ** 2, axis=1) / 2
+    return np.stack([carried, -bend / 2, effort, np.full(len(y), np.trace(matrix))])

@@ -8,32 +8,46 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+import sympy as sp
 
 from hjbdsl.methods.generative.draw import Drawn, draw
+from hjbdsl.methods.generative.likelihood import CONFIDENCE
+from hjbdsl.methods.generative.steering import Steered
+from hjbdsl.methods.generative.tilting import reward_function
 from hjbdsl.model.problem import ControlProblem
 from hjbdsl.model.samples import SampleRequest, Samples
 from hjbdsl.model.solution import Solution
 
 SCHEMA = "hjb.samples/1"
 _FAR = 3.0
+_FEW = 0.05
 """Samples whose MMD to the data exceeds this many times that of data to data are called far."""
 
 
-def samples(problem: ControlProblem, solution: Solution, request: SampleRequest) -> Samples:
-    """Draw from a solved problem. Raises `UsageError` for a sampler there is not."""
-    drawn = draw(problem, solution.function, request)
-    notes: dict[str, Any] = {}
-    score, converged, warned = f"{solution.method}: {solution.family}", solution.status != "not_converged", solution.warnings
+def samples(
+    problem: ControlProblem,
+    solution: Solution,
+    request: SampleRequest,
+    reward: sp.Expr | None = None,
+    log_normaliser: float | None = None,
+) -> Samples:
+    """Draw from a solved problem; steered by `reward` where there is one. `log_normaliser` is log Z of a law that has been tilted
+    already. Raises `UsageError` for a sampler there is not."""
+    drawn = draw(problem, solution.function, request, None if reward is None else reward_function(problem, reward))
+    notes = _tilt(drawn.steered, log_normaliser)
+    converged, warnings = solution.status != "not_converged", list(solution.warnings)
+    if drawn.steered is not None and drawn.steered.effective < _FEW:
+        warnings.append(f"the steering is poor: its weights leave {drawn.steered.effective:.1%} of the paths")
+        converged = False
     assert problem.reversal is not None
     columns = tuple(s.name for group in problem.states if group.name == problem.reversal.state for s in group.symbols)
     far = drawn.distances["mmd"] > _FAR * drawn.distances["mmd_of_data"]
     finite = bool(np.all(np.isfinite(drawn.rows)))
-    warnings = list(warned)
     if far or not finite:
         warnings.append("the samples lie far from the data: take more steps, or a score learned for longer")
     summary: dict[str, Any] = {
         "schema": SCHEMA, "problem": problem.name, "title": problem.title, "count": len(drawn.rows), "columns": list(columns),
-        "sampler": request.sampler, "steps": request.steps, "seed": request.seed, "score": score,
+        "sampler": request.sampler, "steps": request.steps, "seed": request.seed, "score": f"{solution.method}: {solution.family}",
         "evaluations": drawn.evaluations,
         "mean": _numbers(drawn.rows.mean(axis=0)), "deviation": _numbers(drawn.rows.std(axis=0)),
         "distances": {name: _number(value) for name, value in drawn.distances.items()},
@@ -63,6 +77,23 @@ def _statements(drawn: Drawn) -> list[str]:
             f"{how}, {drawn.density_evaluations} evaluations"
         )
     return lines
+
+
+def _tilt(steered: Steered | None, log_normaliser: float | None) -> dict[str, Any]:
+    """What there is to say of log Z, in numbers and in words."""
+    if log_normaliser is not None:
+        words = f"tilted exactly: the data times exp(reward) are a Gaussian mixture again, log Z = {log_normaliser:.8g}"
+        return {"log_normaliser": {"value": log_normaliser, "error": 1e-12 * (1 + abs(log_normaliser))}, "statements": [words]}
+    if steered is None:
+        return {}
+    words = (
+        f"steered by adjoint matching: log Z = {steered.log_normaliser:.4g} ± {steered.log_normaliser_error:.2g} by the weights "
+        f"of the steered paths (they leave {steered.effective:.0%}), {steered.data_log_normaliser:.4g} ± "
+        f"{steered.data_log_normaliser_error:.2g} by the data alone"
+    )
+    numbers = {"value": steered.log_normaliser, "error": steered.log_normaliser_error, "confidence": CONFIDENCE}
+    data = {"value": steered.data_log_normaliser, "error": steered.data_log_normaliser_error, "confidence": CONFIDENCE}
+    return {"log_normaliser": numbers, "log_normaliser_of_data": data, "effective": steered.effective, "statements": [words]}
 
 
 def _numbers(values: Any) -> list[float | None]:

@@ -20,6 +20,7 @@ from hjbdsl.methods.generative.samplers import SAMPLERS, sample
 from hjbdsl.methods.generative.score import Count, ExactScore, Score
 from hjbdsl.methods.generative.solve import precise
 from hjbdsl.methods.generative.start import DataLaw, mixture_law, noised
+from hjbdsl.methods.generative.steering import Reward, Steered, steer
 from hjbdsl.model.problem import ControlProblem, GaussianMixture
 from hjbdsl.model.samples import SampleRequest
 from hjbdsl.model.solution import Array, ValueFunction
@@ -38,23 +39,33 @@ class Drawn:
     density: LogDensity | None
     density_evaluations: int
     distances: Mapping[str, float] = field(default_factory=dict)
+    steered: Steered | None = None
 
 
-def draw(problem: ControlProblem, function: ValueFunction, wish: SampleRequest) -> Drawn:
-    """Raises `UsageError` for a sampler there is not, `ValueError` where the process is not linear."""
+def draw(problem: ControlProblem, function: ValueFunction, wish: SampleRequest, reward: Reward | None = None) -> Drawn:
+    """`reward` steers the process towards p_0 exp(reward). Raises `UsageError` for a sampler there is not, `ValueError` where the
+    process is not linear."""
     if wish.sampler not in dict(SAMPLERS):
         raise UsageError(f"there is no sampler `{wish.sampler}`; there are {', '.join(name for name, _ in SAMPLERS)}")
+    if reward is not None and wish.likelihood:
+        raise UsageError("--likelihood is of the unsteered density; leave out one of --tilt and --likelihood")
     score, law = score_and_law(problem, function)
+    steered = steer(score, law, reward, wish.seed) if reward is not None else None
+    if steered is not None:
+        score, law = steered.score, steered.law
     random = np.random.default_rng([wish.seed, 17])
     start = noised(law.draw(wish.count, random), score.forward, score.forward.end, random)
+    before = score.count.evaluations
     rows = sample(score, start, wish.steps, wish.sampler, random)
-    evaluations, density, spent = score.count.evaluations, None, 0
+    evaluations, density, spent = score.count.evaluations - before, None, 0
     if wish.likelihood:
         flow = precise(function.score) if isinstance(function, LearnedReversal) else score
         before = flow.count.evaluations
         density = log_density(flow, law, 0.0, rows, wish.seed)
         spent = flow.count.evaluations - before
-    return Drawn(rows, evaluations, density, spent, _distances(function, law, rows, wish.seed))
+    true = law if steered is not None or not isinstance(function, LearnedReversal) else None
+    distances = _distances(function, true, rows, wish.seed)
+    return Drawn(rows, evaluations, density, spent, distances, steered)
 
 
 def score_and_law(problem: ControlProblem, function: ValueFunction) -> tuple[Score, DataLaw]:
@@ -73,10 +84,11 @@ def score_and_law(problem: ControlProblem, function: ValueFunction) -> tuple[Sco
     return ExactScore(forward, function, min(lowest, 0.01 * top), float(np.sqrt(narrowest))), law
 
 
-def _distances(function: ValueFunction, law: DataLaw, rows: Array, seed: int) -> dict[str, float]:
-    """MMD and sliced Wasserstein distance to as many true samples (held-out rows of a file), and between two such sets."""
+def _distances(function: ValueFunction, law: DataLaw | None, rows: Array, seed: int) -> dict[str, float]:
+    """MMD and sliced Wasserstein distance to as many draws of `law` (None: held-out rows), and between two such sets."""
     random = np.random.default_rng([seed, 19])
-    if isinstance(function, LearnedReversal):
+    if law is None:
+        assert isinstance(function, LearnedReversal)
         true = function.rows.rows[len(function.law.rows) :]
         count = min(len(rows), len(true), len(function.law.rows) // 2, _COMPARED)
         others = function.law.rows[random.choice(len(function.law.rows), count, replace=False)]

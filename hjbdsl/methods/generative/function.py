@@ -15,6 +15,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from hjbdsl.methods.generative.consistency import time_slope
 from hjbdsl.methods.generative.likelihood import CONFIDENCE, log_density
 from hjbdsl.methods.generative.score import LearnedScore
 from hjbdsl.methods.generative.start import RowsLaw
@@ -23,6 +24,8 @@ from hjbdsl.model.solution import Array, PointValues, ValueFunction
 _WIDENINGS = (0.0, 1e-4, 3e-4, 1e-3, 3e-3, 1e-2, 3e-2, 0.1, 0.3)
 _RELATIVE_ERROR = 0.15
 _QUANTILE = 2.576
+_LOWEST_SCORE = 0.05
+"""Noise level."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,14 +40,25 @@ class LearnedReversal(ValueFunction):
         forward = self.score.forward
         value, error, gradient = np.empty(len(t)), np.empty(len(t)), np.empty(x.shape)
         control = np.empty((len(t), forward.noise(0.0).shape[1]))
-        bottom = forward.time_of(float(np.log(self.score.lowest)))
         for clock in np.unique(t):
             here = t == clock
             s = max(forward.end - float(clock), 0.0)
-            value[here], error[here] = self._value(max(s, bottom), x[here])
-            score = self.score(max(s, bottom), x[here])
+            learned = max(s, self._bottom())
+            value[here], error[here] = self._value(learned, x[here])
+            if learned > s:
+                moved = (learned - s) * time_slope(self.score, learned, x[here])
+                value[here] += moved
+                error[here] += np.abs(moved)
+            score = self.score(learned, x[here])
             gradient[here], control[here] = -score, score @ forward.noise(s)
         return PointValues(value, error, gradient, control, lower=value - error, upper=value + error, confidence=CONFIDENCE)
+
+    def _bottom(self) -> float:
+        """The earliest time at which the score itself is used: below, a small error of the denoised mean is a large one of the
+        score, and V is continued by its slope in time."""
+        forward = self.score.forward
+        top = np.exp(forward.log_level(forward.end))
+        return forward.time_of(float(np.log(min(_LOWEST_SCORE, 0.5 * top))))
 
     def _value(self, s: float, y: Array) -> tuple[Array, Array]:
         flow = log_density(self.score, self.law, s, y)

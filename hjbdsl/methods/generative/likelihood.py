@@ -22,7 +22,7 @@ from hjbdsl.progress import report
 
 EXACT_UP_TO = 50
 _PROBES = 8
-_FINEST = 0.06
+_MESH = 0.12
 _STEPS = (8, 400)
 CONFIDENCE = 0.99
 _QUANTILE = 2.576
@@ -38,7 +38,7 @@ class LogDensity:
     probes: int
 
 
-def log_density(score: Score, law: DataLaw, s: float, y: Array, seed: int = 0, mesh: float = _FINEST) -> LogDensity:
+def log_density(score: Score, law: DataLaw, s: float, y: Array, seed: int = 0, mesh: float = _MESH) -> LogDensity:
     """log p_s at y (k, n). Below the lowest noise level of the score, s is that level's time. `mesh` is the step in log nu."""
     exact = score.forward.dimension <= EXACT_UP_TO
     if exact:
@@ -66,8 +66,8 @@ def _integrated(score: Score, law: DataLaw, s: float, y: Array, mesh: float, pro
         matrix, offset = forward.drift(time)
         noise = forward.noise(time)
         pace = forward.level_slope(time)
-        bend = score.curvature(time, place) if probe is None else score.probed_curvature(time, place, probe)
-        velocity = place @ matrix.T + offset - (score(time, place) @ noise) @ noise.T / 2
+        ahead, bend = score.curvature(time, place) if probe is None else score.probed_curvature(time, place, probe)
+        velocity = place @ matrix.T + offset - (ahead @ noise) @ noise.T / 2
         return velocity / pace, (np.trace(matrix) - bend / 2) / pace
 
     volume = np.zeros(len(y))

@@ -6,6 +6,7 @@ At time s, with S = F C F' + N the covariance of y_s, e = y - F m - c and W = S^
                                                                      y_0 given y_s if the data were Gaussian
     noise      score = -L^-T g,     L L' = N, g is the noise that was added
     score      score = +L^-T g
+    steering   (S^-1 F C) g: what a gradient in y_0 becomes at time s, were the data Gaussian; a correction of another score
 
 `residual` with C = v I and F = I is the preconditioning of Karras, Aittala, Aila, Laine (2022), NeurIPS, table 1 (c_skip, c_out,
 c_in); here for any linear forward process. Everything is kept in a basis in which it is diagonal where there is one.
@@ -22,7 +23,7 @@ import numpy as np
 from hjbdsl.methods.generative.forward import Forward
 from hjbdsl.model.solution import Array
 
-Prediction = Literal["residual", "noise", "score"]
+Prediction = Literal["residual", "noise", "score", "steering"]
 PREDICTIONS: tuple[Prediction, ...] = ("residual", "noise", "score")
 
 
@@ -92,8 +93,13 @@ def level_at(forward: Forward, frame: Frame, prediction: Prediction, s: float) -
         add, whiten = np.asarray(np.linalg.cholesky(noise), dtype=np.float64), _root(inverse)
         straight, out = -inverse, np.asarray(np.linalg.solve(noise, carry @ rest), dtype=np.float64)
         turned = np.asarray(np.linalg.inv(add).T, dtype=np.float64)
-    if prediction != "residual":
-        straight, out = np.zeros_like(straight), turned * (-1 if prediction == "noise" else 1)
+    match prediction:
+        case "residual":
+            pass
+        case "steering":
+            straight, out = np.zeros_like(straight), guess.T
+        case _:
+            straight, out = np.zeros_like(straight), turned * (-1 if prediction == "noise" else 1)
     return Level(forward.log_level(s), centre, carry, add, whiten, guess, rest, straight, out)
 
 

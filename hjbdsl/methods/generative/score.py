@@ -43,18 +43,22 @@ class Score(ABC):
         """grad log p_s(y), (k, n)."""
 
     @abstractmethod
-    def along(self, s: float, y: Array, direction: Array) -> Array:
-        """The derivative of the score at y (k, n) along `direction` (n,) or (k, n): (k, n)."""
+    def along(self, s: float, y: Array, direction: Array) -> tuple[Array, Array]:
+        """The score at y (k, n) and its derivative along `direction` (n,) or (k, n): (k, n) each."""
 
-    def curvature(self, s: float, y: Array) -> Array:
-        """tr(S' grad score S), (k,), with one derivative a noise."""
-        noise = self.forward.noise(s)
-        return sum((self.along(s, y, column) @ column for column in noise.T), np.zeros(len(y)))
+    def curvature(self, s: float, y: Array) -> tuple[Array, Array]:
+        """The score and tr(S' grad score S), (k,), with one derivative a noise."""
+        score, trace = np.zeros(y.shape), np.zeros(len(y))
+        for column in self.forward.noise(s).T:
+            score, slope = self.along(s, y, column)
+            trace = trace + slope @ column
+        return score, trace
 
-    def probed_curvature(self, s: float, y: Array, probe: Array) -> Array:
-        """e' S' grad score S e for the probes e (k, m): unbiased for the trace where E[e e'] = I (Hutchinson, 1989)."""
+    def probed_curvature(self, s: float, y: Array, probe: Array) -> tuple[Array, Array]:
+        """The score and e' S' grad score S e for the probes e (k, m): unbiased for the trace where E[e e'] = I (Hutchinson)."""
         direction = probe @ self.forward.noise(s).T
-        return np.sum(self.along(s, y, direction) * direction, axis=1)
+        score, slope = self.along(s, y, direction)
+        return score, np.sum(slope * direction, axis=1)
 
 
 @dataclass(slots=True)
@@ -75,12 +79,12 @@ class ExactScore(Score):
         t = np.full(len(y), max(self.forward.end - s, 0.0))
         return -self.function.evaluate(t, y, np.zeros(len(y), dtype=np.int64)).gradient
 
-    def along(self, s: float, y: Array, direction: Array) -> Array:
-        self.count.evaluations += 1
+    def along(self, s: float, y: Array, direction: Array) -> tuple[Array, Array]:
+        self.count.evaluations += 2
         size = np.linalg.norm(direction, axis=-1, keepdims=True)
         step = _STEP * self.scale * direction / np.where(size > 0, size, 1.0)
-        slope = (self._score(s, y + step) - self._score(s, y - step)) / (2 * _STEP * self.scale)
-        return slope * size
+        ahead, behind = self._score(s, y + step), self._score(s, y - step)
+        return (ahead + behind) / 2, (ahead - behind) / (2 * _STEP * self.scale) * size
 
 
 @dataclass(slots=True)
@@ -101,19 +105,20 @@ class LearnedScore(Score):
         self.count.evaluations += 1
         level = level_at(self.forward, self.frame, self.prediction, s)
         away = (y - level.centre) @ self.frame.basis
-        output = self._network(apply(level.whiten, away), level.log_level, None)
+        output, _ = self._network(apply(level.whiten, away), level.log_level, None)
         return (apply(level.linear, away) + apply(level.out, output)) @ self.frame.basis.T
 
-    def along(self, s: float, y: Array, direction: Array) -> Array:
-        self.count.evaluations += 1
+    def along(self, s: float, y: Array, direction: Array) -> tuple[Array, Array]:
+        self.count.evaluations += 2
         level = level_at(self.forward, self.frame, self.prediction, s)
         away = (y - level.centre) @ self.frame.basis
         turned = np.broadcast_to(direction, y.shape) @ self.frame.basis
-        slope = self._network(apply(level.whiten, away), level.log_level, apply(level.whiten, turned))
-        return (apply(level.linear, turned) + apply(level.out, slope)) @ self.frame.basis.T
+        output, slope = self._network(apply(level.whiten, away), level.log_level, apply(level.whiten, turned))
+        score = apply(level.linear, away) + apply(level.out, output)
+        return score @ self.frame.basis.T, (apply(level.linear, turned) + apply(level.out, slope)) @ self.frame.basis.T
 
-    def _network(self, x: Array, log_level: float, direction: Array | None) -> Array:
-        """The network's output, or its derivative along `direction`."""
+    def _network(self, x: Array, log_level: float, direction: Array | None) -> tuple[Array, Array]:
+        """The network's output and its derivative along `direction` (zero where there is none)."""
         kind = torch.float64 if self.precise else torch.float32
         network = _built(self.architecture, _Weights(self.weights), kind, self.device)
         parts = []
@@ -123,12 +128,15 @@ class LearnedScore(Score):
             if direction is None:
                 with torch.inference_mode():
                     output = network(rows, level)
+                slope = torch.zeros(1)
             else:
                 tangent = torch.as_tensor(direction[start : start + _ROWS_AT_ONCE], dtype=kind, device=self.device)
                 with torch.no_grad():
-                    _, output = torch.func.jvp(lambda r, lev=level: network(r, lev), (rows,), (tangent,))
-            parts.append(output.double().cpu().numpy())
-        return np.concatenate(parts) if parts else np.zeros_like(x)
+                    output, slope = torch.func.jvp(lambda r, lev=level: network(r, lev), (rows,), (tangent,))
+            parts.append((output.double().cpu().numpy(), slope.double().cpu().numpy()))
+        if not parts:
+            return np.zeros_like(x), np.zeros_like(x)
+        return np.concatenate([output for output, _ in parts]), np.concatenate([slope for _, slope in parts])
 
 
 @dataclass(frozen=True, slots=True)

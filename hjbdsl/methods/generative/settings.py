@@ -36,7 +36,7 @@ def choose(options: Mapping[str, float | str], dimension: int, seed: int) -> Set
     unknown = [name for name in options if name not in dict(OPTIONS)]
     if unknown:
         raise UsageError(f"generative has no option `{unknown[0]}`; there are {', '.join(name for name, _ in OPTIONS)}")
-    width, blocks, steps = (128, 3, 6000) if dimension <= 4 else (192, 3, 8000) if dimension <= 16 else (384, 3, 8000)
+    width, blocks, steps = (128, 3, 4000) if dimension <= 4 else (192, 3, 8000) if dimension <= 16 else (384, 3, 8000)
     architecture = Architecture(dimension, _count(options, "width", width), _count(options, "blocks", blocks))
     return Settings(
         architecture, _prediction(options), _count(options, "steps", steps), _count(options, "batch", 256),
