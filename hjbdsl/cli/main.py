@@ -34,6 +34,7 @@ COMMANDS: tuple[tuple[str, str], ...] = (
     ("verify", "Hold an answer against simulation and its equation: a two-sided bracket."),
     ("learn", "Learn value and policy from transitions alone, beside the model."),
     ("sample", "Draw from a generative problem: the reverse process from noise to data."),
+    ("compile", "Write a standalone program that solves one problem."),
     ("plot", "Draw a result: value, policy, paths, convergence."),
     ("fmt", "Rewrite files in the one canonical form, in place."),
     ("new", "Write a started problem file."),

@@ -1,0 +1,228 @@
+"""A grid answer as one program that needs numpy and numba only: the kernels, the solver around them, the table.
+
+In: an equation and the solution that the grid found for it (which settles meshes, levels and artificial ends). Out: the source
+text (template `grid_standalone.py.j2`). Every block of the problem cites the line of the file that it computes.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+from jinja2 import Environment, PackageLoader, StrictUndefined
+
+from hjbdsl.errors import Span
+from hjbdsl.methods.grid.emit import emit
+from hjbdsl.methods.grid.function import GridFunction
+from hjbdsl.methods.grid.howard import obstacle_side
+from hjbdsl.methods.grid.levels import FINEST_MULTIPLE, FIRST_CELLS, Runner
+from hjbdsl.methods.grid.mesh import CIRCLE, LOGARITHMIC, Axis, region_box
+from hjbdsl.model.equation import HJBEquation
+from hjbdsl.model.names import unicode_name
+from hjbdsl.model.problem import ControlProblem
+from hjbdsl.model.solution import Array, Solution
+from hjbdsl.numeric.points import Points, default_points
+from hjbdsl.numeric.state_space import control_groups
+
+_ENVIRONMENT = Environment(
+    loader=PackageLoader("hjbdsl.codegen"), undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True,
+    keep_trailing_newline=True, autoescape=False,
+)  # fmt: skip
+_WIDTH = 128
+_MOST_LINES = 400
+_PARAMETERS = "# parameters of the file"
+_UNUSED = ("discounts",)
+"""Kernels that only other answers need."""
+
+
+def program(equation: HJBEquation, solution: Solution, options: Mapping[str, float | str]) -> str:
+    """The source. `options` as for `grid.solve`."""
+    function = solution.function
+    if not isinstance(function, GridFunction):
+        raise TypeError("the program is made from an answer of the grid")
+    runner = Runner(equation, float(options.get("nt", 0)), math.inf)
+    form, problem = runner.form, equation.problem
+    parameters, kernels = _parted(problem, _kernels(equation, emit(form, [len(m) for m in runner.marks])))
+    d, covariance = len(problem.continuous_states), form.equation.covariance
+    way = "front" if runner.module.FRONT else "implicit" if d == 1 and covariance else "explicit"
+    axes = function.levels[-1].mesh.axes
+    average = solution.average is not None
+    context: dict[str, object] = {
+        "header": _header(equation), "listing": _listing(problem), "parameters": parameters, "kernels": kernels, "d": d,
+        "needs_prange": "prange" in kernels, "stationary": equation.stationary, "way": way,
+        "levels": tuple(2**k for k in range(len(solution.tables["level_nodes"]))), "end": repr(runner.end),
+        "slices": runner.slices, "substeps": runner.substeps, "finest_multiple": FINEST_MULTIPLE,
+        "marks": [_array(m) for m in runner.marks], "mark_weights": [_array(w) for w in runner.mark_weights],
+        "floor": repr(float(function.worth.floor)), "region": repr(tuple(region_box(equation))),
+        "points": _points(equation, function), "axes_data": [_axis(axis) for axis in axes],
+        "has_exit": bool(runner.module.EXIT), "side": obstacle_side(form.equation), "stops": obstacle_side(form.equation) != 0,
+        "average": average, "noisy": runner.noisy, "needs_solver": equation.stationary or way == "implicit",
+        "average_floor": repr(float(solution.evidence.residual * abs(solution.average or 0.0))),
+        "first_cells": FIRST_CELLS[d], "noisy_everywhere": all((i, i) in covariance for i in problem.continuous_states),
+        "names": repr(_names(equation)), "columns": repr(_columns(problem, function.controls)),
+    }  # fmt: skip
+    text = _ENVIRONMENT.get_template("grid_standalone.py.j2").render(context)
+    return re.sub(r"\n{4,}", "\n\n\n", text).rstrip() + "\n"
+
+
+def _kernels(equation: HJBEquation, text: str) -> str:
+    """The generated kernels without their heading, each under the lines of the file that it computes."""
+    text = text[text.index("DIMENSION =") :].rstrip()
+    for name, notes in _citations(equation).items():
+        found = re.search(rf"^def {name}\(", text, re.MULTILINE)
+        if found is None or not notes:
+            continue
+        place = text.rindex("@njit", 0, found.start())
+        text = text[:place] + "".join(f"# {note}\n" for note in notes) + text[place:]
+    for name in _UNUSED:
+        text = re.sub(rf"@njit[^\n]*\ndef {name}\(.*?(?=\n\n\n|\Z)", "", text, flags=re.DOTALL)
+    return re.sub(r"[ \t]+\n", "\n", text)
+
+
+def _parted(problem: ControlProblem, kernels: str) -> tuple[str, str]:
+    """The parameters of the file, each with its line, and the kernels without them."""
+    start = kernels.index(_PARAMETERS)
+    end = kernels.index("\n\n", start)
+    lines = kernels[start:end].splitlines()[1:]
+    told = []
+    for line in lines:
+        name = line.partition(" = ")[0]
+        span = problem.origins.get(name) or problem.origins.get(name.rstrip("_"))
+        told.append(line if span is None or "#" in line else f"{line}  # {span.file.rpartition('/')[2]}:{span.line}")
+    return "\n".join(told), kernels[:start].rstrip() + "\n" + kernels[end:]
+
+
+def _citations(equation: HJBEquation) -> dict[str, list[str]]:
+    """For each kernel the statements behind it."""
+    problem = equation.problem
+    origins = problem.origins
+    motion = [origins[f"d{group.name}"] for group in problem.states if f"d{group.name}" in origins]
+    objective = problem.objective.span
+    discount = [origins["discount"]] if "discount" in origins else []
+    players = [group.span for group in (*problem.controls, *problem.adversaries)]
+    joint = [constraint.span for constraint in problem.constraints if constraint.role != "state"]
+    exits = [problem.exit.span] if problem.exit is not None else []
+    walls = [statement.span for statement in problem.boundaries if statement.kind == "value"]
+    stopping = [problem.stopping.span] if problem.stopping is not None else []
+    told = {
+        "coefficients": [objective, *discount, *motion],
+        "bounds": players,
+        "admissible": [*players, *joint],
+        "ended": [*exits, *walls],
+        "exit_value": [objective, *walls] if exits or walls else [],
+        "obstacle": [*stopping, objective] if equation.obstacle is not None else [],
+        "terminal": [] if equation.stationary else [objective],
+        "mode_rate": [chain.span for chain in problem.modes],
+    }
+    told |= {f"jump_{k}": [jump.span, *motion] for k, jump in enumerate(problem.jumps)}
+    notes = {name: _lines(problem, spans) for name, spans in told.items()}
+    notes["candidate"] = [f"maximiser: {entry.text}" for entry in equation.maximiser]
+    notes["row"] = [f"one row of  {line}" for line in [equation.pde.text]]
+    return notes
+
+
+def _lines(problem: ControlProblem, spans: Sequence[Span]) -> list[str]:
+    unique = dict.fromkeys((span.file, span.line) for span in spans)
+    texts = {(span.file, span.line): problem.source.line(span).strip() for span in spans}
+    return [f"{file.rpartition('/')[2]}:{line}  {texts[file, line]}" for file, line in unique]
+
+
+def _header(equation: HJBEquation) -> str:
+    problem = equation.problem
+    name = problem.source.path.rpartition("/")[2]
+    lines = [f"{problem.title or problem.name}, solved on a grid.", "", f"    {equation.pde.text}"]
+    lines += [f"    {entry.text}" for entry in equation.maximiser]
+    if equation.obstacle is not None:
+        lines.append("    with the obstacle of the stopping problem" if equation.obstacle.kind == "stop" else
+                     "    with the running extreme as an obstacle")  # fmt: skip
+    lines += [
+        "", f"Written by `hjb compile {name} --method grid`; run it with `python solver.py`. It needs numpy and numba.",
+        "", "A monotone finite-difference scheme (Barles, Souganidis 1991): central differences where the weights stay positive,",
+        "upwind elsewhere, the maximum taken inside; nested meshes, each twice as fine as the one before; Richardson's",
+        "extrapolation of the last ones, with an error for every number.",
+    ]  # fmt: skip
+    text = "\n".join(lines).replace("\\", "\\\\").replace('"""', "'''")
+    return f'"""{text}\n"""'
+
+
+def _listing(problem: ControlProblem) -> str:
+    """The file, line by line, so that the citations below can be looked up."""
+    source = problem.source
+    lines = []
+    for path, content in source.files.items():
+        name = path.rpartition("/")[2]
+        lines += [f"# {name}:{number:<4} {line}".rstrip() for number, line in enumerate(content[:_MOST_LINES], start=1)]
+    changed = [f"{name} = {value}" for name, value in source.overrides.items()]
+    if source.variant is not None:
+        changed.insert(0, f"variant {source.variant}")
+    if changed:
+        lines.append(f"# with {', '.join(changed)}")
+    return "\n".join(lines)
+
+
+def _axis(axis: Axis) -> str:
+    kind = "circle" if axis.kind == CIRCLE else "logarithmic" if axis.kind == LOGARITHMIC else "uniform"
+    ends = {1: "MIRROR", 2: "WRAP", 3: "OPEN", 4: "CONSTRAIN"}
+    return (
+        f'Axis("{kind}", {float(axis.near_low)!r}, {float(axis.near_high)!r}, {tuple(map(int, axis.cells))}, '
+        f"{tuple(map(float, axis.widening))}, ({ends[axis.ends[0]]}, {ends[axis.ends[1]]}), {tuple(map(float, axis.slopes))})"
+    )
+
+
+def _array(values: Array) -> str:
+    return repr([float(value) for value in values])
+
+
+def _points(equation: HJBEquation, function: GridFunction) -> list[str]:
+    """The points that `hjb solve` prints without `--at`."""
+    problem = equation.problem
+    points: Points = default_points(problem)
+    discrete = function.discrete(points.x, points.mode)
+    rows = []
+    for k in range(len(points)):
+        continuous = tuple(float(v) for v in points.x[k, list(problem.continuous_states)])
+        rows.append(repr((float(points.t[k]), continuous, int(discrete[k]), _written(equation, points, k))))
+    return rows
+
+
+def _written(equation: HJBEquation, points: Points, k: int) -> tuple[str, ...]:
+    """The cells of the table that say where a point is."""
+    problem = equation.problem
+    cells = [] if equation.stationary else [_number(points.t[k])]
+    start = 0
+    for group in problem.states:
+        values = [_number(v) for v in points.x[k, start : start + len(group.symbols)]]
+        start += len(group.symbols)
+        if len(values) > 4:
+            values = [*values[:3], f"… {len(values)}"]
+        cells.append(f"[{', '.join(values)}]" if group.shape else values[0])
+    labels = problem.mode_tuples()[int(points.mode[k])]
+    cells += [chain.labels[label] for chain, label in zip(problem.modes, labels, strict=True)]
+    return tuple(cells)
+
+
+def _number(value: float | np.floating) -> str:
+    return f"{float(value) + 0.0:.6g}"
+
+
+def _names(equation: HJBEquation) -> list[str]:
+    problem = equation.problem
+    names = [*(() if equation.stationary else ("t",)), *(g.name for g in problem.states), *(c.name for c in problem.modes)]
+    return [unicode_name(name) for name in names]
+
+
+def _columns(problem: ControlProblem, controls: int) -> list[tuple[str, list[int], list[int]]]:
+    """For each control its columns among the policy's, and those of its standard deviation where it is random."""
+    random = set(problem.exploration.controls) if problem.exploration is not None else set()
+    result, start = [], 0
+    for group in control_groups(problem):
+        means = list(range(start, start + len(group.symbols)))
+        start += len(group.symbols)
+        deviations = [controls + c for c in means] if random.intersection(group.symbols) else []
+        result.append((unicode_name(group.name), means, deviations))
+    return result
+
+
+__all__ = ["program"]
