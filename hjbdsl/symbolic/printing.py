@@ -184,8 +184,15 @@ def _degree(term: sp.Expr, symbol: sp.Symbol) -> float:
     return total
 
 
+LONG = 10**7
+"""Numerators and denominators from here on are set as rounded decimals."""
+
+
 def finite_decimal(p: int, q: int) -> str:
-    """`0.07` for 7/100; empty where the fraction has no short decimal, or is better as a fraction (halves, quarters)."""
+    """`0.07` for 7/100, eight digits of what is longer than any reader wants; empty where the fraction has no short decimal, or is
+    better as a fraction (halves, quarters)."""
+    if q > 1 and max(p, q) >= LONG:
+        return f"{p / q:.8g}" if 1e-4 <= p / q < 1e8 else ""
     if q == 1 or (q in (2, 4) and p < q):
         return ""
     rest = q

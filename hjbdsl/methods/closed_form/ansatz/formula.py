@@ -183,6 +183,8 @@ def _in_decimals(expression: sp.Expr) -> Notation:
     """As `written`, long fractions rounded; rounded numbers are set in LaTeX as the finite decimals they are."""
     long = {q: sp.Float(q, _DIGITS) for q in expression.atoms(sp.Rational) if max(abs(q.p), q.q) >= _LONG_NUMBER}
     expression = expression.xreplace(long)
+    precise = {f: sp.Float(f"{float(f):.{_DIGITS}g}", _DIGITS) for f in expression.atoms(sp.Float) if f._prec > 64}
+    expression = expression.xreplace(precise)
     floats = expression.atoms(sp.Float)
     if not floats:
         return written(expression)
