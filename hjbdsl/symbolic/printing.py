@@ -189,7 +189,7 @@ LONG = 10**7
 
 
 def finite_decimal(p: int, q: int) -> str:
-    """`0.07` for 7/100, eight digits of what is longer than any reader wants; empty where the fraction has no short decimal, or is
+    """`0.07` for 7/100, eight digits of what is longer than a reader wants; empty where the fraction has no short decimal, or is
     better as a fraction (halves, quarters)."""
     if q > 1 and max(p, q) >= LONG:
         return f"{p / q:.8g}" if 1e-4 <= p / q < 1e8 else ""

@@ -52,3 +52,10 @@ def test_no_trace_of_the_algebra_system():
     everything = [to_latex(e, TEXT, rank) + to_text(e, TEXT, rank) for e, _, _ in CASES]
     for mark in ("Derivative", "Subs", "**", "1.0", "sqrt("):
         assert not any(mark in written for written in everything)
+
+
+def test_numbers_of_many_digits_are_rounded_for_the_eye():
+    x = sp.Symbol("x", positive=True)
+    assert to_text(sp.Rational(4556376277489, 200000000000000) * x) == "0.022781881 x"
+    assert to_text(-sp.Rational(5123450000000, 4556376277489) / x) == "-1.1244572/x"
+    assert to_text(sp.Rational(355, 113) * x) == "355/113 x"
