@@ -57,7 +57,7 @@ def _expected(process: ControlledProcess, at: At, dt: float) -> Iterator[_Landin
     for jump, (nodes, weights) in enumerate(law.quadratures):
         rows = np.flatnonzero(rates[jump] > 0)
         for node, weight in zip(nodes, weights, strict=True) if len(rows) else ():
-            x, mode = law.after(Event(rows, jump, np.full(len(rows), node), at.mode[rows]), at)
+            x, mode = law.after(Event(rows, jump, np.full(len(rows), node), at.mode[rows], np.zeros(len(rows))), at)
             yield _Landing(rows, x, mode, -dt * weight * rates[jump, rows])
     for rate, (chain, _, label) in zip(switches, process.coefficients.switch_index, strict=True):
         rows = np.flatnonzero(rate > 0)

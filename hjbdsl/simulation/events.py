@@ -71,13 +71,19 @@ class Clocks:
 
 @dataclass(frozen=True, slots=True)
 class Event:
-    """One thing that happened to path `row` of the step's rows: jump number `jump` with `mark`, or -1 for a switch to mode
-    `mode`."""
+    """One thing that happened to the paths `rows` of a step: jump number `jump` with `mark`, or -1 for a switch to mode `mode`;
+    `time` since the step began."""
 
     rows: NDArray[np.int64]
     jump: int
     mark: Array
     mode: Modes
+    time: Array
+
+    def kept(self, stays: NDArray[np.bool_]) -> Event:
+        """The event for the paths of the step that `stays` marks."""
+        mine = stays[self.rows]
+        return Event(self.rows[mine], self.jump, self.mark[mine], self.mode[mine], self.time[mine])
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,21 +137,28 @@ class EventLaw:
                 break
             for s in np.unique(source[fires]):
                 hit = np.flatnonzero(fires & (source == s))
-                event = self._event(int(s), rows[hit], here.rows(hit), switches[:, hit], clocks.ring(int(s), paths[rows[hit]]))
+                event = self._event(
+                    int(s),
+                    rows[hit],
+                    here.rows(hit),
+                    switches[:, hit],
+                    clocks.ring(int(s), paths[rows[hit]]),
+                    dt - rest[rows[hit]],
+                )
                 events.append(event)
                 x[event.rows], mode[event.rows] = self.after(event, At(at.t, x, mode, at.control))
             rows = rows[fires]
         return events
 
-    def _event(self, source: int, rows: NDArray[np.int64], at: At, switches: Array, uniform: Array) -> Event:
+    def _event(self, source: int, rows: NDArray[np.int64], at: At, switches: Array, uniform: Array, time: Array) -> Event:
         if source < len(self.jumps):
-            return Event(rows, source, self._mark(source, uniform), at.mode)
+            return Event(rows, source, self._mark(source, uniform), at.mode, time)
         chain = source - len(self.jumps)
         own = [i for i, (c, _, _) in enumerate(self.coefficients.switch_index) if c == chain]
         ladder = np.cumsum(switches[own], axis=0)
         chosen = (uniform * ladder[-1] >= ladder).sum(axis=0).clip(max=len(own) - 1)
         labels = np.array([self.coefficients.switch_index[i][2] for i in own])[chosen]
-        return Event(rows, -1, np.zeros(len(rows)), self.joint[at.mode, chain, labels])
+        return Event(rows, -1, np.zeros(len(rows)), self.joint[at.mode, chain, labels], time)
 
     def _mark(self, jump: int, uniform: Array) -> Array:
         kind, arguments, points, ladder = self.laws[jump]

@@ -32,7 +32,8 @@ class LocalValue:
 
 
 def local_value(process: ControlledProcess, claimed: ValueFunction, places: Points, fineness: float) -> LocalValue:
-    """Derivatives at k places by differences over the part `fineness` of the region's width, less beside the ends of a state."""
+    """Derivatives at k places by differences over the part `fineness` of the region's width, less beside the ends of a
+    state."""
     width = np.maximum(np.ptp(region_of(process.problem), axis=1), 1e-6)
     at = claimed.evaluate(places.t, places.x, places.mode)
     n = places.x.shape[1]

@@ -36,6 +36,7 @@ def simulate(
         recorder.note(time)
         if time >= process.horizon - 1e-9 * dt:
             run.finish()
+        if not len(run.live):
             break
     return recorder.paths()
 

@@ -119,30 +119,34 @@ class ControlledProcess:
         drift = self.coefficients.drift(at).T
         events = self.events.happened(at, dt, clocks, paths) if self.events.sources else []
         smooth = moved(self.ends, at.x, drift * dt, noise, variance)
-        guess, mode = self._with_events(events, at, smooth)
+        guess, mode, _, _ = self._with_events(events, at, smooth)
         later = at.t + dt
         control = at.control if feedback is None else feedback(later, guess, mode)
         later_drift = self.coefficients.drift(At(later, guess, mode, control)).T
         later_drift = np.where(np.isfinite(later_drift), later_drift, drift)
         smooth = corrected(self.ends, at.x, drift * dt, guess, later_drift * dt, noise, variance)
         exit_ = left(self.ways, at, smooth, spread, dt, uniform)
-        x, mode = self._with_events(events, at, smooth)
-        way, fraction = exit_.way.copy(), exit_.fraction
-        if events and self.ways:
-            jumped = outside(self.ways, At(later, x, mode, at.control))
-            way = np.where(way >= 0, way, jumped)
+        x, mode, jumped, when = self._with_events(events, at, smooth)
         gone = exit_.way >= 0
-        x = np.where(gone[:, None], exit_.x, x)
-        return Moved(x, np.where(gone, at.mode, mode), way, fraction, noise, tuple(events))
+        way = np.where(gone, exit_.way, jumped)
+        fraction = np.where(gone, exit_.fraction, np.where(jumped >= 0, when / dt, 1.0))
+        return Moved(np.where(gone[:, None], exit_.x, x), np.where(gone, at.mode, mode), way, fraction, noise, tuple(events))
 
-    def _with_events(self, events: list[Event], at: At, x: Array) -> tuple[Array, Modes]:
+    def _with_events(self, events: list[Event], at: At, x: Array) -> tuple[Array, Modes, NDArray[np.int64], Array]:
+        """States and modes after the events of a step whose continuous motion leads to `x`; the way out taken by a jump (-1:
+        none) and when. To a path that has left nothing more happens."""
         x, mode = kept_inside(self.ends, x.copy()), at.mode
+        way, when = np.full(len(x), -1), np.zeros(len(x))
         if not events:
-            return x, mode
+            return x, mode, way, when
         mode = mode.copy()
-        for event in events:
+        for event in (event.kept(way < 0) for event in events):
             x[event.rows], mode[event.rows] = self.events.after(event, At(at.t, x, mode, at.control))
-        return kept_inside(self.ends, x), mode
+            if self.ways and event.jump >= 0:
+                rows = event.rows
+                way[rows] = outside(self.ways, At(at.t[rows] + event.time, x[rows], mode[rows], at.control[rows]))
+                when[rows] = event.time
+        return kept_inside(self.ends, x), mode, way, when
 
     def rewards(self, before: At, after: At, dt: Array | float) -> tuple[Array, Array]:
         """Integral of the discounted reward rate over a step of length dt, and its discount factor, both (k,), by the trapezoid

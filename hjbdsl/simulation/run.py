@@ -109,7 +109,7 @@ class Run:
     def tail(self) -> Array:
         """What the claimed V adds at the places of the living paths, discounted (k,); 0 for the others and without a claim."""
         value = np.zeros(len(self.x))
-        if self.decision.value is not None:
+        if self.decision.value is not None and len(self.live):
             value[self.live] = self.factor[self.live] * self.decision.value
         return value
 
@@ -118,6 +118,8 @@ class Run:
 
     def _decide(self, rows: np.ndarray, choice: Array) -> Decision:
         """What the policy does at the rows; their controls are set."""
+        if not len(rows):
+            return Decision(np.zeros((0, self.process.controls)))
         t, x, mode = self.time[rows], self.x[rows], self.mode[rows]
         decision = self.policy(t, x, mode, choice)
         if self.process.controls:
