@@ -6,6 +6,7 @@ text (template `grid_standalone.py.j2`). Every block of the problem cites the li
 
 from __future__ import annotations
 
+import inspect
 import math
 import re
 from collections.abc import Mapping, Sequence
@@ -14,8 +15,9 @@ import numpy as np
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from hjbdsl.errors import Span
+from hjbdsl.methods.grid import function as levels_function
 from hjbdsl.methods.grid.emit import emit
-from hjbdsl.methods.grid.function import GridFunction
+from hjbdsl.methods.grid.function import GridFunction, Worth
 from hjbdsl.methods.grid.howard import obstacle_side
 from hjbdsl.methods.grid.levels import FINEST_MULTIPLE, FIRST_CELLS, Runner
 from hjbdsl.methods.grid.mesh import CIRCLE, LOGARITHMIC, Axis, region_box
@@ -58,6 +60,8 @@ def program(equation: HJBEquation, solution: Solution, options: Mapping[str, flo
         "floor": repr(float(function.worth.floor)), "region": repr(tuple(region_box(equation))),
         "points": _points(equation, function), "axes_data": [_axis(axis) for axis in axes],
         "has_exit": bool(runner.module.EXIT), "side": obstacle_side(form.equation), "stops": obstacle_side(form.equation) != 0,
+        "irregular": getattr(function.worth, "irregular", False),
+        "worth_class": inspect.getsource(Worth).rstrip(), "worth_constants": _constants_of_worth(),
         "average": average, "noisy": runner.noisy, "needs_solver": equation.stationary or way == "implicit",
         "average_floor": repr(float(solution.evidence.residual * abs(solution.average or 0.0))),
         "first_cells": FIRST_CELLS[d], "noisy_everywhere": all((i, i) in covariance for i in problem.continuous_states),
@@ -127,6 +131,15 @@ def _lines(problem: ControlProblem, spans: Sequence[Span]) -> list[str]:
     unique = dict.fromkeys((span.file, span.line) for span in spans)
     texts = {(span.file, span.line): problem.source.line(span).strip() for span in spans}
     return [f"{file.rpartition('/')[2]}:{line}  {texts[file, line]}" for file, line in unique]
+
+
+def _constants_of_worth() -> str:
+    """The numbers that the estimate of the error uses, by their names there."""
+    names = dict.fromkeys(re.findall(r"\b[A-Z][A-Z_]+\b", inspect.getsource(Worth)))
+    values = {
+        name: getattr(levels_function, name) for name in names if isinstance(getattr(levels_function, name, None), float | tuple)
+    }
+    return "Array = np.ndarray\n" + "\n".join(f"{name} = {value!r}" for name, value in values.items())
 
 
 def _header(equation: HJBEquation) -> str:

@@ -1,0 +1,223 @@
+"""`hjb compile --method grid`: the program runs by itself and prints the numbers of `hjb solve`.
+
+HJB_UPDATE_GOLDEN=1 rewrites the golden source.
+"""
+
+from __future__ import annotations
+
+import ast
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from hjbdsl import pipeline
+from hjbdsl.errors import UsageError
+from hjbdsl.io.text import report
+
+GOLDEN = Path(__file__).parent / "golden" / "regulator_solver.py.txt"
+
+REGULATOR = """\
+problem regulator "a regulator whose effort is bounded"
+param q = 1 "price of being off", sigma = 0.3, rho = 0.1
+state x in R
+control a in [-1, 1]
+noise W
+dx = (a - 0.5*x) dt + sigma dW
+minimize E integral(0, inf) exp(-rho*t)*(q*x^2 + a^2) dt
+region x in [-2, 2]
+solve grid(nx = 65)
+"""
+CONSUMPTION = """\
+param rho = 0.05, r = 0.03, mu = 0.08, sigma = 0.3, gamma = 2
+state x > 0
+control k >= 0, w in [0, 1]
+noise W
+dx = x*(r + w*(mu - r) - k) dt + w*sigma*x dW
+maximize E integral(0, inf) exp(-rho*t)*(k*x)^(1 - gamma)/(1 - gamma) dt
+region x in [0.5, 3]
+solve grid(nx = 65)
+"""
+STOPPING = """\
+state x in R
+noise W
+dx = -0.5*x dt + 0.4 dW
+stopping tau in [0, inf]
+maximize E exp(-0.1*tau)*max(x(tau) - 0.2, 0)
+region x in [-1, 1.5]
+solve grid(nx = 65)
+"""
+MODES = """\
+mode z in {calm, wild}
+rate calm -> wild = 0.4, wild -> calm = 0.7
+param s(z) = {calm: 0.2, wild: 0.6}
+state x in R
+control a in R
+noise W
+dx = (a + x*0.1) dt + s(z) dW
+minimize E integral(0, inf) exp(-0.2*t)*(x^2 + a^2) dt
+region x in [-1, 1]
+solve grid(nx = 65)
+"""
+JUMPS = """\
+state x in R
+control a in [-1, 1]
+noise W
+jump N rate 0.5 mark J ~ normal(0.2, 0.09)
+dx = a dt + 0.4 dW + J dN
+minimize E integral(0, inf) exp(-0.3*t)*(x^2 + 0.5*a^2) dt
+region x in [-1, 1]
+solve grid(nx = 65)
+"""
+FINITE = """\
+state x in R
+control a in [-1, 1]
+noise W
+dx = a dt + 0.5 dW
+minimize E [ integral(0, 1) (x^2 + 0.2*a^2) dt + x(1)^2 ]
+region x in [-1, 1]
+solve grid(nx = 65, nt = 80)
+"""
+AVERAGE = """\
+state x in R
+control a in [-1, 1]
+noise W
+dx = a dt + 0.5 dW
+minimize average x^2 + 0.3*a^2
+region x in [-1, 1]
+solve grid(nx = 65)
+"""
+PLANE = """\
+param theta = 0.4
+state x in R, y in R
+control a in [-1, 1], b in [-1, 1]
+noise W, B
+dW dB = 0.5 dt
+dx = (a - theta*y) dt + 0.5 dW
+dy = (b + theta*x) dt + 0.5 dB
+minimize E integral(0, inf) exp(-0.5*t)*(x^2 + y^2 + 0.3*(a^2 + b^2)) dt
+region x in [-1, 1], y in [-1, 1]
+solve grid(nx = 33)
+"""
+DISC = """\
+state x in R, y in R
+control a in [-1, 1]
+noise W, B
+dx = a dt + dW
+dy = dB
+exit tau when x^2 + y^2 >= 1
+maximize E tau
+region x in [-1, 1], y in [-1, 1]
+solve grid(nx = 33)
+"""
+PLANE_IN_TIME = """\
+state x in R, y in R
+control a in [-1, 1]
+noise W, B
+dx = (y + a) dt + 0.4 dW
+dy = -0.5*x dt + 0.4 dB
+minimize E [ integral(0, 0.5) (x^2 + y^2 + a^2) dt ]
+region x in [-1, 1], y in [-1, 1]
+solve grid(nx = 33)
+"""
+REACH = """\
+state x in R
+control a in [-1, 1]
+dx = 0.5*x + a dt
+maximize running_min(0, 1) 1 - |x|
+region x in [-2, 2]
+solve grid(nx = 65)
+""".replace("0.5*x + a dt", "(0.5*x + a) dt")
+KINDS = {
+    "consumption": CONSUMPTION, "stopping": STOPPING, "modes": MODES, "jumps": JUMPS, "finite": FINITE, "average": AVERAGE,
+    "plane": PLANE, "disc": DISC, "plane_in_time": PLANE_IN_TIME, "reach": REACH,
+}  # fmt: skip
+
+
+def printed(text: str, folder: Path) -> tuple[list[str], list[str]]:
+    """What the program prints in a folder of its own, where there is no hjbdsl; and the table of the same answer."""
+    worked = pipeline.worked_out(pipeline.loads(text, path="p.hjb"), pipeline.Request("grid"))
+    compiled = pipeline.compile_solver(worked.equation.problem, "grid")
+    imported = {node.module if isinstance(node, ast.ImportFrom) else node.names[0].name
+                for node in ast.walk(ast.parse(compiled.source)) if isinstance(node, ast.Import | ast.ImportFrom)}  # fmt: skip
+    own = {"__future__", "math", "collections.abc", "dataclasses", "itertools", "types", "typing"}
+    assert imported - own == {"numpy", "numba"}
+    (folder / "solver.py").write_text(compiled.source, encoding="utf-8")
+    environment = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
+    run = subprocess.run(
+        [sys.executable, "-c", "import sys; sys.modules['hjbdsl'] = None; sys.argv = ['solver.py']; import runpy; "
+         "runpy.run_path('solver.py', run_name='__main__')"],
+        cwd=folder, env=environment, capture_output=True, text=True, check=False, timeout=280,
+    )  # fmt: skip
+    assert run.returncode == 0, run.stderr[-2000:]
+    return run.stdout.splitlines()[:-1], report(worked.result, 0.0).splitlines()
+
+
+def same(program: str, answer: str) -> bool:
+    """The same words; numbers alike to the digits printed, one unit of the last one allowed, and nothing below 1e-9."""
+    ours, theirs = program.split(), answer.split()
+    return len(ours) == len(theirs) and all(a == b or near(a, b) for a, b in zip(ours, theirs, strict=True))
+
+
+def near(a: str, b: str) -> bool:
+    try:
+        x, y = float(a), float(b)
+    except ValueError:
+        return False
+    digits = len(re.sub(r"e.*|\D", "", a).lstrip("0"))
+    return abs(x - y) <= max(1e-9, 1.01 * 10.0 ** (1 - digits) * max(abs(x), abs(y)))
+
+
+def assert_same_table(text: str, folder: Path) -> None:
+    program, answer = printed(text, folder)
+    assert len(program) > 2
+    for line in program:
+        if not line.startswith("average"):
+            assert any(same(line, other) for other in answer), f"{line!r} is not in\n" + "\n".join(answer)
+
+
+@pytest.mark.slow
+def test_the_program_of_a_regulator_prints_the_numbers_of_solve(tmp_path: Path) -> None:
+    assert_same_table(REGULATOR, tmp_path)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("kind", KINDS)
+def test_the_program_prints_the_numbers_of_solve(kind: str, tmp_path: Path) -> None:
+    assert_same_table(KINDS[kind], tmp_path)
+
+
+def test_the_source_is_the_golden_one() -> None:
+    source = pipeline.compile_solver(pipeline.loads(REGULATOR, path="regulator.hjb"), "grid").source
+    source = re.sub(r"^FLOOR = \S+", "FLOOR = ...", source, flags=re.MULTILINE)
+    if os.environ.get("HJB_UPDATE_GOLDEN"):
+        GOLDEN.write_text(source, encoding="utf-8")
+    assert source == GOLDEN.read_text(encoding="utf-8"), "HJB_UPDATE_GOLDEN=1 rewrites it"
+
+
+def test_blocks_cite_the_lines_of_the_file() -> None:
+    source = pipeline.compile_solver(pipeline.loads(REGULATOR, path="regulator.hjb"), "grid").source
+    above = source[: source.index("def coefficients(")].rstrip().splitlines()[-3:]
+    assert above[0] == "# regulator.hjb:7  minimize E integral(0, inf) exp(-rho*t)*(q*x^2 + a^2) dt"
+    assert above[1] == "# regulator.hjb:6  dx = (a - 0.5*x) dt + sigma dW"
+    assert "rho = 0.1  # regulator.hjb:2" in source
+
+
+@pytest.mark.slow
+def test_a_parameter_changed_in_the_program_is_a_parameter_changed_in_the_file(tmp_path: Path) -> None:
+    """The meshes stay those of the first parameters, so the answers agree within their errors."""
+    source = pipeline.compile_solver(pipeline.loads(REGULATOR, path="p.hjb"), "grid").source
+    (tmp_path / "solver.py").write_text(re.sub(r"^q = 1.0", "q = 2.0", source, flags=re.MULTILINE), encoding="utf-8")
+    run = subprocess.run([sys.executable, "solver.py"], cwd=tmp_path, capture_output=True, text=True, check=True, timeout=280)
+    row = next(line.split() for line in run.stdout.splitlines() if line.split()[0] == "2")
+    worked = pipeline.worked_out(pipeline.loads(REGULATOR, {"q": "2"}), pipeline.Request("grid"))
+    entry = next(entry for entry in worked.result["value"] if entry["at"]["x"] == 2)
+    assert abs(float(row[1]) - entry["V"]) <= float(row[2]) + entry["error"]
+
+
+def test_other_methods_are_refused() -> None:
+    with pytest.raises(UsageError, match="no compiler"):
+        pipeline.compile_solver(pipeline.loads(REGULATOR), "closed_form")
