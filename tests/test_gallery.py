@@ -13,6 +13,7 @@ from hjbdsl.frontend.parse import parse_file
 GALLERY = Path(__file__).parent.parent / "problems"
 PROBLEMS = sorted(path.stem for path in GALLERY.glob("*.hjb"))
 FOR_THE_GRID = frozenset({"air3d", "american_put"})
+FROM_DATA = frozenset({"digits", "two_moons"})
 QUICK = frozenset({"merton", "lqr", "almgren_chriss", "gambler", "vasicek_bond", "diffusion_ou", "machine_repair", "invest_when"})
 
 
@@ -35,7 +36,7 @@ def test_it_is_canonical_names_a_source_and_derives(name: str) -> None:
     assert problem.hjb.model.pde.latex
 
 
-@pytest.mark.parametrize("name", [_slow_unless_quick(name) for name in PROBLEMS if name not in FOR_THE_GRID])
+@pytest.mark.parametrize("name", [_slow_unless_quick(name) for name in PROBLEMS if name not in FOR_THE_GRID | FROM_DATA])
 def test_it_is_proved_and_its_checks_hold(name: str) -> None:
     solution = hjbdsl.load(str(GALLERY / f"{name}.hjb")).solve(method="closed_form")
     assert solution.status == "proved"

@@ -32,6 +32,18 @@ def equation_residual(score: Score, law: DataLaw, s: float, y: Array) -> Array:
     return np.abs(in_time + terms.sum(axis=0)) / size
 
 
+def gradient_mismatch(score: Score, law: DataLaw, s: float, y: Array, seed: int = 0) -> float:
+    """How far the score is from the gradient of the V that its own flow gives, along one random direction a point: the root mean
+    square of the difference, divided by that of the score there. It sees what is no gradient, and a score off by a factor."""
+    random = np.random.default_rng(seed)
+    direction = random.standard_normal(y.shape)
+    direction /= np.linalg.norm(direction, axis=1, keepdims=True)
+    size = _STEP * float(np.sqrt(np.trace(score.forward.moments(s).covariance) / y.shape[1]))
+    ahead, behind = (log_density(score, law, s, y + sign * size * direction).value for sign in (1, -1))
+    claimed = np.sum(score(s, y) * direction, axis=1)
+    return float(np.linalg.norm((ahead - behind) / (2 * size) - claimed) / np.linalg.norm(claimed))
+
+
 def time_slope(score: Score, s: float, y: Array) -> Array:
     """V_t at forward time s, (k,), as the equation gives it from the score."""
     slope: Array = -_terms(score, s, y).sum(axis=0)

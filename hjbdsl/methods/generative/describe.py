@@ -47,7 +47,8 @@ def samples(
         warnings.append("the samples lie far from the data: take more steps, or a score learned for longer")
     summary: dict[str, Any] = {
         "schema": SCHEMA, "problem": problem.name, "title": problem.title, "count": len(drawn.rows), "columns": list(columns),
-        "sampler": request.sampler, "steps": request.steps, "seed": request.seed, "score": f"{solution.method}: {solution.family}",
+        "sampler": request.sampler, "steps": request.steps, "seed": request.seed,
+        "score": f"{solution.method}: {solution.family}",
         "evaluations": drawn.evaluations,
         "mean": _numbers(drawn.rows.mean(axis=0)), "deviation": _numbers(drawn.rows.std(axis=0)),
         "distances": {name: _number(value) for name, value in drawn.distances.items()},

@@ -15,7 +15,7 @@ import numpy as np
 import torch
 
 from hjbdsl.methods.generative.forward import Forward
-from hjbdsl.methods.generative.network import Architecture, ScoreNetwork
+from hjbdsl.methods.generative.network import Architecture, ScoreNetwork, one_thread
 from hjbdsl.methods.generative.precondition import Frame, Prediction, apply, level_at
 from hjbdsl.methods.generative.training import scaled_level
 from hjbdsl.model.solution import Array, ValueFunction
@@ -121,7 +121,11 @@ class LearnedScore(Score):
         """The network's output and its derivative along `direction` (zero where there is none)."""
         kind = torch.float64 if self.precise else torch.float32
         network = _built(self.architecture, _Weights(self.weights), kind, self.device)
-        parts = []
+        with one_thread():
+            return self._evaluated(network, x, log_level, direction)
+
+    def _evaluated(self, network: ScoreNetwork, x: Array, log_level: float, direction: Array | None) -> tuple[Array, Array]:
+        kind, parts = torch.float64 if self.precise else torch.float32, []
         for start in range(0, len(x), _ROWS_AT_ONCE):
             rows = torch.as_tensor(x[start : start + _ROWS_AT_ONCE], dtype=kind, device=self.device)
             level = torch.full((len(rows),), scaled_level(log_level), dtype=kind, device=self.device)

@@ -14,7 +14,7 @@ from types import MappingProxyType
 import numpy as np
 import torch
 
-from hjbdsl.methods.generative.consistency import equation_residual
+from hjbdsl.methods.generative.consistency import equation_residual, gradient_mismatch
 from hjbdsl.methods.generative.discrepancy import maximum_mean_discrepancy, median_distance, sliced_wasserstein
 from hjbdsl.methods.generative.fit import Fitted, applicable, equal_weights, fit
 from hjbdsl.methods.generative.function import LearnedReversal
@@ -61,7 +61,7 @@ def _solution(fitted: Fitted, seed: int) -> Solution:
     numbers = {"held_out_loss": trained.held_out, "held_out_loss_error": trained.held_out_error}
     numbers["gaussian_loss"] = _gaussian_loss(fitted)
     numbers |= _distances(fitted, seed)
-    residual = _residual(function, fitted.held_out, seed)
+    residual, numbers["gradient_mismatch"] = _consistency(function, fitted.held_out, seed)
     better = numbers["held_out_loss"] <= numbers["gaussian_loss"] + 3 * trained.held_out_error
     near = numbers["mmd"] < 5 * numbers["mmd_of_data"]
     warnings = [] if trained.finished else [f"interrupted after {trained.steps} steps; asked again, it goes on from there"]
@@ -74,7 +74,8 @@ def _solution(fitted: Fitted, seed: int) -> Solution:
         f"{int(numbers['compared'])} samples in {int(numbers['evaluations'])} evaluations against as many held-out rows: MMD "
         f"{numbers['mmd']:.3g} (data against data {numbers['mmd_of_data']:.3g}), sliced Wasserstein "
         f"{numbers['sliced_wasserstein']:.3g} ({numbers['sliced_wasserstein_of_data']:.3g})",
-        f"HJB residual of the learned V: median {residual:.2g} of its terms",
+        f"HJB residual of the learned V: median {residual:.2g} of its terms; its gradient and the score differ by "
+        f"{numbers['gradient_mismatch']:.1%}",
         "V by the probability flow, its error against the kernel mean over the rows (99%)",
     )
     return Solution(
@@ -129,17 +130,18 @@ def _distances(fitted: Fitted, seed: int) -> dict[str, float]:
     }
 
 
-def _residual(function: LearnedReversal, held_out: Array, seed: int) -> float:
-    """The median over noised held-out rows at three noise levels."""
+def _consistency(function: LearnedReversal, held_out: Array, seed: int) -> tuple[float, float]:
+    """The median residual over noised held-out rows at three noise levels, and the largest mismatch of gradient and score."""
     random = np.random.default_rng([seed, 13])
     forward = function.score.forward
-    found = []
+    found, mismatches = [], []
     for level in _RESIDUAL_LEVELS:
         if function.score.lowest * 1.1 < level < np.exp(forward.log_level(forward.end)) / 1.1:
             s = forward.time_of(float(np.log(level)))
             y = noised(held_out[random.integers(len(held_out), size=_RESIDUAL_POINTS)], forward, s, random)
             found.append(equation_residual(function.score, function.law, s, y))
-    return float(np.median(np.concatenate(found))) if found else float("nan")
+            mismatches.append(gradient_mismatch(function.score, function.law, s, y, seed))
+    return (float(np.median(np.concatenate(found))), max(mismatches)) if found else (float("nan"), float("nan"))
 
 
 def _memory(function: LearnedReversal) -> list[str]:

@@ -21,7 +21,7 @@ import torch
 from scipy.special import logsumexp
 
 from hjbdsl.methods.generative.forward import Forward
-from hjbdsl.methods.generative.network import Architecture, ScoreNetwork
+from hjbdsl.methods.generative.network import Architecture, ScoreNetwork, one_thread
 from hjbdsl.methods.generative.precondition import Level, apply, frame_of, level_at
 from hjbdsl.methods.generative.samplers import sampling_times
 from hjbdsl.methods.generative.score import Count, LearnedScore, Score
@@ -88,7 +88,8 @@ def steer(base: Score, law: DataLaw, reward: Reward, seed: int = 0, rounds: int 
     tilted = RowsLaw(rows, np.exp(logs - normaliser))
     shares = np.exp(values - normaliser)
     spread = float(np.sqrt(np.sum(weights * (shares - 1) ** 2) / len(rows)))
-    correction = _matched(base, law, tilted, reward, rounds, seed)
+    with one_thread():
+        correction = _matched(base, law, tilted, reward, rounds, seed)
     score = SteeredScore(base.forward, base.lowest, base, correction)
     weighed = _weigh(base, correction, law, reward, random)
     estimate = float(logsumexp(weighed) - np.log(len(weighed)))

@@ -18,7 +18,7 @@ import numpy as np
 import torch
 
 from hjbdsl.methods.generative.forward import Forward
-from hjbdsl.methods.generative.network import Architecture, ScoreNetwork
+from hjbdsl.methods.generative.network import Architecture, ScoreNetwork, one_thread
 from hjbdsl.methods.generative.precondition import Frame, Level, Prediction, level_at
 from hjbdsl.model.solution import Array
 from hjbdsl.progress import report
@@ -120,12 +120,8 @@ def pair_losses(network: torch.nn.Module, levels: Tables, rows: torch.Tensor, ra
 
 def train(rows: Array, held_out: Array, forward: Forward, frame: Frame, settings: Settings, checkpoint: Path | None) -> Trained:
     """`rows` and `held_out` (k, n) in the file's coordinates. An interrupt ends with the weights so far."""
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)  # layers of this size cost less than waking a second thread
-    try:
+    with one_thread():
         return _train(rows, held_out, forward, frame, settings, checkpoint)
-    finally:
-        torch.set_num_threads(threads)
 
 
 def _train(rows: Array, held_out: Array, forward: Forward, frame: Frame, settings: Settings, checkpoint: Path | None) -> Trained:

@@ -1,0 +1,242 @@
+"""Diffusion models as control problems: what scores, samplers, the verification identity, steering and log Z come out at.
+
+    python -m benchmarks.diffusion [NAME...] [--steps N]
+
+NAME is one of the rows printed by `--list`; without names all run. `score` is the relative L2 error of the learned score at noise
+levels 0.1, 0.3, 1 and 3; `MMD` that of samples to as many true ones, with (true to true) beside it, for the learned and for the exact
+score; `gap` is J(u) - V and E int |u - u*|^2 dt/2 of the learned control u, each with its 99% interval. Seconds are of the
+processor, one thread.
+"""
+
+from __future__ import annotations
+
+import argparse
+import time
+from collections.abc import Callable
+from dataclasses import replace
+
+import numpy as np
+import torch
+
+from hjbdsl import pipeline
+from hjbdsl.frontend.load import load_problem, loads_problem
+from hjbdsl.methods import closed_form
+from hjbdsl.methods.generative.discrepancy import maximum_mean_discrepancy, median_distance
+from hjbdsl.methods.generative.draw import score_and_law
+from hjbdsl.methods.generative.fit import fit
+from hjbdsl.methods.generative.samplers import sample
+from hjbdsl.methods.generative.score import Count, Score
+from hjbdsl.methods.generative.start import DataLaw, noised
+from hjbdsl.methods.generative.steering import steer
+from hjbdsl.methods.generative.tilted_law import tilted_mixture
+from hjbdsl.methods.generative.verification_gap import verification_gap
+from hjbdsl.methods.neural.path_integral import Sampler, SamplerSettings
+from hjbdsl.model.problem import ControlProblem
+from hjbdsl.model.solution import Accepted, Array
+
+_FORWARD = """param b0 = 0.1, b1 = 20, T = 1
+let beta = b0 + (b1 - b0)*t
+state y in R^{n}
+noise W in R^{n}
+dy = -beta/2*y dt + sqrt(beta) dW
+data y(0) ~ {law}
+reverse y on [0, T]
+"""
+_DRAWN = 5000
+_SAMPLER, _STEPS = "exponential", 50
+
+
+def mixture(means: Array, variance: float) -> ControlProblem:
+    """Equal components."""
+    parts = ", ".join(
+        f"{1 / len(means):.17g}: normal([{', '.join(f'{m:.6g}' for m in mean)}], {variance})" for mean in means[:-1]
+    )
+    weight = 1 - (len(means) - 1) * float(f"{1 / len(means):.17g}")
+    last = f"{weight:.17g}: normal([{', '.join(f'{m:.6g}' for m in means[-1])}], {variance})"
+    law = f"mixture({parts}, {last})"
+    return loads_problem(_FORWARD.format(n=means.shape[1], law=law))
+
+
+def grid_means() -> Array:
+    places = np.linspace(-2.0, 2.0, 5)
+    return np.array([[a, b] for a in places for b in places])
+
+
+def ring_means() -> Array:
+    angles = np.arange(8) * np.pi / 4
+    return 2 * np.stack([np.cos(angles), np.sin(angles)], axis=1)
+
+
+def random_means(count: int, dimension: int) -> Array:
+    return np.random.default_rng(dimension).standard_normal((count, dimension))
+
+
+def exact_parts(problem: ControlProblem) -> tuple[Score, DataLaw]:
+    reply = closed_form.solve(pipeline.derive(problem))
+    if not isinstance(reply, Accepted):
+        raise ValueError(reply.reason)
+    return score_and_law(problem, reply.solution.function)
+
+
+def drawn(score: Score, law: DataLaw, count: int, random: np.random.Generator) -> Array:
+    start = noised(law.draw(count, random), score.forward, score.forward.end, random)
+    return sample(score, start, _STEPS, _SAMPLER, random)
+
+
+def learned_mixture(name: str, problem: ControlProblem, steps: float | None) -> None:
+    """One line: a score learned from 20,000 rows against the exact one."""
+    exact, law = exact_parts(problem)
+    began = time.process_time()
+    fitted = fit(problem, {} if steps is None else {"steps": steps}, 0, None)
+    trained = time.process_time() - began
+    score, random = replace(fitted.score, count=Count()), np.random.default_rng(1)
+    errors = []
+    for level in (0.1, 0.3, 1.0, 3.0):
+        s = exact.forward.time_of(float(np.log(level)))
+        y = noised(law.draw(2000, random), exact.forward, s, random)
+        true = exact(s, y)
+        errors.append(float(np.linalg.norm(score(s, y) - true) / np.linalg.norm(true)))
+    true, other = law.draw(_DRAWN, random), law.draw(_DRAWN, random)
+    scale = median_distance(true)
+    score.count.evaluations = 0
+    began = time.process_time()
+    rows = drawn(score, law, _DRAWN, random)
+    spent, evaluations = time.process_time() - began, score.count.evaluations
+    distances = [maximum_mean_discrepancy(part, true, scale) for part in (rows, drawn(exact, law, _DRAWN, random), other)]
+    gap = verification_gap(replace_lowest(exact, 0.05), law, score, 2000, 100)
+    print(
+        f"{name:<10} score {' '.join(f'{e:.3f}' for e in errors)} | MMD {distances[0]:.4f} learned, {distances[1]:.4f} exact "
+        f"({distances[2]:.4f}) | gap {gap.cost:.4f} ± {gap.cost_error:.4f} against {gap.distance:.4f} ± "
+        f"{gap.distance_error:.4f} | training {trained:.0f} s, {evaluations} evaluations for samples {spent:.1f} s",
+        flush=True,
+    )
+
+
+def replace_lowest(score: Score, lowest: float) -> Score:
+    """The same score, followed down to another noise level: the learned score itself is no better there."""
+    score.lowest = lowest
+    return score
+
+
+def two_moons(_steps: float | None) -> None:
+    """Trained from the gallery's rows; 10,000 samples against as many true points."""
+    from sklearn.datasets import make_moons  # noqa: PLC0415 (an extra: bench)
+
+    began = time.process_time()
+    problem = load_problem("problems/two_moons.hjb")
+    options = problem.hint.options if problem.hint is not None else {}
+    fitted = fit(problem, options, 0, None)
+    trained = time.process_time() - began
+    random = np.random.default_rng(2)
+    start = noised(fitted.rows[random.integers(len(fitted.rows), size=10_000)], fitted.score.forward, 1.0, random)
+    rows = sample(fitted.score, start, _STEPS, _SAMPLER, random)
+    total = time.process_time() - began
+    true, other = (make_moons(10_000, noise=0.05, random_state=seed)[0] for seed in (1, 2))
+    scale = median_distance(true)
+    mine, theirs = maximum_mean_discrepancy(rows, true, scale), maximum_mean_discrepancy(other, true, scale)
+    print(
+        f"two moons  MMD {mine:.4f}, true to true {theirs:.4f}: {mine / theirs:.2f} times (below 3 wanted) | training "
+        f"{trained:.0f} s, with {len(rows)} samples {total:.0f} s (90 allowed), {fitted.score.count.evaluations} evaluations",
+        flush=True,
+    )
+
+
+def tilted(_steps: float | None) -> None:
+    """The exact score of eight components steered by a quadratic reward, against the exactly tilted mixture."""
+    score, law = exact_parts(mixture(ring_means(), 0.04))
+    slope, bend = np.array([0.7, -0.3]), np.diag([0.4, 0.0])
+    found = tilted_mixture(law, (0.0, slope, bend))  # type: ignore[arg-type]
+    assert found is not None
+    target, normaliser = found
+
+    def reward(y: Array) -> tuple[Array, Array]:
+        return y @ slope - np.einsum("ki,ij,kj->k", y, bend, y) / 2, slope - y @ bend
+
+    began = time.process_time()
+    steered = steer(score, law, reward)
+    spent = time.process_time() - began
+    random = np.random.default_rng(3)
+    true, other = target.draw(_DRAWN, random), target.draw(_DRAWN, random)
+    scale = median_distance(true)
+    rows = drawn(steered.score, steered.law, _DRAWN, random)
+    distances = [maximum_mean_discrepancy(part, true, scale) for part in (rows, law.draw(_DRAWN, random), other)]
+    print(
+        f"tilt       log Z {steered.log_normaliser:.4f} ± {steered.log_normaliser_error:.4f}, exact {normaliser:.4f} | MMD "
+        f"{distances[0]:.4f} steered, {distances[1]:.4f} unsteered ({distances[2]:.4f}) | {steered.effective:.0%} of paths left "
+        f"by weights, {spent:.0f} s",
+        flush=True,
+    )
+
+
+def _gaussian_grid(x: torch.Tensor) -> torch.Tensor:
+    places = torch.tensor([[a, b] for a in (-5.0, 0.0, 5.0) for b in (-5.0, 0.0, 5.0)])
+    squares = ((x[:, None, :] - places.to(x)) ** 2).sum(-1)
+    return torch.logsumexp(-squares / (2 * 0.3), 1) - np.log(9 * 2 * np.pi * 0.3)
+
+
+def _funnel(x: torch.Tensor) -> torch.Tensor:
+    first, rest = x[:, 0], x[:, 1:]
+    lead = -(first**2) / 18 - np.log(3 * np.sqrt(2 * np.pi))
+    follow = -(rest**2).sum(1) * torch.exp(-first) / 2 - rest.shape[1] / 2 * (first + np.log(2 * np.pi))
+    return lead + follow
+
+
+def _many_well(x: torch.Tensor) -> torch.Tensor:
+    """Five double wells -(x^2 - 1.5)^2 in the first coordinates, Gaussians in the other five."""
+    wells, rest = x[:, :5], x[:, 5:]
+    return -((wells**2 - 1.5) ** 2).sum(1) - (rest**2).sum(1) / 2
+
+
+def _many_well_log_z() -> float:
+    line = np.linspace(-4, 4, 20_001)
+    return 5 * float(np.log(np.trapezoid(np.exp(-((line**2 - 1.5) ** 2)), line))) + 2.5 * float(np.log(2 * np.pi))
+
+
+def normalisers(_steps: float | None) -> None:
+    """log Z of unnormalised densities by the path-integral sampler with the log-variance loss."""
+    targets = (
+        ("nine Gaussians, 2-d", _gaussian_grid, 2, 5.0, 0.0),
+        ("funnel, 10-d", _funnel, 10, 2.0, 0.0),
+        ("many-well, 10-d", _many_well, 10, 1.5, _many_well_log_z()),
+    )
+    for name, target, dimension, sigma, exact in targets:
+        began = time.process_time()
+        sampler = Sampler(target, torch.zeros(dimension), sigma, 1.0, SamplerSettings(rounds=400))
+        sampler.train()
+        found = sampler.log_z()
+        print(
+            f"log Z      {name}: {found.value:.4f} in [{found.lower:.4f}, {found.upper:.4f}] at {found.confidence:.0%}, "
+            f"exact {exact:.4f} | {found.effective:.0%} effective, {found.evaluations} evaluations, {time.process_time() - began:.0f} s",
+            flush=True,
+        )
+
+
+ROWS: tuple[tuple[str, Callable[[float | None], None]], ...] = (
+    ("two-moons", two_moons),
+    ("mixture-2", lambda steps: learned_mixture("mixture-2", mixture(np.array([[-1.5, 0.5], [1.0, -0.8]]), 0.1), steps)),
+    ("mixture-8", lambda steps: learned_mixture("mixture-8", mixture(ring_means(), 0.04), steps)),
+    ("mixture-25", lambda steps: learned_mixture("mixture-25", mixture(grid_means(), 0.01), steps)),
+    ("10-d", lambda steps: learned_mixture("10-d", mixture(random_means(5, 10), 0.2), steps)),
+    ("50-d", lambda steps: learned_mixture("50-d", mixture(random_means(5, 50), 0.2), steps)),
+    ("tilt", tilted),
+    ("log-z", normalisers),
+)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.diffusion", description=__doc__)
+    parser.add_argument("names", nargs="*", metavar="NAME", help="rows to run")
+    parser.add_argument("--steps", type=float, default=None, help="steps of every training of a mixture")
+    parser.add_argument("--list", action="store_true", help="print the names")
+    chosen = parser.parse_args()
+    if chosen.list:
+        print("\n".join(name for name, _ in ROWS))
+        return
+    torch.set_num_threads(1)
+    for name, row in ROWS:
+        if not chosen.names or name in chosen.names:
+            row(chosen.steps)
+
+
+if __name__ == "__main__":
+    main()
