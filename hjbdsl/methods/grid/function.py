@@ -22,7 +22,8 @@ from hjbdsl.model.solution import Array, PointValues, ValueFunction
 SAFETY = 1.5
 """The band is this many times the estimated error of the finest level after extrapolation's own correction."""
 TRUSTED_ORDER = (0.7, 2.3)
-NEARLY_SECOND = 1.7
+SMOOTHLY = 0.1
+"""This near to second order the error falls smoothly, and extrapolation removes nearly all of it."""
 ROUNDING = 1e-11
 FAST = 1e-3
 """Levels that draw together faster than any trusted order count as settled below this difference, relative to V's variation."""
@@ -34,7 +35,8 @@ MOST_BAND = 0.5
 class Worth:
     """What levels tell of one another: mean differences of successive levels, the observed order, whether it is trusted for
     extrapolation, and whether the levels settle at all. `floor` is an absolute error that no refinement removes, `typical` the
-    mean band over the samples."""
+    mean band over the samples. `irregular`: a free boundary lies now here, now there between the nodes, so that the error does not
+    fall smoothly and nothing is extrapolated."""
 
     differences: tuple[float, ...]
     order: float
@@ -42,9 +44,10 @@ class Worth:
     settled: bool
     floor: float
     typical: float = 0.0
+    irregular: bool = False
 
     @staticmethod
-    def of(values: Sequence[Array], floor: float) -> Worth:
+    def of(values: Sequence[Array], floor: float, irregular: bool = False) -> Worth:
         """From the same points on two or three levels, coarse to fine."""
         differences = tuple(float(np.mean(np.abs(b - a))) for a, b in pairwise(values))
         scale = 1e-3 + float(np.max(np.abs(values[-1])))
@@ -56,7 +59,7 @@ class Worth:
         trusted = TRUSTED_ORDER[0] <= order <= TRUSTED_ORDER[1] and not tiny
         size = max(float(np.ptp(values[-1])), 1e-3 * float(np.max(np.abs(values[-1]))), 1e-9)
         fast = order > TRUSTED_ORDER[1] and second < FAST * size
-        bare = Worth(differences, order, trusted, trusted or tiny or fast, floor)
+        bare = Worth(differences, order, trusted, trusted or tiny or fast, floor, irregular=irregular)
         errors = bare.extrapolate(values)[1]
         # a band as wide as the answer itself says nothing about it
         settled = bare.settled and float(np.quantile(errors, 0.9)) < MOST_BAND * size
@@ -70,14 +73,16 @@ class Worth:
         if len(values) < 3:
             return fine, 4.0 * step + rounding
         earlier = np.abs(values[-2] - values[-3])
+        if self.irregular and self.settled:
+            return fine, np.maximum(step, 0.4 * earlier) + rounding
         if not self.trusted:
             return fine, 3.0 * np.maximum(step, (0.25 if self.settled else 0.5) * earlier) + rounding
         gain = 2.0 ** min(self.order, 2.0) - 1.0
-        # where the local ratio differs from the order, the larger of the two corrections is the honest band
-        cautious = (
-            min(gain, 1.0) if self.order < NEARLY_SECOND else gain
-        )  # between first and second order the lower one may yet win
-        error = SAFETY * np.maximum(step / cautious * 0.5, np.abs(step - earlier / (gain + 1.0)) / cautious)
+        # where the local ratio differs from the order, the larger of the two corrections is the honest band; off second order the
+        # ratio itself still drifts, to the first order of upwinding for all one knows
+        smooth = abs(self.order - 2.0) < SMOOTHLY
+        cautious, share = (gain, 0.2) if smooth else (min(gain, 1.0), 0.5)
+        error = SAFETY * np.maximum(share * step / cautious, np.abs(step - earlier / (gain + 1.0)) / cautious)
         return fine + (fine - values[-2]) / gain, error + rounding
 
 

@@ -103,7 +103,9 @@ class _Search:
         self.cells = max(4, round((wanted - 1) / COARSEST[d]))
         self.labels = DiscreteStates.of(equation.problem).labels
         self.outside = 0.0
+        self.irregular = equation.obstacle is not None and equation.obstacle.kind == "stop"
         self.points = self._samples()
+        self.narrower: tuple[Axis, ...] = ()
         self.note = ""
         self.interrupted = False
 
@@ -122,7 +124,9 @@ class _Search:
         if len(levels) < 2:
             raise SolverError(f"only {len(levels)} of the levels was finished in time{self.note}; ask for fewer nodes with nx")
         values = [level.level.at(*self.points) for level in levels[-3:]]
-        worth = Worth.of(values, self.outside + levels[-1].residual * float(np.max(np.abs(values[-1]))))
+        self._look_outside_again(levels, values)
+        floor = self.outside + levels[-1].residual * float(np.max(np.abs(values[-1])))
+        worth = Worth.of(values, floor, self.irregular)
         return self._present(levels, values, worth)
 
     def _domain(self) -> tuple[tuple[Axis, ...], Solved]:
@@ -133,6 +137,9 @@ class _Search:
         solved, last = self.runner.level(axes, 1, None), 0.0
         while any(end for axis in axes for end in axis.padded):
             wider = self._axes(2 * padding)
+            while wider == axes:  # cells come in fours: the ends may not have moved yet
+                padding *= 2
+                wider = self._axes(2 * padding)
             report(f"level 1, {_nodes(wider, 1)}, ends twice as far out", self._done(1))
             other = self.runner.level(wider, 1, None)
             values, before = other.level.at(*self.points), solved.level.at(*self.points)
@@ -140,10 +147,30 @@ class _Search:
             # the next doubling would move it by this once more, and less: influence from far decays faster than geometrically
             self.outside = moved * min(moved / last, 1.0) if last > 0.0 else moved
             last = moved
+            self.narrower = axes
             padding, axes, solved = 2 * padding, wider, other
             if moved < PADDING_TOLERANCE[len(self.box)] * float(np.max(np.abs(values))) or padding >= MOST_PADDING[len(self.box)]:
                 break
         return axes, solved
+
+    def _look_outside_again(self, levels: list[Solved], values: list[Array]) -> None:
+        """Where the artificial ends seem to matter most, their last movement is measured once more on a finer level: far out the
+        coarsest one is too coarse to tell."""
+        band = float(np.median(Worth.of(values, 0.0, self.irregular).extrapolate(values)[1]))
+        left = self.deadline - time.thread_time()
+        if len(values) < 3 or self.outside < 0.2 * band or not self.narrower or levels[-3].seconds * 3.0 > left:
+            return
+        multiple = 2 ** (len(levels) - 3)
+        report(f"domain, {_nodes(self.narrower, multiple)}", self._done(multiple))
+        try:
+            fine = tuple(
+                replace(a, cells=(multiple * a.cells[0], multiple * a.cells[1], multiple * a.cells[2])) for a in self.narrower
+            )
+            nearer = self.runner.level(fine, 1, None).level.at(*self.points)
+        except SolverError as failure:
+            self.note += f" (the ends were not moved on a finer level: {failure})"
+            return
+        self.outside = min(self.outside, float(np.max(np.abs(nearer - values[-3]))))
 
     def _axes(self, padding: float) -> tuple[Axis, ...]:
         """In four dimensions with a quarter of the cells that a mesh takes at least: no multigrid goes below it there."""
@@ -195,7 +222,7 @@ class _Search:
         if len(levels) < 3:
             return np.inf
         values = [level.level.at(*self.points) for level in levels[-3:]]
-        return float(np.max(Worth.of(values, self.outside).extrapolate(values)[1]))
+        return float(np.max(Worth.of(values, self.outside, self.irregular).extrapolate(values)[1]))
 
     def _present(self, levels: list[Solved], values: list[Array], worth: Worth) -> Solution:
         problem, fine = self.equation.problem, levels[-1]
