@@ -17,7 +17,7 @@ from hjbdsl.methods.grid.choices import noise_unbounded
 from hjbdsl.methods.grid.emit import emit
 from hjbdsl.methods.grid.evolution import evolve, graded_times
 from hjbdsl.methods.grid.function import Level
-from hjbdsl.methods.grid.howard import Task, improvable, obstacle_side, pseudo_time
+from hjbdsl.methods.grid.howard import Task, improvable, obstacle_side, pseudo_time, sound
 from hjbdsl.methods.grid.memory import shortage
 from hjbdsl.methods.grid.mesh import CIRCLE, Axis, Mesh
 from hjbdsl.methods.grid.program import GridProgram
@@ -34,6 +34,7 @@ MARK_NODES = 16
 FIRST_CELLS = {1: 24, 2: 16, 3: 16, 4: 12}
 FINEST_MULTIPLE = 8
 MOST_IMPROVABLE = 0.6
+MOST_CROSSINGS = 1e4
 FAR_MARK = 1e9
 """Stands for the infinite end of a mark's law."""
 
@@ -139,6 +140,8 @@ class Runner:
         answer = beyond_formulas(task, answer)
         if improvable(task, answer, self._unbounded()) > MOST_IMPROVABLE:
             raise SolverError("policy iteration is stuck at a policy that is not optimal")
+        if self.noisy and _restless(program, answer.policy, answer.stopped) > MOST_CROSSINGS:
+            raise SolverError("the best policy on the grid is noise without bound: it lives on the artificial ends")
         numbers = {"iterations": float(answer.iterations), "average": answer.average}
         return answer.V[None], answer.policy[None], answer.stopped[None], answer.change, "policy iteration", numbers
 
@@ -161,6 +164,20 @@ class Runner:
         if any(2 * h != c for axis, half in zip(axes, halves, strict=True) for c, h in zip(axis.cells, half.cells, strict=True)):
             return None
         return self.level(halves, 1, None)
+
+
+def _restless(program: GridProgram, policy: Array, stopped: NDArray[np.bool_]) -> float:
+    """How many times noise crosses the whole mesh while the future is discounted by e (the median over the nodes): an
+    unbounded control of the noise gains from reflection at artificial ends, where there is no law against it."""
+    rows, failures = program.rows(policy, 0.0)
+    sound(failures)
+    discount = np.empty(program.size)
+    program.module.discounts(policy, 0.0, program.mesh_array, *program.mesh.shape, discount)
+    free = ~(stopped | program.gone)
+    speed = np.zeros(program.size)
+    for i, n in enumerate(program.mesh.shape):
+        speed = np.maximum(speed, (rows.axial[2 * i] + rows.axial[2 * i + 1]) / n**2)
+    return float(np.median((speed / np.maximum(discount, 1e-3))[free])) if free.any() else 0.0
 
 
 def _support_ends(support: MarkSupport) -> Array:
