@@ -15,7 +15,6 @@ from hjbdsl.io.extras import PICTURES, require
 SUBJECTS = ("value", "policy", "paths", "convergence", "density")
 _DEFAULT = "value,policy"
 _ENDINGS = (".png", ".svg", ".pdf")
-_SIGNATURE = b"\x89HDF\r\n\x1a\n"
 
 
 def run(
@@ -40,8 +39,9 @@ def run(
     if not target.lower().endswith(_ENDINGS):
         raise UsageError(f"`{target}`: pictures are written as png, svg or pdf; give -o a name with such an ending")
     from hjbdsl import pipeline  # noqa: PLC0415 (sympy: only where something has to be worked out)
+    from hjbdsl.io.netcdf import is_result  # noqa: PLC0415
 
-    if _is_result(existing(file)):
+    if file != "-" and is_result(existing(file)):
         if settings or variant is not None:
             raise UsageError("--set and --variant belong to a .hjb file; a result has its parameters already")
         answer = pipeline.stored(file)
@@ -68,11 +68,3 @@ def _subjects(what: str) -> tuple[str, ...]:
 
 def _default_name(file: str) -> str:
     return "plot.png" if file == "-" else f"{Path(file).stem}.png"
-
-
-def _is_result(file: str) -> bool:
-    """Whether the file is NetCDF-4, by its first bytes."""
-    if file == "-":
-        return False
-    with open(file, "rb") as stream:
-        return stream.read(len(_SIGNATURE)) == _SIGNATURE
