@@ -3,7 +3,7 @@
     python -m benchmarks.diffusion [NAME...] [--steps N]
 
 NAME is one of the rows printed by `--list`; without names all run. `score` is the relative L2 error of the learned score at noise
-levels 0.1, 0.3, 1 and 3; `MMD` that of samples to as many true ones, with (true to true) beside it, for the learned and for the exact
+levels 0.1, 0.3, 1 and 3; `MMD` that of samples to as many true ones, with (true to true) beside it, for the learned and the exact
 score; `gap` is J(u) - V and E int |u - u*|^2 dt/2 of the learned control u, each with its 99% interval. Seconds are of the
 processor, one thread.
 """
@@ -206,7 +206,8 @@ def normalisers(_steps: float | None) -> None:
         found = sampler.log_z()
         print(
             f"log Z      {name}: {found.value:.4f} in [{found.lower:.4f}, {found.upper:.4f}] at {found.confidence:.0%}, "
-            f"exact {exact:.4f} | {found.effective:.0%} effective, {found.evaluations} evaluations, {time.process_time() - began:.0f} s",
+            f"exact {exact:.4f} | {found.effective:.0%} effective, {found.evaluations} evaluations, "
+            f"{time.process_time() - began:.0f} s",
             flush=True,
         )
 
