@@ -10,7 +10,7 @@ import sympy as sp
 from hjbdsl.model.problem import ControlProblem
 from hjbdsl.symbolic.optimum_blocks import Block, BlockOptimum, Branch
 from hjbdsl.symbolic.optimum_constraints import relations
-from hjbdsl.symbolic.signs import both, decide, either, without_certain_factors
+from hjbdsl.symbolic.signs import as_interval, both, decide, either, without_certain_factors
 
 MOST_POINTS = 32
 
@@ -72,7 +72,7 @@ def best_cases(problem: ControlProblem, block: Block, cases: list[Branch]) -> li
             gap = sp.factor_terms(sp.expand(values[k] - values[j]))
             better = (sp.Ge if k < j else sp.Gt)(without_certain_factors(problem, gap), 0)
             conditions.append(either(sp.Not(other.where), decide(problem, better)))
-        where = both(conditions)
+        where = as_interval(both(conditions))
         if where != sp.false:
             result.append(Branch(case.kind, case.name, case.controls, where))
     return result

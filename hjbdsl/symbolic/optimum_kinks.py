@@ -5,6 +5,8 @@ In: a block with one control. Out: `BlockOptimum`.
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import sympy as sp
 
 from hjbdsl.model.problem import Bounds, ControlProblem
@@ -55,7 +57,9 @@ def maximise_with_kinks(problem: ControlProblem, block: Block, maximised: bool) 
         if inner.reason:
             return inner
         needed += inner.second_order
-        cases += [branch for branch in inner.branches if branch.controls not in [c.controls for c in cases]]
+        at_kink = {control: corner}
+        named = [replace(b, name=f"{control} at the kink") if b.controls == at_kink else b for b in inner.branches]
+        cases += [branch for branch in named if branch.controls not in [case.controls for case in cases]]
     return BlockOptimum(tuple(best_cases(problem, block, cases)), stationarity, tuple(dict.fromkeys(needed)))
 
 

@@ -135,3 +135,23 @@ def _implies(stronger: sp.Basic, weaker: sp.Basic) -> bool:
 def _gap(relation: sp.Basic) -> sp.Expr:
     """What a comparison says to be positive (or not negative)."""
     return sp.expand(relation.gts - relation.lts)
+
+
+def as_interval(condition: sp.Basic) -> sp.Basic:
+    """Comparisons of one real quantity with numbers as the one interval that they leave; others unchanged."""
+    relations = condition.atoms(sp.core.relational.Relational)
+    if len(relations) < 2 or len(condition.free_symbols) != 1:
+        return condition
+    (symbol,) = condition.free_symbols
+    if not all(isinstance(r, sp.Rel) and (r.lhs - r.rhs).is_polynomial(symbol) and sp.degree(r.lhs - r.rhs, symbol) == 1
+               for r in relations):  # fmt: skip
+        return condition
+    region = condition.as_set()
+    if not isinstance(region, sp.Interval):
+        return condition
+    sides = []
+    if region.start.is_finite:
+        sides.append(symbol > region.start if region.left_open else symbol >= region.start)
+    if region.end.is_finite:
+        sides.append(symbol < region.end if region.right_open else symbol <= region.end)
+    return sp.And(*sides)
