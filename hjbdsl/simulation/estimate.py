@@ -46,7 +46,8 @@ class PolicyValue:
 
     mean: float
     half_width: float
-    bias: float
+    gap: float
+    gap_width: float
     tail: float
     confidence: float
     raw: float
@@ -55,6 +56,11 @@ class PolicyValue:
     clockwork: Clockwork
     ended: tuple[float, float, float]
     recorded: Paths | None
+
+    @property
+    def bias(self) -> float:
+        """What the time step may still have left: of second order, the finer extrapolation is off by a third of the gap."""
+        return (abs(self.gap) + self.gap_width) / 2
 
     @property
     def error(self) -> float:
@@ -121,7 +127,8 @@ def policy_value(
     return PolicyValue(
         mean=mean,
         half_width=half_width,
-        bias=(abs(gap) + gap_width) / 2,
+        gap=gap,
+        gap_width=gap_width,
         tail=float(np.mean(np.concatenate([b.tail_error for b in batches]))),
         confidence=confidence,
         raw=raw,

@@ -78,7 +78,7 @@ def _settled(process: ControlledProcess, policy: Policy, start: Points, clockwor
     earned = play(clockwork)
     for _ in range(_MOST_HALVINGS if settings.dt is None else 0):
         good_enough = max(earned.half_width, earned.raw_width / 4, _PRECISION * abs(earned.mean), 1e-12)
-        if earned.bias <= good_enough or 2 * clockwork.steps > _MOST_STEPS:
+        if abs(earned.gap) <= max(earned.gap_width, 2 * good_enough) or 2 * clockwork.steps > _MOST_STEPS:
             break
         clockwork = Clockwork(clockwork.dt / 2, 2 * clockwork.steps)
         earned = play(clockwork)
