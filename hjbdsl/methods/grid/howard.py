@@ -96,7 +96,8 @@ def policy_iteration(
         sound(failures)
         before, earlier = V, constant
         V, constant = _solve(task, rows, stopped, payoff, exit_value)
-        change = float(np.max(np.abs(V - before))) / (1e-3 + float(np.max(np.abs(V))))
+        # far out V may be astronomically large, and near the region of no size: each node is measured by its own
+        change = float(np.max(np.abs(V - before) / (1e-3 + np.abs(V) + np.median(np.abs(V)))))
         change = max(change, abs(constant - earlier) / (1e-3 + abs(constant)))
         if task.noisy and np.any(np.abs(policy - held) > TURNED * (np.abs(policy) + np.abs(held) + 1e-6)):
             change = max(change, 2.0 * tolerance)

@@ -144,6 +144,8 @@ class _Search:
             other = self.runner.level(wider, 1, None)
             values, before = other.level.at(*self.points), solved.level.at(*self.points)
             moved = float(np.max(np.abs(values - before)))
+            if 0.0 < last < moved:
+                break  # so far out numbers of very different sizes meet: the nearer ends are the better ones
             # the next doubling would move it by this once more, and less: influence from far decays faster than geometrically
             self.outside = moved * min(moved / last, 1.0) if last > 0.0 else moved
             last = moved
