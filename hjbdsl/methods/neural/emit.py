@@ -20,6 +20,11 @@ MARK_ORDER = 12
 DENSE_LOADING = 4096
 """Entries of the loading matrix up to which it is written out; above, only its product with a vector is."""
 
+WRITTEN_DERIVATIVES = 6
+"""States up to which the derivatives of the terminal payoff are written out."""
+
+_KINKS = (sp.Piecewise, sp.Max, sp.Min, sp.Abs, sp.sign, sp.Heaviside, sp.floor, sp.ceiling)
+
 ENVIRONMENT = Environment(
     loader=PackageLoader("hjbdsl.codegen"), undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True,
     keep_trailing_newline=True, autoescape=False,
@@ -162,6 +167,12 @@ def source(equation: HJBEquation) -> str:
     )  # fmt: skip
 
 
+def smooth_end(problem: ControlProblem) -> bool:
+    """Whether there is a terminal payoff without kinks, so that a network can have it built in."""
+    terminal = problem.objective.terminal
+    return terminal is not None and not problem.numeric(terminal).atoms(*_KINKS)
+
+
 def _listed(symbols: Sequence[sp.Symbol]) -> str:
     names = [s.name for s in symbols]
     return ", ".join(names if len(names) <= 6 else [*names[:2], "...", names[-1]]) or "none"
@@ -178,6 +189,12 @@ def _ends(emitter: Emitter) -> None:
     for name, meaning, expression in ends:
         if expression is not None:
             emitter.scalar(name, _PLAIN, meaning, expression)
+    if smooth_end(problem) and problem.dimension <= WRITTEN_DERIVATIVES:
+        g, states = problem.numeric(objective.terminal), problem.state_symbols
+        emitter.vector("terminal_gradient", _PLAIN, "Gradient of g.", [sp.diff(g, x) for x in states])
+        second = [sp.diff(g, x, y) for x in states for y in states]
+        shape = f"columns(like, [{{}}]).unflatten(-1, ({len(states)}, {len(states)}))"
+        emitter.texts("terminal_hessian", _PLAIN, "Hessian of g.", second, shape)
     if problem.exit is not None:
         emitter.scalar("exited", _PLAIN, "1 where the process has ended.", sp.Piecewise((1, problem.exit.condition), (0, True)))
 

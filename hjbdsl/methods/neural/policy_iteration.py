@@ -1,12 +1,256 @@
-"""Neural policy iteration in low dimension (under construction)."""
+"""Neural policy iteration in low dimension.
+
+In: an `HJBEquation`. Out: V as a small network, its greedy policy, and a bracket. Each round, at fresh samples of the domain:
+
+    evaluation     targets of V and of its slopes by Feynman-Kac Monte Carlo under the greedy policy of V_k, bootstrapped with V_k
+    improvement    the maximiser of the Hamiltonian with V frozen, in closed form where there is one
+    regression     Gauss-Newton on value, slope and conditions, and on the equation: with the policy frozen while it is far from
+                   solved, then with the maximiser following V
+
+What is left of the equation, with the exact maximiser, at points never trained on, is the diagnosis, and decides when to stop.
+(Jia and Zhou, JMLR 23, 2022, for policy evaluation by martingales; Kerimkulov, Siska and Szpruch, SIAM J. Control Optim. 58,
+2020, for the convergence of policy improvement.)
+"""
 
 from __future__ import annotations
 
+import math
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+
+import torch
+from torch import Tensor
+
+from hjbdsl import progress
+from hjbdsl.codegen.torch_batched import UnsupportedInTorch
+from hjbdsl.errors import SolverError
+from hjbdsl.methods.neural import answer, refusals
+from hjbdsl.methods.neural.checkpoint import read_checkpoint, write_checkpoint
+from hjbdsl.methods.neural.conditions import condition_groups
+from hjbdsl.methods.neural.feynman_kac import Rollout, Segment
+from hjbdsl.methods.neural.first_values import Start, drawn, first_values, lifetime, target_groups
+from hjbdsl.methods.neural.improvement import Improvement
 from hjbdsl.methods.neural.learner import LearningRequest
+from hjbdsl.methods.neural.model import ValueModel
+from hjbdsl.methods.neural.networks import Architecture, Feature, Parameters
+from hjbdsl.methods.neural.program import NeuralProgram
+from hjbdsl.methods.neural.sampling import Domain, domain_of
+from hjbdsl.methods.neural.training import Group, fit, rank
 from hjbdsl.model.equation import HJBEquation
 from hjbdsl.model.solution import Accepted, Rejected
 
+ROUNDS = 14
+FROZEN_ABOVE = 0.06
+"""The residual above which the policy is frozen inside a regression: far from the solution the equation with its maximiser has
+stationary points that are no solutions."""
+SETTLED = 3e-4
+"""Two rounds in a row with a residual below this end the training."""
+ANCHOR = 0.3
+STARTS, PAIRS = 150, 8
+HELD_OUT = 500
+_STEPS = 100
+_FINE = 0.002
 
-def propose(equation: HJBEquation, request: LearningRequest) -> Accepted | Rejected:  # noqa: ARG001
-    """Not built yet."""
-    return Rejected("not built yet")
+
+@dataclass(frozen=True, slots=True)
+class State:
+    """What a round leaves for the next one. `best` are the parameters of the least residual so far."""
+
+    round: int
+    parameters: Parameters
+    damping: float
+    residual: float
+    best: Parameters
+    least: float
+    settled: int = 0
+
+    @property
+    def done(self) -> bool:
+        return self.round >= ROUNDS or self.settled >= 2
+
+
+class PolicyIteration:
+    """The training of one equation. Every round draws from a generator of its own, made of seed, round and process, so that a
+    training that is resumed goes on as if it had not stopped."""
+
+    def __init__(self, equation: HJBEquation, request: LearningRequest, model: ValueModel, domain: Domain, constant: Tensor):
+        self.equation, self.request, self.model, self.domain = equation, request, model, domain
+        self.program = model.program
+        self.policy = Improvement(self.program, model, constant)
+        self.samples = 500 * (1 + self.program.states) * (1 if equation.stationary else 2)
+        self.lifetime = lifetime(self.program, domain, self.generator(0))
+        t, x, z = drawn(self.program, domain, 64, self.generator(0))
+        a = constant.expand(64, -1)[: len(t)]
+        self.rate = float(self.program.module.discount(t, x, z, a).mean())
+
+    def generator(self, number: int, shared: bool = False) -> torch.Generator:
+        return torch.Generator().manual_seed(1_000_003 * self.request.seed + 1009 * number + (0 if shared else rank()))
+
+    # ------------------------------------------------------------------------------------------------ one round
+
+    def advance(self, state: State) -> State:
+        """One round of policy iteration."""
+        generator = self.generator(state.round + 1)
+        t, x, z = drawn(self.program, self.domain, self.samples, generator)
+        policy = self.policy.held_back(state.parameters, t, x, z)
+        group, sizes = self.equation_group(state.parameters, policy, t, x, z, None)
+        segment = self.segment(state.parameters, policy, generator)
+        rollout = Rollout(self.model, self.domain, policy.control, generator)
+        few = slice(0, STARTS)
+        targets = rollout.targets(state.parameters, t[few], x[few], z[few], segment, PAIRS)
+        if not bool(torch.isfinite(targets.value).all()):
+            raise SolverError("the returns of the policy are not finite")
+        weight = ANCHOR * self.decided(segment) ** 4 * (0.1 if state.residual < _FINE else 1.0)
+        scale = float(targets.value.abs().median()) + 1e-12
+        fixed = [*target_groups(self.model.architecture, t[few], x[few], z[few], targets, weight),
+                 *condition_groups(self.model, self.domain, generator, scale)]  # fmt: skip
+
+        def following(parameters: Parameters) -> list[Group]:
+            return [self.equation_group(parameters, policy, t, x, z, sizes)[0], *fixed]
+
+        def frozen(_parameters: Parameters) -> list[Group]:
+            return [group, *fixed]
+
+        groups = frozen if state.residual > FROZEN_ABOVE else following
+        fitted = fit(self.model, state.parameters, groups, 10, min(max(state.damping, 1e-6), 1e-2))
+        residual = self.residual(fitted.parameters)
+        if not math.isfinite(residual):
+            raise SolverError(f"the residual of round {state.round + 1} is not a number")
+        better = residual < state.least
+        progress.report(
+            "policy iteration", (state.round + 1) / ROUNDS, round=state.round + 1, loss=fitted.loss, residual=residual,
+            V=self.centre(fitted.parameters),
+        )  # fmt: skip
+        return State(
+            state.round + 1, fitted.parameters, fitted.damping, residual,
+            fitted.parameters if better else state.best, min(residual, state.least),
+            state.settled + 1 if residual < SETTLED else 0,
+        )  # fmt: skip
+
+    def equation_group(
+        self, parameters: Parameters, policy: Improvement, t: Tensor, x: Tensor, z: Tensor, sizes: Tensor | None
+    ) -> tuple[Group, Tensor]:
+        """The equation under the improved policy, relative to the sizes of its terms (those of outliers held down)."""
+        at = self.model.point(parameters, t, x, z)
+        a = policy.control(parameters, t, x, z, at)
+        functionals = self.model.evaluation(t, x, z, a, at)
+        if sizes is None:
+            magnitude = at.V.abs() + 0.1 * at.V.abs().median() + 1e-12
+            usual = (functionals.size / magnitude).median() * magnitude
+            sizes = torch.minimum(functionals.size, 3.0 * usual) + 0.1 * torch.minimum(functionals.size.median(), usual)
+            sizes = sizes + magnitude / self.lifetime.length
+        return Group(functionals, 1.0 / sizes), sizes
+
+    def segment(self, parameters: Parameters, policy: Improvement, generator: torch.Generator) -> Segment:
+        """As many steps as the closed loop allows to be followed: its drift must not turn within one."""
+        t, x, z = drawn(self.program, self.domain, 200, generator)
+        rollout = Rollout(self.model, self.domain, policy.control, generator)
+        unit = rollout.unit(x)
+        y = x + 1e-3 * unit
+        here, there = (self._drift(parameters, policy, t, place, z) / unit for place in (x, y))
+        rate = torch.quantile(((there - here).abs() / 1e-3).max(-1).values, 0.9)
+        speed = torch.quantile(here.abs().max(-1).values, 0.9)
+        step = 0.25 / max(float(rate), float(speed), 1e-12)
+        return Segment(min(_STEPS * step, self.lifetime.length), _STEPS)
+
+    def _drift(self, parameters: Parameters, policy: Improvement, t: Tensor, x: Tensor, z: Tensor) -> Tensor:
+        a = policy.control(parameters, t, x, z, self.model.point(parameters, t, x, z))
+        drift: Tensor = self.program.module.drift(t, x, z, a)
+        return drift
+
+    def decided(self, segment: Segment) -> float:
+        """The share of V that a segment decides, the rest being bootstrapped."""
+        if math.isfinite(self.program.horizon) or self.rate <= 0.0:
+            return min(1.0, segment.length / self.lifetime.length)
+        return 1.0 - math.exp(-self.rate * segment.length)
+
+    # ------------------------------------------------------------------------------------------------ diagnosis
+
+    def residual(self, parameters: Parameters) -> float:
+        """Root mean square of the equation's defect relative to its terms, with the exact maximiser, at points of the region."""
+        t, x, z = drawn(self.program, self.domain, HELD_OUT, self.generator(-1, shared=True), inner=True)
+        group, _ = self.equation_group(parameters, self.policy, t, x, z, None)
+        defect = self.model.apply(parameters, group.functionals) * group.weights
+        return float(defect.square().mean().sqrt())
+
+    def centre(self, parameters: Parameters) -> float:
+        x = 0.5 * (self.domain.inner_low + self.domain.inner_high)[None]
+        zero = torch.zeros(1, dtype=torch.float64)
+        return float(self.model.chosen(parameters)(zero, x, torch.zeros(1, dtype=torch.long))[0])
+
+
+# ---------------------------------------------------------------------------------------------------- the learner
+
+
+def propose(equation: HJBEquation, request: LearningRequest) -> Accepted | Rejected:
+    """Train, and say what the answer is worth. Raises `SolverError` where training diverges."""
+    reason = refusals.policy_iteration(equation)
+    if reason is not None:
+        return Rejected(reason)
+    try:
+        program = NeuralProgram(equation)
+    except UnsupportedInTorch as unsupported:
+        return Rejected(f"the torch program cannot hold {unsupported}")
+    with torch.no_grad(), one_thread():
+        training, state = begun(equation, request, program)
+        interrupted = False
+        began = time.process_time()
+        try:
+            while not state.done and time.process_time() - began < request.budget:
+                state = training.advance(state)
+                if request.checkpoint is not None and rank() == 0:
+                    keep(request.checkpoint, training, state)
+        except KeyboardInterrupt:
+            if not state.round:
+                raise
+            interrupted = True
+        except SolverError as failure:
+            where = f"; the last good checkpoint is {request.checkpoint}" if request.checkpoint is not None else ""
+            raise SolverError(f"policy iteration diverges after round {state.round}: {failure}{where}") from None
+        return Accepted(answer.solution(training, state, interrupted))
+
+
+@contextmanager
+def one_thread() -> Iterator[None]:
+    """Batches this small lose more by being shared out than they gain."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(threads)
+
+
+def begun(equation: HJBEquation, request: LearningRequest, program: NeuralProgram) -> tuple[PolicyIteration, State]:
+    """A training from its start, or from its last snapshot."""
+    domain = domain_of(program)
+    found = read_checkpoint(request.checkpoint, owner(equation, request)) if request.resume and request.checkpoint else None
+    if found is not None:
+        stored = dict(found["architecture"])
+        features = tuple(Feature(**feature) for feature in stored.pop("features"))
+        architecture = Architecture(features, widths=tuple(stored.pop("widths")), **stored)
+        training = PolicyIteration(equation, request, ValueModel(program, architecture), domain, found["constant"])
+        return training, State(**found["state"])
+    start: Start = first_values(program, domain, request.seed)
+    training = PolicyIteration(equation, request, start.model, domain, start.constant)
+    residual = training.residual(start.parameters)
+    return training, State(0, start.parameters, 1e-2, residual, start.parameters, residual)
+
+
+def owner(equation: HJBEquation, request: LearningRequest) -> str:
+    return f"policy_iteration {equation.problem.source.digest} seed {request.seed}"
+
+
+def keep(path: str, training: PolicyIteration, state: State) -> None:
+    """A snapshot after a round."""
+    architecture = asdict(training.model.architecture)
+    architecture["features"] = [dict(feature) for feature in architecture["features"]]
+    architecture["widths"] = list(architecture["widths"])
+    content = {"architecture": architecture, "constant": training.policy.fallback,
+               "state": {name: getattr(state, name) for name in State.__slots__}}  # fmt: skip
+    write_checkpoint(path, owner(training.equation, training.request), content)
+
+
+__all__ = ["PolicyIteration", "State", "propose"]
