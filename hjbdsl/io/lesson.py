@@ -89,9 +89,8 @@ def lesson_text(result: Mapping[str, Any], seconds: float) -> str:
     if "method" in model:
         known = {name: value for name, value in result["errors"].items() if value is not None}
         errors = ", ".join(f"{_letter(name)} {value:.2%}" for name, value in known.items())
-        lines.append(
-            f"beside the model ({model['method'].replace('_', ' ')}, {model['status'].replace('_', ' ')}), over the region: {errors}"
-        )
+        how = f"{model['method']}, {model['status']}".replace("_", " ")
+        lines.append(f"beside the model ({how}), over the region: {errors}")
     else:
         lines.append(f"no model-based answer to compare with: {model['reason']}")
     if "played" in result:

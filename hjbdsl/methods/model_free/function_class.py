@@ -30,22 +30,23 @@ NEGLIGIBLE = 0.01
 
 @dataclass(frozen=True, slots=True)
 class Chosen:
-    """A class, what was learned in it, and `excess`: the root mean square by which the next larger class would change q beyond
-    the noise (None for the largest). `neighbour`: the same in the largest class, or in the next smaller one."""
+    """A class, what was learned in it, and the same in the next one (or in the one before the largest): as far as that is off, so may this
+    be."""
 
     moments: Moments
     operator: Operator
     learned: Learned
     degree: int
-    excess: float | None
-    neighbour: tuple[Operator, Learned] | None = None
+    neighbour: tuple[Operator, Learned] | None
 
 
 def build(problem: ControlProblem, space: ControlSpace, data: Transitions, end: float, degree: int) -> Features:
     """The class of this degree, scaled by the data."""
     axes = [time_axis(end)] if math.isfinite(end) else []
     continuous = problem.continuous_states
-    axes += [state_axis(problem.state_bounds[i], i + 1, problem, data.x[:, i]) for i in continuous]
+    axes += [
+        state_axis(problem.state_bounds[i], i + 1, problem, np.concatenate([data.x[:, i], data.x_next[:, i]])) for i in continuous
+    ]
     choice = exponents([axis_degrees(axis, degree) for axis in axes], degree)
     degrees = np.array([[axis_degrees(axis, degree)[c] for axis, c in zip(axes, row, strict=True)] for row in choice])
     state = StateFeatures(
@@ -74,40 +75,49 @@ def largest(
 
 
 def choose_degree(moments: Moments, top: int, task: Task, places: Places, sample: Transitions, fixed: bool) -> Chosen:
-    """Learn in classes of rising degree until the largest one agrees, beyond the noise, with the advantage rate. `sample`: some
-    of the data."""
-    full = operator(moments)
-    gains = np.concatenate([(later - psi)[:, : moments.features.values] for _, psi, later in batches(moments.features, sample)])
+    """Learn in classes of rising degree until the next one agrees, beyond the noise, with the advantage rate. `sample`: some of the data."""
+    features = moments.features
+    gains = np.concatenate([(later - psi)[:, : features.values] for _, psi, later in batches(features, sample)])
     if sample.mirrored:
         gains = (gains[::2] + gains[1::2]) / math.sqrt(2)
-    for degree in () if fixed else [d for d in DEGREES if d < top]:
-        own = moments.within(degree)
+    tried: list[tuple[Moments, Operator, Learned]] = []
+    for degree in (top,) if fixed else [d for d in DEGREES if d <= top]:
+        own = moments.within(degree) if degree < top else moments
         inside = operator(own)
         learned = q_learning(inside, task, places)
-        excess = _excess(moments, full, learned, task, degree, gains)
-        size = math.sqrt(max(float(learned.advantage @ own.gram @ learned.advantage), 0.0))
-        defect = float(np.sqrt(np.mean(learned.residual**2)))
-        if math.hypot(excess, defect) <= NEGLIGIBLE * size:
-            return Chosen(own, inside, learned, degree, excess, (full, q_learning(full, task, places)))
-    lower = None if fixed or top == DEGREES[0] else (inside, learned)
-    return Chosen(moments, full, q_learning(full, task, places), top, None, lower)
+        if tried and _agrees(moments, tried[-1], (inside, degree), task, gains):
+            smaller, its, before = tried[-1]
+            return Chosen(smaller, its, before, degree - 2, (inside, learned))
+        tried.append((own, inside, learned))
+    own, inside, learned = tried[-1]
+    return Chosen(own, inside, learned, top, tried[-2][1:] if len(tried) > 1 else None)
 
 
-def _excess(moments: Moments, full: Operator, learned: Learned, task: Task, degree: int, gains: Array) -> float:
-    """How much r + L^a V changes in the larger class at the same V, less what noise alone would change."""
-    features = moments.features
-    keep = features.within(degree)
-    own = keep[keep < features.values]
-    theta = np.zeros(features.values)
+def _agrees(
+    moments: Moments, tried: tuple[Moments, Operator, Learned], larger: tuple[Operator, int], task: Task, gains: Array
+) -> bool:
+    """Whether r + L^a V at the same V is the same in a larger class, but for noise; and the smaller one meets its own conditions."""
+    small, _, learned = tried
+    wide, degree = larger
+    keep = np.flatnonzero(np.isin(moments.features.within(degree), moments.features.within(degree - 2)))
+    own = keep[keep < wide.features.values]
+    theta = np.zeros(wide.features.values)
     theta[own] = learned.theta
-    small = learned.advantage.copy()
-    small[: len(own)] += task.rho * learned.theta
-    small[0] += learned.average
-    defect = full.reward + full.generator @ theta
-    defect[keep] -= small
+    rate = learned.advantage.copy()
+    rate[: len(own)] += task.rho * learned.theta
+    rate[0] += learned.average
+    defect = wide.reward + wide.generator @ theta
+    defect[keep] -= rate
+    gram = moments.within(degree).gram
     more = len(defect) - len(keep)
-    scatter = float(np.mean((gains @ theta) ** 2)) * more / (moments.count * moments.dt**2)
-    return math.sqrt(max(float(defect @ moments.gram @ defect) - scatter * (1 + 3 * math.sqrt(2 / more)), 0.0))
+    seen = np.flatnonzero(moments.features.within(degree) < moments.features.values)
+    scatter = (
+        float(np.mean((gains[:, moments.features.within(degree)[seen]] @ theta) ** 2)) * more / (moments.count * moments.dt**2)
+    )
+    excess = max(float(defect @ gram @ defect) - scatter * (1 + 3 * math.sqrt(2 / more)), 0.0)
+    # without a control q vanishes: the rewards set the scale then
+    size = max(float(learned.advantage @ small.gram @ learned.advantage), moments.variance)
+    return bool(excess + float(np.mean(learned.residual**2)) <= NEGLIGIBLE**2 * size)
 
 
 def _labels(problem: ControlProblem) -> Array:

@@ -29,7 +29,7 @@ from hjbdsl.model.equation import HJBEquation
 from hjbdsl.model.problem import ControlProblem
 from hjbdsl.model.solution import Accepted, Array, Evidence, Rejected, Solution
 from hjbdsl.numeric.points import Points
-from hjbdsl.numeric.state_space import horizon, number
+from hjbdsl.numeric.state_space import horizon, number, region_of
 from hjbdsl.simulation import compile_process
 
 STEPS = 200_000
@@ -170,6 +170,9 @@ class _Learner:
         rows = self.generator.permutation(len(data))
         if self.simulator is not None:
             return Places(self.simulator.places(PLACES, self.generator), *self.simulator.ends(PLACES // 3, self.generator))
+        region = region_of(self.problem)
+        near = np.all((data.x[rows] >= region[:, 0]) & (data.x[rows] <= region[:, 1]), axis=1)
+        rows = np.concatenate([rows[near], rows[~near]]) if near.sum() < PLACES // 2 else rows[near]
         seen = data.rows(rows[:PLACES])
         inner = Points(seen.t, seen.x, seen.mode)
         over = data.rows(np.flatnonzero(data.done)[:PLACES])
@@ -182,7 +185,7 @@ class _Learner:
             return LearnedFunction(chosen.operator, self.task, chosen.learned, None, None, self.sign, 0.0)
         shake = scatter(chosen.moments, chosen.operator, chosen.learned, self.task, data)
         coarse = q_learning(chosen.operator, self.task, self._places(data), coarse=True)
-        left = math.hypot(_size(chosen.learned.residual), chosen.excess or 0.0)
+        left = _size(chosen.learned.residual)
         lasting = min(1.0 / self.task.rho if self.task.rho > 0 else 1.0, self.task.end)
         return LearnedFunction(
             chosen.operator, self.task, chosen.learned, coarse, shake, self.sign, left * lasting, chosen.neighbour
@@ -199,7 +202,8 @@ class _Learner:
             "model_free", "continuous-time q-learning" if bracketed else "plain Q-learning target y = r dt + exp(-rho dt) V(x')",
             "not_converged" if not settled else "bracketed", function,
             Evidence("monte_carlo_bracket", _size(learned.residual), self._statements(data, chosen), {
-                "transitions": float(len(data)), "functions": float(chosen.moments.features.count), "degree": float(chosen.degree),
+                "transitions": float(len(data)), "functions": float(chosen.moments.features.count),
+                "degree": float(chosen.degree),
                 "reward_misfit": chosen.operator.misfit, "policy_iterations": float(learned.iterations), "dt": data.dt,
             }),
             average=average, average_error=average_error, warnings=tuple(self._warnings(chosen, settled, bracketed)),

@@ -1,0 +1,106 @@
+"""Horizons, exploration, finite actions, modes, bounds: each against a formula; and what the learner declines."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from hjbdsl import pipeline
+from hjbdsl.methods.model_free import Lesson, learn
+from hjbdsl.model.solution import Rejected
+from tests.methods.model_free.problems import evaluated, relative
+
+X = np.linspace(-1, 1, 21)
+
+
+def _learned(text: str, dt: float, steps: int = 60_000) -> object:
+    return learn(pipeline.derive(pipeline.loads(text)), Lesson(dt, steps=steps, seed=2)).solution
+
+
+@pytest.mark.slow
+def test_finite_horizon_with_exploration() -> None:
+    """dx = a dt + s dW, cost x^2 + a^2/2 over [0, 1], temperature lam: Wang, Zariphopoulou and Zhou (2020)."""
+    s, r, lam = 0.3, 0.5, 0.1
+    text = f"""
+state x in R
+control a in R
+noise W
+dx = a dt + {s} dW
+explore a with temperature {lam}
+minimize E integral(0, 1) (x^2 + {r}*a^2) dt
+"""
+    solution = _learned(text, 0.05, 150_000)
+    w = np.sqrt(1 / r)
+    P = np.sqrt(r) * np.tanh(w)
+    expected = P * X**2 + s**2 * r * np.log(np.cosh(w)) - lam / 2 * np.log(np.pi * lam / r)
+    value, control = evaluated(solution, X)
+    assert relative(value, expected) < 0.02
+    assert relative(control, -P * X / r) < 0.03
+    spread = solution.function.evaluate(np.zeros(1), np.zeros((1, 1)), np.zeros(1, dtype=np.int64)).spread  # type: ignore[attr-defined]
+    assert spread[0, 0] == pytest.approx(np.sqrt(lam / (2 * r)), rel=0.02)
+
+
+def test_finite_actions_softly() -> None:
+    """Reward 0.4 d + x with d in {-1, 0, 1}: V = x/(rho + kappa) + lam log(sum exp(0.4 d/lam))/rho."""
+    text = """
+state x in R
+control d in {-1, 0, 1}
+noise W
+dx = -0.6*x dt + 0.4 dW
+explore d with temperature 0.3
+maximize E integral(0, inf) exp(-0.5*t)*(0.4*d + x) dt
+"""
+    value, control = evaluated(_learned(text, 0.1, 20_000), X)
+    weights = np.exp(0.4 * np.array([-1, 0, 1]) / 0.3)
+    assert relative(value, X / 1.1 + 0.3 * np.log(weights.sum()) / 0.5) < 1e-3
+    assert control == pytest.approx(weights @ [-1, 0, 1] / weights.sum(), rel=1e-3)
+
+
+def test_modes_are_told_apart() -> None:
+    """No control: rho V_z = c_z x + b_z V_z' + switching, solved as two 2 x 2 linear systems."""
+    text = """
+mode z in {up, down}
+rate up -> down = 0.8, down -> up = 0.3
+param b(z) = {up: 0.2, down: -0.4}
+state x in R
+noise W
+dx = b(z) dt + 0.2 dW
+evaluate E integral(0, inf) exp(-0.5*t)*x dt
+"""
+    solution = _learned(text, 0.1, 40_000)
+    # V_z = 2 x + k_z: 0.5 k_up = 2*0.2 + 0.8 (k_down - k_up), 0.5 k_down = -2*0.4 + 0.3 (k_up - k_down)
+    k = np.linalg.solve([[1.3, -0.8], [-0.3, 0.8]], [0.4, -0.8])
+    for mode in (0, 1):
+        at = solution.function.evaluate(np.zeros(21), X[:, None], np.full(21, mode))  # type: ignore[attr-defined]
+        assert np.max(np.abs(at.value - 2 * X - k[mode])) < 0.05
+
+
+def test_bounded_controls_stay_inside() -> None:
+    """Reward -x^2 with |u| <= 1 and no cost of control: push towards 0 as hard as may be."""
+    text = """
+state x in [-2, 2]
+control u in [-1, 1]
+noise W
+dx = u dt + 0.3 dW
+boundary x = -2 : reflect
+boundary x = 2 : reflect
+maximize E integral(0, inf) exp(-t)*(-x^2) dt
+region x in [-1, 1]
+"""
+    _, control = evaluated(_learned(text, 0.05), np.array([-0.8, 0.8]))
+    assert control == pytest.approx([1.0, -1.0])
+
+
+@pytest.mark.parametrize(
+    ("changed", "reason"),
+    [
+        ("stopping tau in [0, inf]\nmaximize E [ integral(0, tau) exp(-t)*(x - a^2) dt + exp(-tau)*x(tau) ]", "without stopping"),
+        ("exit tau when |x| >= 1\nmaximize E [ integral(0, tau) exp(-t)*(x - a^2) dt ]", "exits fall between"),
+        ("discount 1 + x^2\nmaximize E integral(0, inf) (x - a^2) dt", "discount rate must be a constant"),
+    ],
+)
+def test_what_is_declined_is_said(changed: str, reason: str) -> None:
+    text = f"state x in R\ncontrol a in [-1, 1]\nnoise W\ndx = a dt + dW\n{changed}\n"
+    answer = learn(pipeline.derive(pipeline.loads(text)), Lesson(0.1, steps=1000))
+    assert isinstance(answer, Rejected)
+    assert reason in answer.reason
