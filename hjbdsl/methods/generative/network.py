@@ -32,18 +32,20 @@ def one_thread() -> Iterator[None]:
 
 @dataclass(frozen=True, slots=True)
 class Architecture:
-    """`dimension` n, `width` of the hidden layers, `blocks` of two layers each."""
+    """`dimension` n, `width` of the hidden layers, `blocks` of two layers each; `dropout` of hidden units in training."""
 
     dimension: int
     width: int
     blocks: int
+    dropout: float = 0.0
 
 
 class _Block(nn.Module):
     """h + B silu(scale(nu) * norm(A h) + shift(nu))."""
 
-    def __init__(self, width: int) -> None:
+    def __init__(self, width: int, dropout: float) -> None:
         super().__init__()
+        self.dropout = nn.Dropout(dropout)
         self.norm = nn.LayerNorm(width)
         self.first, self.second = nn.Linear(width, width), nn.Linear(width, width)
         self.modulation = nn.Linear(_CLOCK, 2 * width)
@@ -55,7 +57,7 @@ class _Block(nn.Module):
     def forward(self, hidden: torch.Tensor, level: torch.Tensor) -> torch.Tensor:
         scale, shift = self.modulation(level).chunk(2, dim=-1)
         inner = self.norm(self.first(nn.functional.silu(hidden)))
-        return hidden + self.second(nn.functional.silu(inner * (1 + scale) + shift))
+        return hidden + self.second(self.dropout(nn.functional.silu(inner * (1 + scale) + shift)))
 
 
 class ScoreNetwork(nn.Module):
@@ -68,7 +70,7 @@ class ScoreNetwork(nn.Module):
         inputs = n * (1 + 2 * _SPACE_FREQUENCIES) if self.features else n
         self.space = nn.Linear(inputs, width)
         self.time = nn.Sequential(nn.Linear(1 + 2 * _TIME_FREQUENCIES, _CLOCK), nn.SiLU(), nn.Linear(_CLOCK, _CLOCK), nn.SiLU())
-        self.blocks = nn.ModuleList(_Block(width) for _ in range(architecture.blocks))
+        self.blocks = nn.ModuleList(_Block(width, architecture.dropout) for _ in range(architecture.blocks))
         self.last = nn.Linear(width, n)
         nn.init.zeros_(self.last.weight)
         nn.init.zeros_(self.last.bias)

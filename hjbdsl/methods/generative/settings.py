@@ -21,6 +21,7 @@ OPTIONS: tuple[tuple[str, str], ...] = (
     ("batch", "pairs a step"),
     ("width", "units of a hidden layer"),
     ("blocks", "residual blocks of two layers"),
+    ("dropout", "share of hidden units left out of a training step"),
     ("rate", "largest learning rate"),
     ("averaging", "half-life of the averaged weights, as a share of the steps so far"),
     ("lowest", "smallest noise level learned, in units of the data's spread"),
@@ -36,8 +37,9 @@ def choose(options: Mapping[str, float | str], dimension: int, seed: int) -> Set
     unknown = [name for name in options if name not in dict(OPTIONS)]
     if unknown:
         raise UsageError(f"generative has no option `{unknown[0]}`; there are {', '.join(name for name, _ in OPTIONS)}")
-    width, blocks, steps = (128, 3, 4000) if dimension <= 4 else (192, 3, 8000) if dimension <= 16 else (384, 3, 8000)
-    architecture = Architecture(dimension, _count(options, "width", width), _count(options, "blocks", blocks))
+    width, blocks, steps = (128, 3, 4000) if dimension <= 4 else (192, 3, 6000) if dimension <= 16 else (256, 3, 6000)
+    dropout = _share(options, "dropout", 0.0 if dimension <= 16 else 0.2)
+    architecture = Architecture(dimension, _count(options, "width", width), _count(options, "blocks", blocks), dropout)
     return Settings(
         architecture, _prediction(options), _count(options, "steps", steps), _count(options, "batch", 256),
         _positive(options, "rate", 3e-3 if dimension <= 16 else 1e-3), _positive(options, "averaging", 0.05),
@@ -74,6 +76,13 @@ def _positive(options: Mapping[str, float | str], name: str, default: float) -> 
     if not 0 < number < float("inf"):
         raise UsageError(f"`{name}` wants a positive number; it is `{value}`")
     return number
+
+
+def _share(options: Mapping[str, float | str], name: str, default: float) -> float:
+    value = options.get(name, default)
+    if not isinstance(value, float | int) or not 0 <= value < 1:
+        raise UsageError(f"`{name}` wants a number from 0 to 1; it is `{value}`")
+    return float(value)
 
 
 def _device(options: Mapping[str, float | str]) -> str:

@@ -69,7 +69,8 @@ def _solution(fitted: Fitted, seed: int) -> Solution:
     warnings += _memory(function)
     layers = f"{2 * architecture.blocks + 2} layers of {architecture.width}"
     statements = (
-        f"denoising score matching on {len(fitted.rows)} rows, {trained.steps} steps: held-out loss {trained.held_out:.4g} "
+        f"denoising score matching on {len(fitted.rows)} rows, best after {trained.steps} steps: held-out loss "
+        f"{trained.held_out:.4g} "
         f"± {2 * trained.held_out_error:.2g}, a Gaussian of the data's moments has {numbers['gaussian_loss']:.4g}",
         f"{int(numbers['compared'])} samples in {int(numbers['evaluations'])} evaluations against as many held-out rows: MMD "
         f"{numbers['mmd']:.3g} (data against data {numbers['mmd_of_data']:.3g}), sliced Wasserstein "
@@ -91,7 +92,7 @@ def _gaussian_loss(fitted: Fitted) -> float:
     forward, frame = fitted.score.forward, fitted.score.frame
     random = torch.Generator().manual_seed(settings.seed + 2)
     rows = torch.as_tensor((fitted.held_out - frame.mean) @ frame.basis, dtype=torch.float32)
-    rows = rows[torch.randint(len(rows), (8192,), generator=random)]
+    rows = rows[torch.randint(len(rows), (4096,), generator=random)]
     levels = tables(forward, frame, settings)
     if levels.prediction == "residual":
         return float(pair_losses(lambda x, _level: torch.zeros_like(x), levels, rows, random).mean())

@@ -24,8 +24,10 @@ from hjbdsl.model.solution import Array
 from hjbdsl.progress import report
 
 _CHECKPOINT_EVERY = 1000
+_JUDGE_EVERY, _PATIENCE = 200, 0.3
+"""Steps between looks at the held-out loss, and the share of all steps without improvement after which training ends."""
 _REPORT_EVERY = 100
-_HELD_OUT_PAIRS = 8192
+_HELD_OUT_PAIRS = 4096
 _MIDDLE, _WIDTH, _EVERYWHERE = -0.5, 1.3, 0.25
 """Mean and deviation of log nu in training, and the share of pairs drawn from the whole range."""
 
@@ -50,8 +52,8 @@ class Settings:
 
 @dataclass(frozen=True, slots=True)
 class Trained:
-    """Weights by name, losses on training and held-out pairs (mean, and standard error of the second), whether all steps were
-    made."""
+    """Weights by name, losses on training and held-out pairs (mean, and standard error of the second); `steps` after which the
+    weights were the best on held-out pairs; `finished`: not interrupted."""
 
     weights: dict[str, Array]
     loss: float
@@ -131,15 +133,18 @@ def _train(rows: Array, held_out: Array, forward: Forward, frame: Frame, setting
     network = ScoreNetwork(settings.architecture).to(device)
     parameters = list(network.parameters())
     optimiser = torch.optim.Adam(parameters, lr=settings.rate, betas=(0.9, 0.99), fused=True)
-    run = _Run(network, parameters, optimiser, [p.detach().clone() for p in parameters], random, 0, math.nan)
+    run = _Run(network, parameters, optimiser, _copies(parameters), random, 0, math.nan, _copies(parameters), 0, math.inf)
     if checkpoint is not None:
         run.resume(checkpoint, device)
     levels = tables(forward, frame, settings)
     data = _tensor((rows - frame.mean) @ frame.basis, settings.device)
+    aside = _tensor((held_out - frame.mean) @ frame.basis, settings.device)
     finished = True
     try:
-        while run.step < settings.steps:
+        while run.step < settings.steps and run.step - run.best_step <= max(_PATIENCE * settings.steps, 2 * _JUDGE_EVERY):
             run.advance(levels, data, settings)
+            if run.step % _JUDGE_EVERY == 0 or run.step == settings.steps:
+                run.judge(levels, aside, settings)
             if run.step % _REPORT_EVERY == 0:
                 report("training the score", run.step / settings.steps, step=run.step, loss=run.loss)
             if checkpoint is not None and (run.step % _CHECKPOINT_EVERY == 0 or run.step == settings.steps):
@@ -148,12 +153,17 @@ def _train(rows: Array, held_out: Array, forward: Forward, frame: Frame, setting
         finished = False
         if checkpoint is not None:
             run.save(checkpoint)
-    return run.result(levels, _tensor((held_out - frame.mean) @ frame.basis, settings.device), settings, finished)
+    return run.result(levels, aside, settings, finished)
+
+
+def _copies(parameters: list[torch.Tensor]) -> list[torch.Tensor]:
+    return [parameter.detach().clone() for parameter in parameters]
 
 
 @dataclass(slots=True)
 class _Run:
-    """A training as it stands after `step` steps: all that a checkpoint holds."""
+    """A training as it stands after `step` steps: all that a checkpoint holds. `best` are the averaged weights of the lowest
+    held-out loss so far: few rows are soon learned by heart."""
 
     network: ScoreNetwork
     parameters: list[torch.Tensor]
@@ -162,6 +172,25 @@ class _Run:
     random: torch.Generator
     step: int
     loss: float
+    best: list[torch.Tensor]
+    best_step: int
+    best_loss: float
+
+    def judge(self, levels: Tables, held_out: torch.Tensor, settings: Settings) -> None:
+        loss = float(self.held_out_losses(self.average, levels, held_out, settings).mean())
+        report("training the score", self.step / settings.steps, step=self.step, loss=self.loss, held_out=loss)
+        if loss < self.best_loss:
+            self.best, self.best_step, self.best_loss = _copies(self.average), self.step, loss
+
+    def held_out_losses(
+        self, weights: list[torch.Tensor], levels: Tables, held_out: torch.Tensor, settings: Settings
+    ) -> torch.Tensor:
+        """Of the network with these weights, on the same pairs each time."""
+        network = _with_weights(settings.architecture, weights)
+        random = torch.Generator(held_out.device).manual_seed(settings.seed + 2)
+        rows = held_out[torch.randint(len(held_out), (_HELD_OUT_PAIRS,), generator=random, device=held_out.device)]
+        with torch.no_grad():
+            return pair_losses(network, levels, rows, random).double()
 
     def advance(self, levels: Tables, data: torch.Tensor, settings: Settings) -> None:
         for group in self.optimiser.param_groups:
@@ -185,7 +214,8 @@ class _Run:
         beside = path.with_suffix(".part")
         content = {
             "network": self.network.state_dict(), "optimiser": self.optimiser.state_dict(), "average": self.average,
-            "random": self.random.get_state(), "step": self.step, "loss": self.loss,
+            "random": self.random.get_state(), "dropout": torch.get_rng_state(), "step": self.step, "loss": self.loss,
+            "best": self.best, "best_step": self.best_step, "best_loss": self.best_loss,
         }  # fmt: skip
         torch.save(content, beside)
         beside.replace(path)
@@ -198,19 +228,26 @@ class _Run:
         self.optimiser.load_state_dict(content["optimiser"])
         self.average = [tensor.to(device) for tensor in content["average"]]
         self.random.set_state(content["random"].cpu())
+        torch.set_rng_state(content["dropout"].cpu())
+        self.best = [tensor.to(device) for tensor in content["best"]]
         self.step, self.loss = content["step"], content["loss"]
+        self.best_step, self.best_loss = content["best_step"], content["best_loss"]
 
     def result(self, levels: Tables, held_out: torch.Tensor, settings: Settings, finished: bool) -> Trained:
-        averaged = ScoreNetwork(settings.architecture).to(held_out.device)
-        with torch.no_grad():
-            for mine, average in zip(averaged.parameters(), self.average, strict=True):
-                mine.copy_(average)
-            random = torch.Generator(held_out.device).manual_seed(settings.seed + 2)
-            again = held_out[torch.randint(len(held_out), (_HELD_OUT_PAIRS,), generator=random, device=held_out.device)]
-            losses = pair_losses(averaged, levels, again, random).double()
-        weights = {name: tensor.cpu().numpy() for name, tensor in averaged.state_dict().items()}
+        weights = self.best if self.best_step else self.average
+        losses = self.held_out_losses(weights, levels, held_out, settings)
         spread = float(losses.std()) / math.sqrt(min(len(held_out), _HELD_OUT_PAIRS))
-        return Trained(weights, self.loss, float(losses.mean()), spread, self.step, finished)
+        state = _with_weights(settings.architecture, weights).state_dict()
+        by_name = {name: tensor.cpu().numpy() for name, tensor in state.items()}
+        return Trained(by_name, self.loss, float(losses.mean()), spread, self.best_step or self.step, finished)
+
+
+def _with_weights(architecture: Architecture, weights: list[torch.Tensor]) -> ScoreNetwork:
+    network = ScoreNetwork(architecture).to(weights[0].device).eval()
+    with torch.no_grad():
+        for mine, given in zip(network.parameters(), weights, strict=True):
+            mine.copy_(given)
+    return network
 
 
 def _schedule(done: float) -> float:
