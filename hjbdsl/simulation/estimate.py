@@ -194,8 +194,9 @@ def _tail_error(process: ControlledProcess, policy: Policy, run: Run, clockwork:
     average = process.problem.objective.form == "average"
     factor = np.full(len(left), 1 / clockwork.length) if average else run.factor[left]
     if policy.claimed is not None:
-        error = policy.claimed.evaluate(run.time[left], run.x[left], run.mode[left]).error
-        return factor * np.where(np.isfinite(error), error, 0.0) * (2.0 if average else 1.0)
+        at = policy.claimed.evaluate(run.time[left], run.x[left], run.mode[left])
+        error = np.where(np.isfinite(at.error), at.error, np.abs(at.value))  # beyond a table V is a guess
+        return np.asarray(factor * error * (2.0 if average else 1.0))
     spread = np.std(run.total) + abs(float(np.mean(run.total)))  # nothing is claimed: the past is the only guide to the future
     return factor * spread / np.maximum(1 - np.minimum(factor, 0.99), 0.01)
 

@@ -22,7 +22,7 @@ from hjbdsl.simulation.run import Run, Shock
 
 _PILOT_PATHS, _PILOT_STEPS = 64, 64
 _FRACTION = 0.1
-_DISCOUNTED = 0.02
+_DISCOUNTED, _NEAR_AN_END = 0.02, 4.0
 _FEWEST, _MOST, _MOST_WITH_ENDINGS = 128, 2400, 100_000
 _FINAL_DISCOUNT = 0.02
 _ENDLESS = 100.0
@@ -104,7 +104,7 @@ def _exit_rate(process: ControlledProcess, at: At) -> float:
         if "mirror" in (end.lower_kind, end.upper_kind):
             width = end.upper - end.lower if math.isfinite(end.upper - end.lower) else 1.0
             rates.append(4 * float(spread.variance(1)[0, end.state]) / width**2)
-    return max(rate for rate in rates if math.isfinite(rate))
+    return _NEAR_AN_END * max(rate for rate in rates if math.isfinite(rate))
 
 
 def _here(run: Run) -> At:
