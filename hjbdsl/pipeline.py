@@ -12,6 +12,7 @@ import importlib.util
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
+from importlib.util import find_spec
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
@@ -39,6 +40,7 @@ if TYPE_CHECKING:
 DERIVING_SECONDS = 30.0
 DERIVING_SECONDS_OF_CHECK = 5.0
 WELL_POSED_SECONDS = 5.0
+_NO_TORCH = "torch is not installed; pip install 'hjbdsl[neural]' brings it"
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,6 +84,8 @@ def _closed_form(equation: HJBEquation, _request: Request) -> Reply:
 def _generative(equation: HJBEquation, request: Request) -> Reply:
     if equation.problem.reversal is None:  # said here, so that other problems need not load torch
         return Reply(Rejected("the problem is no time reversal"))
+    if find_spec("torch") is None:
+        return Reply(Rejected(_NO_TORCH))
     from hjbdsl.methods import generative  # noqa: PLC0415 (a method is imported when it is asked)
 
     return Reply(generative.solve(equation, request.options, request.seed, store.directory() / "training"))
@@ -110,6 +114,7 @@ def _neural(equation: HJBEquation, request: Request) -> Reply:
 
 
 Method = Callable[[HJBEquation, Request], Reply]
+
 
 @dataclass(frozen=True, slots=True)
 class Compiled:
@@ -352,6 +357,8 @@ def sample(problem: ControlProblem, request: SampleRequest, cached: bool = True)
     """Draws from a generative problem: solved by the first method that accepts, then run from noise to data."""
     if problem.reversal is None:
         raise UsageError("there is nothing to sample: the file has no `reverse` statement")
+    if find_spec("torch") is None:
+        raise UsageError(f"samples: {_NO_TORCH}")
     from hjbdsl.methods import generative  # noqa: PLC0415 (a method is imported when it is asked)
 
     reward = _reward(problem, request.tilt) if request.tilt is not None else None

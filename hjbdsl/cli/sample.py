@@ -10,6 +10,7 @@ import typer
 
 from hjbdsl.cli.answers import Question
 from hjbdsl.cli.options import AsJson, File, Force, NoCache, Quiet, Settings, Variant, existing, overrides, refuse_overwriting
+from hjbdsl.cli.simulate import progress
 from hjbdsl.errors import UsageError
 
 if TYPE_CHECKING:
@@ -53,10 +54,11 @@ def run(
     from hjbdsl.model.samples import SampleRequest  # noqa: PLC0415
 
     wanted = SampleRequest(count, sampler, steps, seed, likelihood, method, tilt)
-    samples = pipeline.sample(problem, wanted, not no_cache)
+    with progress(quiet or as_json):
+        samples = pipeline.sample(problem, wanted, not no_cache)
     if output is not None:
         _write(output, samples)
-    described = samples.described | {"output": output, "seconds": round(time.perf_counter() - started, 3)}
+    described: dict[str, Any] = {**samples.described, "output": output, "seconds": round(time.perf_counter() - started, 3)}
     if as_json:
         typer.echo(json.dumps(described, ensure_ascii=False, allow_nan=False))
     elif not quiet:
@@ -85,8 +87,10 @@ def _write(output: str, samples: Samples) -> None:
             case "npy":
                 np.save(output, samples.rows)
             case "npz":
-                extra = {} if samples.log_density is None else {"log_density": samples.log_density}
-                np.savez(output, **{samples.state: samples.rows}, **extra)
+                arrays: dict[str, Any] = {samples.state: samples.rows}
+                if samples.log_density is not None:
+                    arrays["log_density"] = samples.log_density
+                np.savez(output, **arrays)
             case "csv":
                 table = np.column_stack(list(columns.values()))
                 np.savetxt(output, table, delimiter=",", header=",".join(columns), comments="", fmt="%.10g")
