@@ -156,7 +156,7 @@ class Runner:
     def _coarser(self, axes: tuple[Axis, ...]) -> Solved | None:
         """The solution with half the cells of the coarsest level, where that still is a grid."""
         few = max(sum(axis.cells) for axis in axes) < FIRST_CELLS[len(axes)]
-        if few or min(min(c for c in axis.cells if c) for axis in axes) < 4:
+        if few or min(axis.cells[1] for axis in axes) < 4:
             return None
         halves = tuple(
             replace(axis, cells=(-(-axis.cells[0] // 2), -(-axis.cells[1] // 2), -(-axis.cells[2] // 2))) for axis in axes

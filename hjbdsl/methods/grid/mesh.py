@@ -25,7 +25,9 @@ UNIFORM, LOGARITHMIC, CIRCLE = 0, 1, 2
 
 
 MULTIPLE = 4
-"""Cells of every part of an axis on the coarsest level are a multiple of this, so that multigrid can go below it."""
+"""Cells of the region on the coarsest level are a multiple of this, so that multigrid can go below it."""
+PADDED_MULTIPLE = {1: 1, 2: 2, 3: 2, 4: 4}
+"""Cells of a padding likewise, by dimension: rounding up moves an artificial end further out, so no more than needed."""
 WIDENING = 20.0
 """Padding at a distance of p region widths takes r cells for every cell of the region, where r + WIDENING r^3 = p."""
 
@@ -168,8 +170,9 @@ def _axis(
         near_high = high if high - near_high < width else near_high
     width = near_high - near_low
     region = _rounded(cells * 0.8 ** ((near_low > low) + (near_high < high)))
-    before, g0 = _padding_cells((near_low - low) / width, region, low == true_low)
-    after, g1 = _padding_cells((high - near_high) / width, region, high == true_high)
+    step = PADDED_MULTIPLE[len(problem.continuous_states)]
+    before, g0 = _padding_cells((near_low - low) / width, region, low == true_low, step)
+    after, g1 = _padding_cells((high - near_high) / width, region, high == true_high, step)
     return Axis(
         LOGARITHMIC if logarithmic else UNIFORM, near_low, near_high, (before, region, after), (g0, g1), (codes[0], codes[1]),
         (low > true_low, high < true_high), (slopes.get("lower", 0.0), slopes.get("upper", 0.0)),
@@ -180,17 +183,18 @@ def _rounded(cells: float) -> int:
     return max(2, round(cells / MULTIPLE)) * MULTIPLE
 
 
-def _padding_cells(distance: float, region: int, exact: bool) -> tuple[int, float]:
-    """Cells of a padding `distance` region widths wide and its widening; an `exact` end is met by adapting the widening."""
+def _padding_cells(distance: float, region: int, exact: bool, step: int) -> tuple[int, float]:
+    """Cells of a padding `distance` region widths wide, in steps of `step`, and its widening; an `exact` end is met by adapting
+    the widening."""
     if distance <= 0.0:
         return 0, 0.0
     r = 0.0
     for _ in range(60):
         r -= (r + WIDENING * r**3 - distance) / (1.0 + 3.0 * WIDENING * r**2)
-    cells = max(1, math.ceil(r * region / MULTIPLE - 1e-9)) * MULTIPLE
+    cells = max(1, math.ceil(r * region / step - 1e-9)) * step
     if not exact:
         return cells, WIDENING
-    cells = min(cells, max(1, math.floor(distance * region / MULTIPLE)) * MULTIPLE)
+    cells = min(cells, max(1, math.floor(distance * region / step)) * step)
     return cells, max((distance * region / cells - 1.0) * (region / cells) ** 2, 0.0)
 
 
