@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import shutil
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Annotated
@@ -14,6 +15,7 @@ from hjbdsl.cli.options import AsJson, Force, Output, refuse_overwriting, write_
 from hjbdsl.errors import UsageError
 
 _FOLDER = Path(__file__).resolve().parents[1] / "gallery"
+_DATA = re.compile(r'~ file "([\w.-]+)"')
 _HEADER = re.compile(r'^problem\s+(\S+)(?:\s+"([^"]*)")?', re.MULTILINE)
 
 
@@ -30,6 +32,7 @@ def run(
         if output is not None:
             refuse_overwriting(output, force)
             write_text(output, text)
+            _copy_data(text, Path(output).parent, force)
         else:
             typer.echo(text, nl=False)
         return 0
@@ -49,6 +52,13 @@ def _chosen(files: dict[str, Path], name: str) -> Path:
     near = get_close_matches(name, files, n=1)
     advice = f"did you mean `{near[0]}`?" if near else "`hjb gallery` lists them"
     raise UsageError(f"the gallery has no problem `{name}`; {advice}")
+
+
+def _copy_data(text: str, folder: Path, force: bool) -> None:
+    """The files of samples that the problem names, beside its copy."""
+    for name in _DATA.findall(text):
+        refuse_overwriting(str(folder / name), force)
+        shutil.copyfile(_FOLDER / name, folder / name)
 
 
 def _title(path: Path) -> str:
