@@ -10,7 +10,7 @@ is constant, log Z, exactly where u is optimal: training minimises its variance,
 the present control and of weakened ones, which keep modes from being forgotten. Under v = u the mean of w is Z: importance
 weights correct what training and time steps leave. The control is N(t, x) + a(t) s D log rho(x)-clipped, both parts trained.
 
-In: log rho and its gradient by torch. Out: `Sampler`: draws with weights, log Z with a confidence interval and the effective sample size.
+In: log rho in torch. Out: `Sampler`: draws with weights, log Z with a confidence interval and the effective sample size.
 (Zhang and Chen, Path Integral Sampler, ICLR 2022; Nüsken and Richter, Partial Differential Equations and Applications 2, 2021.)
 """
 

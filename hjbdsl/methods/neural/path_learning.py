@@ -28,6 +28,8 @@ FEWEST_STATES = 4
 SAMPLES = 24
 STEPS = 24
 LONGEST_PATH = 200
+SHARE = 0.5
+"""Of the budget that training may take; the rest is for measuring the answer and for the points that are asked."""
 WIDE = 0.05
 """An answer whose typical bracket is wider than this share of V's size has not converged."""
 
@@ -44,7 +46,7 @@ def learn(equation: HJBEquation, request: LearningRequest, name: str, fit: Fit) 
     except UnsupportedInTorch as unsupported:
         return Rejected(str(unsupported))
     numbers = {key: float(value) for key, value in request.options.items() if isinstance(value, (int, float))}
-    schedule = schedule_of(model, numbers, 0.6 * request.budget)
+    schedule = schedule_of(model, numbers, SHARE * request.budget)
     width = int(numbers.get("width", WIDTH))
     training = Training(model, schedule, fit, request.seed, width)
     trained = train(training, request.checkpoint, request.resume)

@@ -9,6 +9,11 @@ import torch
 from hjbdsl.methods.neural.path_integral import Sampler, SamplerSettings
 
 
+def off_centre(x: torch.Tensor) -> torch.Tensor:
+    """A Gaussian of mean 1 and variance 1/4, without its constant."""
+    return -2.0 * ((x - 1.0) ** 2).sum(1)
+
+
 def test_a_gaussian_off_the_start() -> None:
     sampler = Sampler(
         lambda x: -2.0 * ((x - 1.0) ** 2).sum(1), torch.zeros(2), 1.0, settings=SamplerSettings(steps=20, rounds=40)
