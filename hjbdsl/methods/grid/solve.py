@@ -19,7 +19,7 @@ from hjbdsl.errors import SolverError
 from hjbdsl.methods.grid.formulas import DiscreteStates
 from hjbdsl.methods.grid.function import GridFunction, Worth
 from hjbdsl.methods.grid.levels import Runner, Solved, TooLarge
-from hjbdsl.methods.grid.mesh import Axis, build_axes, region_box
+from hjbdsl.methods.grid.mesh import CONSTRAIN, Axis, build_axes, region_box
 from hjbdsl.methods.grid.refusals import growing_discount, singular_constraint
 from hjbdsl.methods.grid.tables import tables
 from hjbdsl.model.equation import HJBEquation
@@ -105,6 +105,7 @@ class _Search:
         self.outside = 0.0
         self.irregular = equation.obstacle is not None and equation.obstacle.kind == "stop"
         self.points = self._samples()
+        self.walled = runner.noisy
         self.narrower: tuple[Axis, ...] = ()
         self.note = ""
         self.interrupted = False
@@ -134,10 +135,16 @@ class _Search:
         padding = 1.0 if len(self.box) < 3 else 0.5
         axes = self._axes(padding)
         report(f"level 1, {_nodes(axes, 1)}", 0.0)
-        solved, last = self.runner.level(axes, 1, None), 0.0
+        try:
+            solved, last = self.runner.level(axes, 1, None), 0.0
+        except SolverError:
+            if not self.walled:
+                raise
+            self.walled = False
+            return self._domain()
         while any(end for axis in axes for end in axis.padded):
             wider = self._axes(2 * padding)
-            while wider == axes:  # cells come in fours: the ends may not have moved yet
+            while wider == axes:  # cells come in steps: the ends may not have moved yet
                 padding *= 2
                 wider = self._axes(2 * padding)
             report(f"level 1, {_nodes(wider, 1)}, ends twice as far out", self._done(1))
@@ -175,11 +182,12 @@ class _Search:
         self.outside = min(self.outside, float(np.max(np.abs(nearer - values[-3]))))
 
     def _axes(self, padding: float) -> tuple[Axis, ...]:
-        """In four dimensions with a quarter of the cells that a mesh takes at least: no multigrid goes below it there."""
+        """In four dimensions with a quarter of the cells that a mesh takes at least: no multigrid goes below it. Walled: the
+        artificial ends are constraints, so that a control without bound cannot gain from what it does there."""
         axes = build_axes(self.equation, padding, self.cells)
-        return (
-            axes if len(axes) < 4 else tuple(replace(a, cells=(a.cells[0] // 4, a.cells[1] // 4, a.cells[2] // 4)) for a in axes)
-        )
+        if self.walled:
+            axes = tuple(replace(axis, ends=(_walled(axis, 0), _walled(axis, 1))) for axis in axes)
+        return axes if len(axes) < 4 else tuple(_times(axis, 1, 4) for axis in axes)
 
     def _refine(self, axes: tuple[Axis, ...], first: Solved, tol: float | None) -> list[Solved]:
         """Twice as many cells again and again, until the finest level or the time is reached."""
@@ -261,6 +269,15 @@ class _Search:
             average=average, average_error=average_error,
             warnings=() if settled else (INTERRUPTED, warning) if self.interrupted else (warning,), tables=further,
         )  # fmt: skip
+
+
+def _times(axis: Axis, factor: int, divisor: int) -> Axis:
+    before, region, after = (factor * count // divisor for count in axis.cells)
+    return replace(axis, cells=(before, region, after))
+
+
+def _walled(axis: Axis, side: int) -> int:
+    return CONSTRAIN if axis.padded[side] else axis.ends[side]
 
 
 def _nodes(axes: tuple[Axis, ...], multiple: int) -> str:
