@@ -21,7 +21,7 @@ from hjbdsl.simulation.process import ControlledProcess, compile_process
 from hjbdsl.simulation.remembered import RememberedValue
 from hjbdsl.simulation.trial import Settings, Trial, try_out
 
-_PLACES = 256
+_PLACES, _ENTRIES = 256, 20_000_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,14 +77,15 @@ def _places(equation: HJBEquation, trial: Trial, seed: int) -> Points:
     """Places of the region and along the recorded paths, none at the very end of time or of a path."""
     problem, generator = equation.problem, np.random.default_rng(seed)
     sampled = sample_region(problem, equation.stationary, {}, range(len(problem.mode_tuples())), seed)
-    parts = [_some(sampled, generator)]
+    most = max(4, min(_PLACES, _ENTRIES // problem.dimension**2)) if problem.dimension else _PLACES
+    parts = [_some(sampled, most, generator)]
     paths = trial.paths
     if paths is not None:
         t = np.broadcast_to(paths.t, paths.mode.shape)
         running = t < paths.end_time[:, None]
         rows = np.flatnonzero(running.ravel())
         flat = Points(t.ravel()[rows], paths.x.reshape(t.size, -1)[rows], paths.mode.ravel()[rows])
-        parts.append(_some(flat, generator))
+        parts.append(_some(flat, most, generator))
     joined = Points(*(np.concatenate([getattr(part, name) for part in parts]) for name in ("t", "x", "mode")))
     if equation.stationary or not len(joined):
         return joined
@@ -93,8 +94,8 @@ def _places(equation: HJBEquation, trial: Trial, seed: int) -> Points:
     return Points(joined.t[early], joined.x[early], joined.mode[early])
 
 
-def _some(points: Points, generator: np.random.Generator) -> Points:
-    if len(points) <= _PLACES:
+def _some(points: Points, most: int, generator: np.random.Generator) -> Points:
+    if len(points) <= most:
         return points
-    rows = generator.choice(len(points), _PLACES, replace=False)
+    rows = generator.choice(len(points), most, replace=False)
     return Points(points.t[rows], points.x[rows], points.mode[rows])

@@ -21,6 +21,7 @@ from hjbdsl.simulation.coefficients import Coefficients, compile_coefficients
 from hjbdsl.simulation.compiled import At, Modes
 from hjbdsl.simulation.events import Clocks, ClockTape, Event, EventLaw, event_law
 from hjbdsl.simulation.exits import Way, left, outside, ways_out
+from hjbdsl.simulation.feasible import FeasibleSet, feasible_set
 from hjbdsl.simulation.motion import Ends, corrected, ends_of, kept_inside, lattice_values, moved
 from hjbdsl.symbolic.composition import working_problem
 
@@ -69,6 +70,7 @@ class ControlledProcess:
     ways: tuple[Way, ...]
     horizon: float
     drift_chosen: bool
+    admissible: FeasibleSet
 
     @property
     def random(self) -> bool:
@@ -175,17 +177,8 @@ class ControlledProcess:
         return np.zeros(len(at.t))
 
     def feasible(self, t: Array, x: Array, mode: Modes, control: Array) -> Array:
-        """Controls moved into their intervals and finite sets."""
-        if not self.controls:
-            return control
-        ends = self.coefficients.control_bounds(At(t, x, mode, control))
-        result = np.clip(control, ends[0::2].T, ends[1::2].T)
-        bounds = [b for g in (*self.problem.controls, *self.problem.adversaries) for b in g.bounds]
-        for column, bound in enumerate(bounds):
-            if bound.is_finite_set:
-                points = np.array([float(self.problem.numeric(p)) for p in bound.points])
-                result[:, column] = points[np.argmin(np.abs(result[:, column, None] - points), axis=1)]
-        return result
+        """Controls moved into their admissible set."""
+        return self.admissible.moved(At(t, x, mode, control))
 
 
 def compile_process(equation: HJBEquation) -> ControlledProcess:
@@ -203,4 +196,5 @@ def compile_process(equation: HJBEquation) -> ControlledProcess:
         ways_out(problem, conditions),
         end,
         not chosen.isdisjoint(set().union(*(b.free_symbols for b in problem.drift))),
+        feasible_set(problem, coefficients.control_bounds),
     )

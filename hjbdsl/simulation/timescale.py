@@ -21,8 +21,9 @@ from hjbdsl.simulation.process import ControlledProcess
 from hjbdsl.simulation.run import Run, Shock
 
 _PILOT_PATHS, _PILOT_STEPS = 64, 64
+_STEPS_A_LIFE = 40
 _FRACTION = 0.1
-_DISCOUNTED, _NEAR_AN_END = 0.02, 4.0
+_DISCOUNTED, _NEAR_AN_END = 0.02, 1.0
 _FEWEST, _MOST, _MOST_WITH_ENDINGS = 128, 2400, 100_000
 _FINAL_DISCOUNT = 0.02
 _ENDLESS = 100.0
@@ -89,7 +90,9 @@ def _fastest_rate(process: ControlledProcess, policy: Policy, start: Points, len
         after = _here(run)
         kept = np.isin(alive, run.live)
         rate = max(rate, _rate_at(process, before.rows(kept), after))
-    return rate
+    ended = run.ended > 0
+    lifetime = float(np.mean(run.time[ended])) - float(start.t[0]) if ended.any() else 0.0
+    return max(rate, _STEPS_A_LIFE * _FRACTION / lifetime) if process.ways and lifetime > 0 else rate
 
 
 def _exit_rate(process: ControlledProcess, at: At) -> float:
@@ -97,7 +100,7 @@ def _exit_rate(process: ControlledProcess, at: At) -> float:
     spread, drift = process.coefficients.noise(at), process.coefficients.drift(at).T
     rates = [0.0]
     for way in process.ways:
-        if len(way.equal) == 1 and (level := abs(float(way.levels(at)[0, 0]))) > 0:
+        if len(way.equal) == 1 and not way.equal[0] and (level := abs(float(way.levels(at)[0, 0]))) > 0:
             gradient = way.gradients(at).T
             rates += [float(spread.along(gradient)[0]) / level**2, abs(float((gradient * drift).sum())) / level]
     for end in process.ends:
