@@ -31,7 +31,7 @@ FINEST = {1: 4001, 2: 641, 3: 97, 4: 49}
 FINEST_FRONT = {1: 801, 2: 145, 3: 65, 4: 33}
 """Most nodes an axis taken from a hint; high order needs fewer."""
 SECONDS = 75.0
-MOST_PADDING = {1: 8.0, 2: 4.0, 3: 2.0, 4: 2.0}
+MOST_PADDING = {1: 32.0, 2: 4.0, 3: 2.0, 4: 2.0}
 PADDING_TOLERANCE = {1: 1e-6, 2: 1e-4, 3: 1e-3, 4: 1e-2}
 COARSEST = {1: 8, 2: 8, 3: 4, 4: 8}
 """Cells of the finest level for one of the coarsest."""
@@ -102,7 +102,7 @@ class _Search:
         wanted = min(int(options.get("nx", NODES[d])), most[d])
         self.cells = max(4, round((wanted - 1) / COARSEST[d]))
         self.labels = DiscreteStates.of(equation.problem).labels
-        self.outside = 0.0
+        self.outside, self.share = 0.0, 1.0
         self.irregular = equation.obstacle is not None and equation.obstacle.kind == "stop"
         self.points = self._samples()
         self.walled = runner.noisy
@@ -148,13 +148,16 @@ class _Search:
                 padding *= 2
                 wider = self._axes(2 * padding)
             report(f"level 1, {_nodes(wider, 1)}, ends twice as far out", self._done(1))
-            other = self.runner.level(wider, 1, None)
+            try:
+                other = self.runner.level(wider, 1, None)
+            except SolverError as failure:
+                self.outside = 10.0 * last if last > 0.0 else float(np.ptp(solved.level.at(*self.points)))
+                self.note = f" (with wider ends: {failure})"
+                break
             values, before = other.level.at(*self.points), solved.level.at(*self.points)
             moved = float(np.max(np.abs(values - before)))
-            if 0.0 < last < moved:
-                break  # so far out numbers of very different sizes meet: the nearer ends are the better ones
-            # the next doubling would move it by this once more, and less: influence from far decays faster than geometrically
-            self.outside = moved * min(moved / last, 1.0) if last > 0.0 else moved
+            self.share = _share_left(moved / last) if last > 0.0 else 1.0
+            self.outside = self.share * moved
             last = moved
             self.narrower = axes
             padding, axes, solved = 2 * padding, wider, other
@@ -179,7 +182,7 @@ class _Search:
         except SolverError as failure:
             self.note += f" (the ends were not moved on a finer level: {failure})"
             return
-        self.outside = min(self.outside, float(np.max(np.abs(nearer - values[-3]))))
+        self.outside = min(self.outside, self.share * float(np.max(np.abs(nearer - values[-3]))))
 
     def _axes(self, padding: float) -> tuple[Axis, ...]:
         """In four dimensions with a quarter of the cells that a mesh takes at least: no multigrid goes below it. Walled: the
@@ -269,6 +272,12 @@ class _Search:
             average=average, average_error=average_error,
             warnings=() if settled else (INTERRUPTED, warning) if self.interrupted else (warning,), tables=further,
         )  # fmt: skip
+
+
+def _share_left(ratio: float) -> float:
+    """What further doublings of the distance may still move, in units of the last movement, which was `ratio` of the one before:
+    influence that decays exponentially leaves the square of the ratio; at no decay nobody knows."""
+    return ratio / (1.0 - ratio**2) if ratio < 0.95 else 10.0
 
 
 def _times(axis: Axis, factor: int, divisor: int) -> Axis:
