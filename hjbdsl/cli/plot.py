@@ -42,8 +42,8 @@ def run(
     from hjbdsl.io.netcdf import is_result  # noqa: PLC0415
 
     if file != "-" and is_result(existing(file)):
-        if settings or variant is not None:
-            raise UsageError("--set and --variant belong to a .hjb file; a result has its parameters already")
+        if settings or variant is not None or method != "auto":
+            raise UsageError("--set, --variant and --method belong to a .hjb file; a result has its answer already")
         answer = pipeline.stored(file)
     else:
         question = Question.ask(file, overrides(settings), variant)

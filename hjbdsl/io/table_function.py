@@ -123,7 +123,7 @@ def _read(problem: ControlProblem, dataset: Dataset) -> TableFunction:
     control_range = np.array(ranges, dtype=float).reshape(-1, 2)
     control_range = np.where(np.isnan(control_range), np.array([-np.inf, np.inf]), control_range)
     return TableFunction(
-        tuple(axes), table(dataset[names.value]), table(dataset[names.error]), np.concatenate(slopes, axis=-1),
+        tuple(axes), table(dataset[names.value]), table(dataset[names.error]), np.concatenate([np.zeros((*shape, 0)), *slopes], axis=-1),
         _whole(stacked(roles.CONTROL, names.controls), shape), control_range, problem.lattice_states,
         stacked(roles.SPREAD, names.controls), table(dataset[names.stop]) if names.stop in dataset else None,
         None if lower is None or upper is None else np.concatenate([lower, upper], axis=-1),

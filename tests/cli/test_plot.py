@@ -51,7 +51,7 @@ def test_a_result_has_its_parameters_already(hjb, regulator):
     hjb("solve", regulator, "-o", "result.nc", "--quiet")
     run = hjb("plot", "result.nc", "--set", "q=9")
     assert run.status == 2
-    assert "has its parameters already" in run.err
+    assert "has its answer already" in run.err
 
 
 def test_a_damaged_result_is_said(hjb, regulator):

@@ -92,7 +92,10 @@ def _present(view: View) -> tuple[str, ...]:
 
 
 def _axis(view: View) -> str:
-    return (*view.continuous, *view.lattice)[0]
+    axes = (*view.continuous, *view.lattice, *((view.names.time,) if view.timed else ()))
+    if not axes:
+        raise UsageError("the problem has no state to draw along")
+    return axes[0]
 
 
 SUBJECTS: tuple[tuple[str, Callable[[View], Rows]], ...] = (

@@ -22,7 +22,7 @@ from hjbdsl.numeric.points import Points, default_points
 from hjbdsl.numeric.state_space import horizon, number, region_of
 from hjbdsl.simulation import Paths, ValuePolicy, compile_process, simulate
 
-_PATHS, _SHOWN, _STEPS = 400, 12, 400
+_PATHS, _SHOWN, _STEPS = 300, 12, 250
 _LIFETIMES = 4.0
 """Paths without an end are followed for so many times 1/discount rate, or _UNDISCOUNTED."""
 _UNDISCOUNTED = 10.0

@@ -21,6 +21,7 @@ from hjbdsl.methods.grid.function import GridFunction, Worth
 from hjbdsl.methods.grid.howard import obstacle_side
 from hjbdsl.methods.grid.levels import FINEST_MULTIPLE, FIRST_CELLS, Runner
 from hjbdsl.methods.grid.mesh import CIRCLE, LOGARITHMIC, Axis, region_box
+from hjbdsl.methods.grid.trials import CLEARLY, FINE, MOST_ROUNDS, NEGLIGIBLE, ROUGHLY
 from hjbdsl.model.equation import HJBEquation
 from hjbdsl.model.names import unicode_name
 from hjbdsl.model.problem import ControlProblem
@@ -60,8 +61,10 @@ def program(equation: HJBEquation, solution: Solution, options: Mapping[str, flo
         "floor": repr(float(function.worth.floor)), "region": repr(tuple(region_box(equation))),
         "points": _points(equation, function), "axes_data": [_axis(axis) for axis in axes],
         "has_exit": bool(runner.module.EXIT), "side": obstacle_side(form.equation), "stops": obstacle_side(form.equation) != 0,
-        "irregular": getattr(function.worth, "irregular", False),
-        "worth_class": inspect.getsource(Worth).rstrip(), "worth_constants": _constants_of_worth(),
+        "tries": equation.stationary and runner.module.CONTROLS > 0 and not all(runner.module.PLAYERS), "fine": FINE,
+        "roughly": ROUGHLY, "clearly": CLEARLY, "rounds": MOST_ROUNDS, "negligible": NEGLIGIBLE,
+        "irregular": function.worth.irregular, "worth_class": inspect.getsource(Worth).rstrip(),
+        "worth_constants": _constants_of_worth(),
         "average": average, "noisy": runner.noisy, "needs_solver": equation.stationary or way == "implicit",
         "average_floor": repr(float(solution.evidence.residual * abs(solution.average or 0.0))),
         "first_cells": FIRST_CELLS[d], "noisy_everywhere": all((i, i) in covariance for i in problem.continuous_states),
