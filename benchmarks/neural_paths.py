@@ -2,8 +2,8 @@
 
     python -m benchmarks.neural_paths [NAME...]
 
-The networks are general perceptrons; their features are t, x, the terminal cost and the running cost of the file. The exact answers
-come from the closed-form engine (Riccati equations, separable sums), in 100 and 1000 dimensions from a one-dimensional integral.
+The networks are general perceptrons; their features are t, x, the terminal cost and the running cost of the file. The exact
+answers come from the closed-form engine (Riccati equations, separable sums), in 100 and 1000 dimensions from one integral.
 `bounds`: where the bracket printed for V(0, 0) lies against the exact value; its upper end is the simulated policy's cost.
 """
 

@@ -26,7 +26,8 @@ STEPS = 20
 BATCH = 1024
 PASSES = 2
 RATE = 3e-3
-FIRST_PATHS = 2048
+FIRST_PATHS, FIRST_ENTRIES = 2048, 4_000_000
+"""Paths without effort at the beginning, fewer in very many states: entries of all their points together."""
 WIDTH = 64
 KEPT_EVERY = 20
 RESCALED = (8, 4)
@@ -113,7 +114,8 @@ class Training:
 
     def begin(self) -> None:
         """Paths without effort set the scales and the first fit."""
-        paths = self._sample(FIRST_PATHS, Policy(self.model, None))
+        count = min(FIRST_PATHS, max(256, FIRST_ENTRIES // (self.schedule.steps * self.model.states)))
+        paths = self._sample(count, Policy(self.model, None))
         t, x, returns, costates = paths.flat()
         self.value.fit_scales(t, x, returns)
         self.units = Units(float(returns.var()) + 1e-12, float((costates**2).sum(-1).mean()) + 1e-12)

@@ -55,7 +55,7 @@ def test_without_end_and_with_the_other_sign() -> None:
 
 @pytest.mark.slow
 def test_a_driver_that_is_cubic_in_the_value() -> None:
-    # V_t + V'' + ... + V - V³ = 0 as the minimum over a of 2a³ - (3a² - 1) V; reference: the radial equation by finite differences
+    # V_t + V'' + ... + V - V³ = 0 as the minimum over a of 2a³ - (3a² - 1) V; reference: differences along the radius
     text = """
 state x in R^6
 control a in [0, 1]
