@@ -129,7 +129,7 @@ region x in [-1, 1]
 @pytest.mark.slow
 @pytest.mark.parametrize(("sense", "theta"), [("minimize", 0.4), ("minimize", -0.4), ("maximize", 0.4), ("maximize", -0.4)])
 def test_risk_sensitive_regulator(sense: str, theta: float) -> None:
-    """s V = P x^2 + c, s the sign of the cost: P' = 1 + 0.4 P - 2 P^2 + 2 s theta 0.25 P^2, c' = 0.25 P, in time to go, by hand."""
+    """s V = P x^2 + c, s the sign of the cost: P' = 1 + 0.4 P - 2 P^2 + s theta P^2/2, c' = P/4 in time to go."""
     sign = 1 if sense == "minimize" else -1
     path = solve_ivp(
         lambda _t, y: [1 + 0.4 * y[0] - 2 * y[0] ** 2 + 2 * sign * theta * 0.25 * y[0] ** 2, 0.25 * y[0]], (0, 1), [1.0, 0.0],
