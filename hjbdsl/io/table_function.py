@@ -113,6 +113,7 @@ def _read(problem: ControlProblem, dataset: Dataset) -> TableFunction:
         parts = [table(found[name]) for name in wanted if name in found]
         return np.concatenate(parts, axis=-1) if parts else None
 
+    controls = stacked(roles.CONTROL, names.controls)
     slopes = [
         table(dataset[gradient]) if gradient in dataset else np.zeros((*shape, 1))
         for gradient in names.gradients
@@ -123,13 +124,14 @@ def _read(problem: ControlProblem, dataset: Dataset) -> TableFunction:
     control_range = np.array(ranges, dtype=float).reshape(-1, 2)
     control_range = np.where(np.isnan(control_range), np.array([-np.inf, np.inf]), control_range)
     return TableFunction(
-        tuple(axes), table(dataset[names.value]), table(dataset[names.error]), np.concatenate([np.zeros((*shape, 0)), *slopes], axis=-1),
-        _whole(stacked(roles.CONTROL, names.controls), shape), control_range, problem.lattice_states,
+        tuple(axes), table(dataset[names.value]), table(dataset[names.error]), _joined(slopes, shape),
+        _joined([controls] if controls is not None else [], shape), control_range, problem.lattice_states,
         stacked(roles.SPREAD, names.controls), table(dataset[names.stop]) if names.stop in dataset else None,
         None if lower is None or upper is None else np.concatenate([lower, upper], axis=-1),
         dataset[names.value].attrs.get("confidence"),
     )  # fmt: skip
 
 
-def _whole(array: Array | None, shape: tuple[int, ...]) -> Array:
-    return np.zeros((*shape, 0)) if array is None else array
+def _joined(parts: list[Array], shape: tuple[int, ...]) -> Array:
+    """Columns side by side, none where there are no parts."""
+    return np.concatenate([np.zeros((*shape, 0)), *parts], axis=-1)

@@ -92,7 +92,7 @@ def _present(view: View) -> tuple[str, ...]:
 
 
 def _axis(view: View) -> str:
-    axes = (*view.continuous, *view.lattice, *((view.names.time,) if view.timed else ()))
+    axes = (*view.continuous, *view.lattice, *((view.names.time,) if view.timed else ()), *view.names.chains)
     if not axes:
         raise UsageError("the problem has no state to draw along")
     return axes[0]

@@ -6,7 +6,7 @@ In: a `View` of a problem whose first continuous (or else finite) state is the a
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -22,6 +22,9 @@ from hjbdsl.io.tabulation import condition_mask
 from hjbdsl.model.names import latex_name
 from hjbdsl.model.problem import VariableGroup
 from hjbdsl.model.solution import Array
+
+if TYPE_CHECKING:
+    from xarray import Dataset
 
 _STYLES = ("-", "--", "-.", ":")
 _MARKED_BELOW = 25
@@ -56,7 +59,7 @@ def _draw_value(view: View, axis: str, axes: Axes) -> None:
     handles: list[Any] = []
     exact_drawn = payoff_drawn = False
     for line in family:
-        x = np.asarray(line.table[axis].values, dtype=float)
+        x = _abscissa(line.table, axis)
         value = columns(line.table[view.names.value], axis)[:, 0]
         error = columns(line.table[view.names.error], axis)[:, 0]
         largest = max(largest, float(np.nanmax(np.where(np.isfinite(error), error, 0.0), initial=0.0)))
@@ -64,9 +67,9 @@ def _draw_value(view: View, axis: str, axes: Axes) -> None:
         if view.names.lower in line.table and view.names.upper in line.table:
             lower, upper = (columns(line.table[name], axis)[:, 0] for name in (view.names.lower, view.names.upper))
         axes.fill_between(x, lower, upper, color=line.color, alpha=0.2, linewidth=0)
-        handles += axes.plot(x, value, color=line.color, lw=1.6, label=line.label or "$V$", **_marks(x))
+        handles += axes.plot(x, value, color=line.color, lw=1.6, label=line.label or "$V$", **_marks(view, axis, x))
         exact = view.exact(line.place)
-        if exact is not None:
+        if exact is not None and axis in view.names.states:
             axes.plot(x, view.along(axis, line.place, exact, x), color="black", lw=1.0, ls=(0, (4, 3)))
             exact_drawn = True
         payoff_drawn |= _draw_payoff(view, axis, line, x, axes)
@@ -82,6 +85,7 @@ def _draw_value(view: View, axis: str, axes: Axes) -> None:
     word = "bracket" if view.names.lower in view.table else "error"
     words = f"{word} ≤ {number_text(largest, 2)}" if largest > 0 else ""
     dress(axes, view.label(axis), r"$V$", _held_text(view, held))
+    _named_modes(view, axis, axes)
     note(axes, words)
 
 
@@ -91,14 +95,16 @@ def _draw_policy(view: View, axis: str, name: str, group: VariableGroup, explain
     handles: list[Any] = []
     several = len(group.symbols) > 1
     for number, line in enumerate(family):
-        x = np.asarray(line.table[axis].values, dtype=float)
+        x = _abscissa(line.table, axis)
         control = columns(line.table[name], axis)
         for component, symbol in enumerate(group.symbols[:MOST_COMPONENTS]):
             style = _STYLES[component % len(_STYLES)] if title else "-"
             color = SERIES[component % len(SERIES)] if several and not title else line.color
             label = line.label if title else math_text(latex_name(symbol.name), symbol.name)
             width = max(2.2 - 0.4 * number, 1.2) if title else 1.6  # a line under another one still shows
-            drawn = axes.plot(x, control[:, component], color=color, lw=width, ls=style, label=label, **_marks(x))
+            drawn = axes.plot(
+                x, control[:, component], color=color, lw=width, label=label, **({"ls": style} | _marks(view, axis, x))
+            )
             if not title or (component == 0 and explained):
                 handles += drawn
             if spread_name in line.table:
@@ -117,6 +123,7 @@ def _draw_policy(view: View, axis: str, name: str, group: VariableGroup, explain
     latex = latex_name(name)
     star = f"{{{latex}}}^{{*}}" if "^" not in latex else latex
     dress(axes, view.label(axis), math_text(star, f"{name}*"), _held_text(view, held))
+    _named_modes(view, axis, axes)
     _room(axes)
 
 
@@ -167,7 +174,7 @@ def _draw_payoff(view: View, axis: str, line: Series, x: Array, axes: Axes) -> b
     payoff = objective.stop_value if view.problem.stopping is not None else None
     if objective.form in ("running_min", "running_max"):
         payoff = objective.running
-    if payoff is None:
+    if payoff is None or axis not in view.names.states:
         return False
     modes = {chain.name: line.place.get(chain.name) for chain in view.problem.modes}
     values = view.along(axis, line.place, view.evaluator(payoff, modes), x)
@@ -181,7 +188,7 @@ def _shade_stopping(view: View, axis: str, family: list[Series], axes: Axes) -> 
         return []
     shaded = False
     for line in family:
-        x = np.asarray(line.table[axis].values, dtype=float)
+        x = _abscissa(line.table, axis)
         stopped = columns(line.table[view.names.stop], axis)[:, 0] > 0.5
         for low, high in _intervals(x, stopped):
             if len(family) == 1:
@@ -234,7 +241,24 @@ def _legend_place(family: list[Series], explained: bool) -> dict[str, Any]:
     return {"loc": "upper left", "bbox_to_anchor": (1.0, 1.02)} if explained and len(family) > 3 else {}
 
 
-def _marks(x: Array) -> dict[str, Any]:
+def _abscissa(table: Dataset, axis: str) -> Array:
+    """The numbers along an axis; modes are counted."""
+    values = table[axis].values
+    return np.asarray(values, dtype=float) if values.dtype.kind in "fiu" else np.arange(len(values), dtype=float)
+
+
+def _named_modes(view: View, axis: str, axes: Axes) -> None:
+    """The labels of the modes, where these are the axis."""
+    if axis in view.names.chains:
+        labels = [str(label) for label in view.table[axis].values]
+        axes.set_xticks(range(len(labels)), labels)
+        axes.margins(x=0.15)
+
+
+def _marks(view: View, axis: str, x: Array) -> dict[str, Any]:
+    """Few points show as points; nothing lies between modes."""
+    if axis in view.names.chains:
+        return {"marker": "o", "ms": 7, "ls": ""}
     return {"marker": "o", "ms": 3.5} if len(x) < _MARKED_BELOW else {}
 
 
