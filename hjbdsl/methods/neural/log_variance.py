@@ -15,6 +15,7 @@ import math
 import torch
 from torch import Tensor
 
+from hjbdsl.methods.neural import martingale
 from hjbdsl.methods.neural.learner import LearningRequest
 from hjbdsl.methods.neural.lifted_value import LiftedValue
 from hjbdsl.methods.neural.path_learning import learn
@@ -26,7 +27,7 @@ from hjbdsl.model.solution import Accepted, Rejected
 
 def propose(equation: HJBEquation, request: LearningRequest) -> Accepted | Rejected:
     """The learner."""
-    return learn(equation, request, "log_variance", Fit(whole_paths=loss))
+    return learn(equation, request, "log_variance", Fit(whole_paths=loss, warm=martingale.loss))
 
 
 def loss(value: LiftedValue, batch: Batch, paths: Paths, units: Units) -> Tensor:

@@ -29,6 +29,8 @@ from hjbdsl.progress import report
 
 LogDensity = Callable[[Tensor], Tensor]
 """x (B, n) -> log rho (B,), up to a constant."""
+FEWEST_EFFECTIVE = 40
+"""Effective paths below which log Z has no upper end."""
 LARGEST_SCORE = 10.0
 """Norm beyond which the density's own score is scaled down, times sqrt(n) and in units of 1/s."""
 
@@ -133,7 +135,9 @@ class Sampler:
         value = float(level)
         # the mean of log w is a lower bound of log Z whatever the tail of w, up to its own noise
         certain = float(log_w.mean()) - CERTAIN * float(log_w.std()) / math.sqrt(paths)
-        return LogZ(value, max(value + below, min(certain, value)), value + above, 0.99, effective, self.evaluations)
+        # where a handful of paths carries the mean, nothing tells how much was never met
+        highest = value + above if effective * paths >= FEWEST_EFFECTIVE else math.inf
+        return LogZ(value, max(value + below, min(certain, value)), highest, 0.99, effective, self.evaluations)
 
     def draw(self, paths: int) -> tuple[Tensor, Tensor]:
         """States (paths, n) and their log weights (paths,), in float64."""

@@ -6,7 +6,7 @@ In: an `HJBEquation`, a `LearningRequest`, the loss that makes the learner. Out:
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -14,9 +14,10 @@ import torch
 from hjbdsl.codegen.torch_batched import UnsupportedInTorch
 from hjbdsl.methods.neural.duality import Plan, convexity
 from hjbdsl.methods.neural.learner import LearningRequest
+from hjbdsl.methods.neural.lifted_value import PROBES
 from hjbdsl.methods.neural.path_function import FEWEST, PathFunction, Worth, bracket
 from hjbdsl.methods.neural.path_model import PathModel, rejection
-from hjbdsl.methods.neural.path_sampling import Starts
+from hjbdsl.methods.neural.path_sampling import Policy, Starts
 from hjbdsl.methods.neural.path_training import WIDTH, Fit, Trained, Training, schedule_of, train
 from hjbdsl.methods.neural.program import NeuralProgram
 from hjbdsl.model.equation import HJBEquation
@@ -26,6 +27,7 @@ from hjbdsl.progress import report
 FEWEST_STATES = 4
 """Below, quadrature of the equation itself trains better; a learner named in the file is asked in any dimension."""
 SAMPLES = 24
+REPEATS = 64
 STEPS = 24
 LONGEST_PATH = 200
 SHARE = 0.5
@@ -56,7 +58,7 @@ def learn(equation: HJBEquation, request: LearningRequest, name: str, fit: Fit) 
 @dataclass(frozen=True, slots=True)
 class Measured:
     """`worth` of the answer; `residual` of the equation, a share of its terms; `typical` half-width of a bracket, and that share
-    of V's size; `regret` the typical distance of the bounds without their confidence."""
+    of V's size; `network`: its mean distance from brackets."""
 
     worth: Worth
     residual: float
@@ -66,12 +68,14 @@ class Measured:
 
 
 def _answer(equation: HJBEquation, request: LearningRequest, name: str, trained: Trained, width: int) -> Solution:
-    model = trained.value.model
     report("measuring the answer", 0.95)
-    plan = _plan(model, trained, request.seed)
-    measured = _measure(model, trained, plan)
     state = tuple((key, tensor.detach().cpu().numpy().copy()) for key, tensor in trained.value.state_dict().items())
-    function = PathFunction(equation, state, width, trained.policy.longest, measured.worth, plan, request.tol)
+    plan = _plan(trained.value.model, trained, request.seed)
+    nothing = Worth(0.0, 0.0, 0.0, None)
+    function = PathFunction(equation, state, width, trained.policy.longest, nothing, plan, request.tol)
+    model, policy = function.rebuilt()
+    measured = _measure(model, policy, plan)
+    function = replace(function, worth=measured.worth)
     settled = measured.share < WIDE and not trained.interrupted
     warnings = []
     if trained.interrupted:
@@ -110,43 +114,48 @@ def _plan(model: PathModel, trained: Trained, seed: int) -> Plan:
     return Plan(steps, FEWEST, seed + 1, steps * h)
 
 
-def _measure(model: PathModel, trained: Trained, plan: Plan) -> Measured:
+def _measure(model: PathModel, policy: Policy, plan: Plan) -> Measured:
     """Brackets at random points of the region against the network, and the equation's residual there."""
     generator = torch.Generator().manual_seed(12345)
     starts = Starts(model)
     x, t = starts.draw(SAMPLES, generator), starts.times(SAMPLES, generator)
     with torch.no_grad():
-        W = trained.value(t, x)[0].double().cpu().numpy()
+        W = policy.slope(t, x)[0].double().numpy()
     first = Worth(0.0, 0.0, 0.0, convexity(model))
-    found = bracket(model, trained.policy, first, plan, t.double().numpy(), x.double().numpy())
+    found = bracket(model, policy, first, plan, t.double().numpy(), x.double().numpy())
     off = np.abs(W - found.value)
     size = float(np.std(W)) + float(np.mean(np.abs(W))) + 1e-12
     half = 0.5 * (found.upper - found.lower)
     scaled = float(np.quantile(off / (np.abs(W) + 0.1 * size), 0.95)) * 1.5
     tail = 0.0
     if not math.isfinite(model.end):
+        # |W - V| <= e on the region and D e beyond it: e (1 - D) is what brackets at random points show
         kept = 1.0 - math.exp(-(model.rate or 0.0) * (plan.span or 0.0))
         tail = float(np.max(off + half)) / max(kept, 0.05)
-    error = Worth(scaled * 0.1 * size + float(np.mean(half)), scaled, tail, first.convexity)
-    residual = _residual(model, trained, t, x)
-    return Measured(error, residual, float(np.median(half)), float(np.median(half)) / size, float(np.mean(off)))
+    worth = Worth(scaled * 0.1 * size + float(np.mean(half)), scaled, tail, first.convexity)
+    return Measured(
+        worth, _residual(model, policy, t, x), float(np.median(half)), float(np.median(half)) / size, float(np.mean(off))
+    )
 
 
-def _residual(model: PathModel, trained: Trained, t: torch.Tensor, x: torch.Tensor) -> float:
-    """Root mean square of the equation's defect over that of the sum of its terms' sizes."""
+def _residual(model: PathModel, policy: Policy, t: torch.Tensor, x: torch.Tensor) -> float:
+    """Root mean square of the equation's defect over that of the sum of its terms' sizes; second derivatives that are estimated
+    are averaged."""
+    repeats = 1 if model.noises <= PROBES else REPEATS
     with torch.no_grad():
-        terms = equation_terms(model, trained, t, x)
+        terms = _terms(model, policy, t.repeat(repeats), x.repeat(repeats, 1)).reshape(5, repeats, -1).mean(1)
     total, sizes = terms.sum(0), terms.abs().sum(0)
     return float(torch.sqrt((total**2).mean() / ((sizes**2).mean() + 1e-30)))
 
 
-def equation_terms(model: PathModel, trained: Trained, t: torch.Tensor, x: torch.Tensor) -> torch.Tensor:
+def _terms(model: PathModel, policy: Policy, t: torch.Tensor, x: torch.Tensor) -> torch.Tensor:
     """W_t, second-order term, running cost, drift term, discount term at points: (5, B); their sum vanishes at the solution."""
-    full = trained.value.complete(t, x)
-    u = trained.policy.control(t, x, full.W, full.slope)
+    assert policy.value is not None
+    full = policy.value.complete(t, x)
+    u = policy.control(t, x, full.W, full.slope)
     z = model.modes(x)
     drift = (model.module.drift(t, x, z, u) * full.slope).sum(-1)
     return torch.stack([full.W_t, full.diffusion, model.running(t, x, u), drift, -model.module.discount(t, x, z, u) * full.W])
 
 
-__all__ = ["equation_terms", "learn"]
+__all__ = ["learn"]

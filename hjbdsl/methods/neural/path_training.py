@@ -29,6 +29,7 @@ RATE = 3e-3
 FIRST_PATHS, FIRST_ENTRIES = 2048, 4_000_000
 """Paths without effort at the beginning, fewer in very many states: entries of all their points together."""
 WIDTH = 64
+WARM = 0.15
 KEPT_EVERY = 20
 RESCALED = (8, 4)
 """After this many rounds, and after this fraction of them, features are scaled anew."""
@@ -59,10 +60,12 @@ PathLoss = Callable[[LiftedValue, Batch, Paths, Units], Tensor]
 
 @dataclass(frozen=True, slots=True)
 class Fit:
-    """What is minimised: a loss on points drawn from all paths, or one on whole paths (their points in `Batch`, time by time)."""
+    """What is minimised: a loss on points drawn from all paths, or one on whole paths (their points in `Batch`, time by time);
+    `warm` on points in the first rounds, where the loss itself needs a control that is not wild."""
 
     points: PointLoss | None = None
     whole_paths: PathLoss | None = None
+    warm: PointLoss | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -170,7 +173,9 @@ class Training:
         t, x, returns, costates = paths.flat()
         jet = self.value.jet(t, x)
         steps, count = paths.t.shape
-        whole = self.fit.whole_paths
+        warm = self.fit.warm if self.done < WARM * self.schedule.rounds else None
+        whole = self.fit.whole_paths if warm is None else None
+        points = self.fit.points if warm is None else warm
         items, size = (len(t), self.schedule.batch) if whole is None else (count, max(1, self.schedule.batch // steps))
         for _ in range(self.schedule.passes):
             order = torch.randperm(items, generator=self.generator, device=t.device)
@@ -180,8 +185,8 @@ class Training:
                 if whole is not None:
                     loss = whole(self.value, batch, paths.chosen(chosen), self.units)
                 else:
-                    assert self.fit.points is not None
-                    loss = self.fit.points(self.value, batch, self.units)
+                    assert points is not None
+                    loss = points(self.value, batch, self.units)
                 self.optimiser.zero_grad(set_to_none=True)
                 loss.backward()
                 torch.nn.utils.clip_grad_norm_(self.value.parameters(), 10.0)

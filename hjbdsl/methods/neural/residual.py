@@ -12,6 +12,7 @@ import math
 
 from torch import Tensor
 
+from hjbdsl.methods.neural import martingale
 from hjbdsl.methods.neural.learner import LearningRequest
 from hjbdsl.methods.neural.lifted_value import PROBES, Complete, LiftedValue
 from hjbdsl.methods.neural.path_learning import learn
@@ -22,7 +23,7 @@ from hjbdsl.model.solution import Accepted, Rejected
 
 def propose(equation: HJBEquation, request: LearningRequest) -> Accepted | Rejected:
     """The learner."""
-    return learn(equation, request, "residual", Fit(points=loss))
+    return learn(equation, request, "residual", Fit(points=loss, warm=martingale.loss))
 
 
 def loss(value: LiftedValue, batch: Batch, units: Units) -> Tensor:
