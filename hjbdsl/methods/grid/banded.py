@@ -1,4 +1,5 @@
-"""Elimination in one dimension: nodes numbered across the discrete states first make the rows of a policy a narrow band.
+"""Elimination in one dimension, and on small meshes of two: nodes numbered across the discrete states first make the rows of a
+policy a band, narrow as the mesh is.
 
 In: rows total_j V_j - sum of weights times neighbours = b_j. Out: V. No pivoting is needed: the matrix is an M-matrix.
 """
@@ -13,10 +14,9 @@ from hjbdsl.model.solution import Array
 
 
 @njit(cache=True, error_model="numpy")
-def reach(states: int, cols: NDArray[np.int64], counts: NDArray[np.int64]) -> int:
-    """How far from the diagonal the farthest entry lies; `states` (that of the axis itself) where nothing else is coupled."""
+def reach(states: int, farthest: int, cols: NDArray[np.int64], counts: NDArray[np.int64]) -> int:
+    """How far from the diagonal the farthest entry lies, or `farthest`, that of the axes, where nothing else is coupled."""
     nodes = counts.size // states
-    farthest = states
     if cols.shape[1] > 0:
         for j in range(counts.size):
             here = (j % nodes) * states + j // nodes
@@ -28,10 +28,12 @@ def reach(states: int, cols: NDArray[np.int64], counts: NDArray[np.int64]) -> in
 
 @njit(cache=True, error_model="numpy")
 def solve_band(  # noqa: PLR0912  one compiled loop
-    states: int, width: int, axial: Array, cols: NDArray[np.int64], weights: Array, counts: NDArray[np.int64],
+    states: int, width: int, strides: tuple[int, ...],
+    axial: Array, cols: NDArray[np.int64], weights: Array, counts: NDArray[np.int64],
     totals: Array, b: Array, fixed: NDArray[np.bool_], V: Array,
 ) -> None:  # fmt: skip
-    """V from b; rows that are `fixed` read V_j = b_j. V is not finite where the matrix is singular."""
+    """V from b; rows that are `fixed` read V_j = b_j. `strides`: nodes from one to the next on each axis. V is not
+    finite where the matrix is singular."""
     size = totals.size
     nodes = size // states
     band, right = np.zeros((size, 2 * width + 1)), np.empty(size)
@@ -42,10 +44,12 @@ def solve_band(  # noqa: PLR0912  one compiled loop
             band[here, width] = 1.0
             continue
         band[here, width] += totals[j]
-        if here + states < size:
-            band[here, width + states] -= axial[0, j]
-        if here >= states:
-            band[here, width - states] -= axial[1, j]
+        for i in range(len(strides)):
+            step = strides[i] * states
+            if here + step < size:
+                band[here, width + step] -= axial[2 * i, j]
+            if here >= step:
+                band[here, width - step] -= axial[2 * i + 1, j]
         if cols.shape[1] > 0:
             for e in range(counts[j]):
                 there = (cols[j, e] % nodes) * states + cols[j, e] // nodes

@@ -20,7 +20,7 @@ from hjbdsl.methods.grid.program import GridProgram, Rows
 from hjbdsl.model.equation import HJBEquation
 from hjbdsl.model.solution import Array
 
-WIDEST_BAND = 24
+WIDEST_BAND = 40
 FEW = 200
 """Unknowns of a system that is solved as a full matrix."""
 PSEUDO_STEPS = 24
@@ -153,12 +153,12 @@ def _solve(task: Task, rows: Rows, stopped: NDArray[np.bool_], payoff: Array, ex
     totals = np.where(fixed, 1.0, rows.totals + task.shift)
     right = rows.constants if task.source is None else rows.constants + task.source
     right = np.where(program.gone, exit_value, np.where(stopped, payoff, right))
-    if not task.average and len(program.mesh.axes) == 1 and not rows.circular[0]:
-        states = program.module.MODES
-        width = reach(states, rows.cols, rows.counts)
+    if not task.average and len(program.mesh.axes) <= 2 and not any(rows.circular):
+        states, strides = program.module.MODES, (*program.mesh.shape[1:], 1)
+        width = reach(states, states * strides[0], rows.cols, rows.counts)
         if width <= WIDEST_BAND:
             V = np.empty(program.size)
-            solve_band(states, width, rows.axial, rows.cols, rows.weights, rows.counts, totals, right, fixed, V)
+            solve_band(states, width, strides, rows.axial, rows.cols, rows.weights, rows.counts, totals, right, fixed, V)
             return _finite(V), 0.0
     line, columns, weights = rows.entries()
     used = ~fixed[line]

@@ -137,7 +137,8 @@ class Runner:
         except SolverError:
             V = pseudo_time(task, np.zeros(program.size), policy)
             answer = settle(task, V, policy, None, False)
-        answer = beyond_formulas(task, answer)
+        if start is None or not self.module.DIRECT:  # else the coarser mesh has tried, and formulas go on from there
+            answer = beyond_formulas(task, answer)
         if improvable(task, answer, self._unbounded()) > MOST_IMPROVABLE:
             raise SolverError("policy iteration is stuck at a policy that is not optimal")
         if self.noisy and _restless(program, answer.policy, answer.stopped) > MOST_CROSSINGS:
@@ -163,7 +164,12 @@ class Runner:
         )
         if any(2 * h != c for axis, half in zip(axes, halves, strict=True) for c, h in zip(axis.cells, half.cells, strict=True)):
             return None
-        return self.level(halves, 1, None)
+        try:
+            return self.level(halves, 1, None)
+        except TooLarge:
+            raise
+        except SolverError:
+            return None  # too coarse to be solved is only no start
 
 
 def _restless(program: GridProgram, policy: Array, stopped: NDArray[np.bool_]) -> float:

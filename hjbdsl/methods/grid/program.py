@@ -11,6 +11,7 @@ from types import ModuleType
 import numpy as np
 from numpy.typing import NDArray
 
+from hjbdsl.methods.grid import relaxation
 from hjbdsl.methods.grid.mesh import CIRCLE, Mesh
 from hjbdsl.model.solution import Array
 
@@ -50,6 +51,13 @@ class Rows:
 
     def apply(self, V: Array) -> Array:
         """H(V)."""
+        d = len(self.circular)
+        if d <= 3:
+            n0, n1, n2 = (1,) * (3 - d) + self.shape[1:]
+            circular, H = np.array((False,) * (3 - d) + self.circular), np.empty(V.size)
+            rows = (self.axial, self.totals, self.cols, self.weights, self.counts)
+            relaxation.defect(V, self.constants, *rows, n0, n1, n2, circular, H)
+            return H
         line, column, weight = self.entries()
         return self.constants - self.totals * V + np.bincount(line, weight * V[column], V.size)
 

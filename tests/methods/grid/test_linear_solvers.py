@@ -1,0 +1,108 @@
+"""Elimination, relaxation and multigrid against a sparse direct solver, on the rows of real problems."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+from scipy import sparse
+from scipy.sparse import linalg
+
+from hjbdsl import pipeline
+from hjbdsl.methods.grid.banded import reach, solve_band
+from hjbdsl.methods.grid.levels import Runner
+from hjbdsl.methods.grid.mesh import Mesh, build_axes
+from hjbdsl.methods.grid.multigrid import Multigrid
+from hjbdsl.methods.grid.program import GridProgram, Rows
+from hjbdsl.methods.grid.prolongation import CUBIC, LINEAR, NEAREST, doubled
+from hjbdsl.model.solution import Array
+from tests.methods.grid.test_grid_monotone import PROBLEMS
+
+SPACE = """problem space
+state x in R, y in R, angle in circle
+control a in [-1, 1]
+noise W, B, C
+dx = (a - y) dt + 0.4 dW
+dy = x dt + 0.3 dB
+dangle = a dt + 0.5 dC
+minimize E integral(0, inf) exp(-t)*(x^2 + y^2 + cos(angle)) dt
+region x in [-1, 1], y in [-1, 1]
+"""
+
+
+def program_of(text: str, cells: int) -> GridProgram:
+    equation = pipeline.derive(pipeline.loads(text))
+    runner = Runner(equation, 0.0, math.inf)
+    axes = build_axes(equation, 1.0, cells)
+    return GridProgram(runner.module, Mesh.of(axes, tuple(axis.nodes(1) for axis in axes)), runner.marks, runner.mark_weights)
+
+
+def rows_of(program: GridProgram) -> tuple[Rows, Array]:
+    """The rows of the best policy for a bent V, and that policy."""
+    X = np.meshgrid(*program.mesh.X, indexing="ij")
+    V = np.tile(sum(x**2 for x in X).ravel(), program.module.MODES)
+    policy = program.new_policy()
+    program.sweep(V, policy, 0.0)
+    return program.rows(policy, 0.0)[0], policy
+
+
+def direct(rows: Rows, held: Array, fixed: Array) -> Array:
+    line, column, weight = rows.entries()
+    free = ~fixed[line]
+    matrix = sparse.diags(np.where(fixed, 1.0, rows.totals)) - sparse.csr_matrix(
+        (weight[free], (line[free], column[free])), shape=(fixed.size, fixed.size)
+    )
+    return np.asarray(linalg.spsolve(matrix.tocsc(), np.where(fixed, held, rows.constants)))
+
+
+@pytest.mark.parametrize("name", ["modes", "reflection", "stopping"])
+def test_elimination_in_one_dimension(name: str) -> None:
+    program = program_of(PROBLEMS[name], 32)
+    rows, _ = rows_of(program)
+    held = np.linspace(0.0, 1.0, program.size)
+    fixed = np.arange(program.size) % 7 == 0
+    states, V = program.module.MODES, np.empty(program.size)
+    width = reach(states, states, rows.cols, rows.counts)
+    right = np.where(fixed, held, rows.constants)
+    totals = np.where(fixed, 1.0, rows.totals)
+    solve_band(states, width, (1,), rows.axial, rows.cols, rows.weights, rows.counts, totals, right, fixed, V)
+    assert np.max(np.abs(V - direct(rows, held, fixed))) < 1e-9
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("text", "cells"),
+    [(PROBLEMS["cross terms"], 32), (PROBLEMS["no noise"], 32), (PROBLEMS["an exit that cuts cells"], 32), (SPACE, 8)],
+)
+def test_multigrid_finds_what_elimination_finds(text: str, cells: int) -> None:
+    """V of one policy, with every fifth node held: the defect falls by at least ten a cycle, to the direct solver's answer."""
+    program = program_of(text, cells)
+    rows, policy = rows_of(program)
+    held = np.sin(np.arange(program.size))
+    fixed = program.gone | (np.arange(program.size) % 5 == 0)
+    exact = direct(rows, held, fixed)
+    solver = Multigrid(program)
+    assert solver.prepare(policy, fixed, held, 0.0, 0.0) == 0
+    V = np.where(fixed, held, 0.0)
+    for _ in range(12):
+        solver.solve(V, 2, 1e-2)
+    assert np.max(np.abs(V - exact)) < 1e-8 * (1.0 + np.max(np.abs(exact)))
+    assert not solver.slow
+
+
+@pytest.mark.parametrize(("order", "degree"), [(CUBIC, 3), (LINEAR, 1)])
+def test_prolongation_is_exact_for_polynomials(order: int, degree: int) -> None:
+    """In the middle; the nodes beside an end have one order less."""
+    x, y = np.arange(9.0), np.arange(7.0)
+    fine = doubled(((x[:, None] + 0.3) ** degree * (1.0 + y[None, :] ** degree))[None], (False, False), order)[0]
+    X, Y = np.arange(17) / 2, np.arange(13) / 2
+    exact = (X[:, None] + 0.3) ** degree * (1.0 + Y[None, :] ** degree)
+    assert np.allclose(fine[3:-3, 3:-3], exact[3:-3, 3:-3])
+
+
+def test_prolongation_on_a_circle_and_of_sets() -> None:
+    angle = np.arange(16) * 2 * np.pi / 16
+    fine = doubled(np.cos(angle)[None], (True,), CUBIC)[0]
+    assert np.max(np.abs(fine - np.cos(np.arange(32) * 2 * np.pi / 32))) < 2e-3
+    assert list(doubled(np.array([[0.0, 1.0, 1.0]]), (False,), NEAREST)[0]) == [0.0, 0.0, 1.0, 1.0, 1.0]
