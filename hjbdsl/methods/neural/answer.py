@@ -29,12 +29,12 @@ POINTS = 60
 def solution(training: PolicyIteration, state: State, interrupted: bool) -> Solution:
     """The last parameters where they are as good as any, else the best ones."""
     parameters = state.parameters if state.residual <= 3.0 * state.least else state.best
-    residual = min(state.residual, state.least) if parameters is state.best else state.residual
+    residual = training.residual(parameters, training.policy)
     worth, variation = _worth(training, parameters)
     model = training.model
     function = NeuralFunction(
         training.equation, model.architecture, {name: value.numpy().copy() for name, value in parameters.items()},
-        tuple(float(v) for v in training.policy.fallback), worth.band,
+        training.policy.fallback.numpy().copy(), worth.band,
     )  # fmt: skip
     width = worth.band.absolute + worth.band.relative * variation[1]
     settled = residual < MOST_RESIDUAL and width < MOST_BAND * max(variation[0], 1e-2 * variation[1])

@@ -1,10 +1,12 @@
-"""Where policy iteration starts: the best constant control, the return that it earns, and the form of network that suits it.
+"""Where policy iteration starts: the best of some simple policies, its return, and the form of network that suits it.
 
-In: program, domain. Out: `Start`: a value model with parameters fitted to the return, and the constant control.
+In: program, domain. Out: `Start`: a value model with parameters fitted to the return, and the policy: every control is constant,
+or proportional to a positive state.
 """
 
 from __future__ import annotations
 
+import itertools
 import math
 from dataclasses import dataclass, replace
 
@@ -13,11 +15,13 @@ from torch import Tensor
 
 from hjbdsl import progress
 from hjbdsl.errors import SolverError
+from hjbdsl.methods.neural.conditions import condition_groups
 from hjbdsl.methods.neural.emit import smooth_end
 from hjbdsl.methods.neural.feynman_kac import Policy, Rollout, Segment, Targets
-from hjbdsl.methods.neural.model import ValueModel, blank
+from hjbdsl.methods.neural.improvement import affine
+from hjbdsl.methods.neural.model import Functionals, ValueModel, blank
 from hjbdsl.methods.neural.networks import Architecture, Form, Parameters, initial_parameters
-from hjbdsl.methods.neural.program import NeuralProgram
+from hjbdsl.methods.neural.program import NeuralProgram, Point
 from hjbdsl.methods.neural.sampling import Domain
 from hjbdsl.methods.neural.training import Group, fit
 
@@ -34,7 +38,7 @@ _FAR = (0.01, 0.03, 0.1, 0.3, 1.0, 3.0)
 class Start:
     model: ValueModel
     parameters: Parameters
-    constant: Tensor
+    policy: Tensor
 
 
 def drawn(
@@ -75,7 +79,7 @@ def default_control(program: NeuralProgram, t: Tensor, x: Tensor, z: Tensor) -> 
 
 
 def first_values(program: NeuralProgram, domain: Domain, seed: int) -> Start:
-    """Raises `SolverError` where no constant control has a finite return."""
+    """Raises `SolverError` where no simple policy has a finite return."""
     generator = torch.Generator().manual_seed(seed)
     built_in = math.isfinite(program.horizon) and smooth_end(program.problem)
     horizon = program.horizon if math.isfinite(program.horizon) else None
@@ -83,48 +87,78 @@ def first_values(program: NeuralProgram, domain: Domain, seed: int) -> Start:
     nothing = initial_parameters(zero, generator)
     model = ValueModel(program, zero)
     segment = lifetime(program, domain, generator)
-    constant = best_constant(model, domain, nothing, segment, generator)
+    simple = best_simple(model, domain, nothing, segment, generator)
     t, x, z = drawn(program, domain, POINTS, generator)
-    targets = Rollout(model, domain, held(constant), generator).targets(nothing, t, x, z, segment, 32)
+    targets = Rollout(model, domain, held(program, simple), generator).targets(nothing, t, x, z, segment, 32)
     if not bool(torch.isfinite(targets.value).all()):
-        raise SolverError("no constant control has a finite return from every state of the domain")
+        raise SolverError("no simple policy has a finite return from every state of the domain")
     payoff = model.chosen(nothing)(t, x, z) if built_in else None
     form, offset, scale, sign = formed(targets.value, payoff, program.horizon, domain.logarithms(x))
     widths = WIDTHS.get(program.states, WIDEST)
     architecture = Architecture(domain.features, horizon, widths, program.modes, form, offset, scale, sign)
     fitting = ValueModel(program, architecture)
     groups = target_groups(architecture, t, x, z, targets, 1.0)
-    fitted = fit(fitting, initial_parameters(architecture, generator), lambda _: groups, 40, 1e-2)
-    return Start(fitting, fitted.parameters, constant)
+    scale = float(targets.value.abs().median()) + 1e-12
+    groups += condition_groups(fitting, domain, generator, scale)
+    fitted = fit(fitting, initial_parameters(architecture, generator), lambda _: groups, 20, 1e-2)
+    # the return of a policy solves a linear equation, which smooths what noise there is in the targets
+    t, x, z = drawn(program, domain, 4 * POINTS, generator)
+    at = fitting.point(fitted.parameters, t, x, z)
+    a = held(program, simple)(fitted.parameters, t, x, z, at)
+    group = weighted(fitting.evaluation(t, x, z, a, at), at.V, segment.length)
+    fitted = fit(fitting, fitted.parameters, lambda _: [*groups, group], 30, 1e-2)
+    return Start(fitting, fitted.parameters, simple)
 
 
-def held(constant: Tensor) -> Policy:
-    """The policy that never changes its control."""
+def weighted(functionals: Functionals, V: Tensor, length: float) -> Group:
+    """The equation relative to the sizes of its terms: those of outliers held down, none below V over the lifetime `length`."""
+    magnitude = V.abs() + 0.1 * V.abs().median() + 1e-12
+    usual = (functionals.size / magnitude).median() * magnitude
+    sizes = torch.minimum(functionals.size, 3.0 * usual) + 0.1 * torch.minimum(functionals.size.median(), usual)
+    return Group(functionals, 1.0 / (sizes + magnitude / length))
 
-    def control(_parameters: Parameters, _t: Tensor, x: Tensor, *_: object) -> Tensor:
-        return constant.expand(len(x), -1)
+
+def held(program: NeuralProgram, coefficients: Tensor) -> Policy:
+    """The policy that is affine in the states, (m, 1 + n), within the bounds."""
+
+    def control(_parameters: Parameters, t: Tensor, x: Tensor, z: Tensor, _at: Point) -> Tensor:
+        return program.projected(t, x, z, affine(coefficients, x))
 
     return control
 
 
-def best_constant(model: ValueModel, domain: Domain, nothing: Parameters, segment: Segment, generator: torch.Generator) -> Tensor:
-    """Component by component, the constant control whose return is best on average over the domain."""
+def best_simple(model: ValueModel, domain: Domain, nothing: Parameters, segment: Segment, generator: torch.Generator) -> Tensor:
+    """Component by component, the constant or the multiple of a positive state whose return is best over the domain."""
     program = model.program
     t, x, z = drawn(program, domain, 64, generator)
-    best = default_control(program, t, x, z)[0]
+    best = torch.zeros(program.controls, 1 + program.states, dtype=torch.float64)
+    best[:, 0] = default_control(program, t, x, z)[0]
     low, high = program.module.lowest(t, x, z)[0], program.module.highest(t, x, z)[0]
+    positive = [1 + i for i, feature in enumerate(domain.features) if feature.kind == "logarithm" and feature.origin == 0.0]
     score = -math.inf
     for c in range(program.controls):
-        for value in _trials(float(low[c]), float(high[c])):
-            progress.report("constant controls")
+        bounded = math.isfinite(float(high[c]))
+        shapes = [0] if bounded else [0, *positive]
+        for column, value in itertools.product(shapes, _trials(float(low[c]), float(high[c]))):
+            progress.report("simple policies")
             trial = best.clone()
-            trial[c] = value
-            rollout = Rollout(model, domain, held(trial), torch.Generator().manual_seed(1))
+            trial[c] = 0.0
+            trial[c, column] = value
+            rollout = Rollout(model, domain, held(program, trial), torch.Generator().manual_seed(1))
             y = rollout.targets(nothing, t, x, z, replace(segment, steps=segment.steps // 2), 1).value
-            reached = float((program.sense * y).mean()) if bool(torch.isfinite(y).all()) else -math.inf
+            reached = _score(program.sense * y)
             if reached > score + 1e-9 * abs(reached):
                 score, best = reached, trial
     return best
+
+
+def _score(returns: Tensor) -> float:
+    """The mean return, of returns of many magnitudes and one sign (all below zero) the mean logarithm: the share lost counts."""
+    if not bool(torch.isfinite(returns).all()):
+        return -math.inf
+    if bool((returns < 0).all()):
+        return -float(torch.log(-returns).mean())
+    return float(returns.mean())
 
 
 def _trials(low: float, high: float) -> list[float]:
@@ -171,4 +205,4 @@ def target_groups(architecture: Architecture, t: Tensor, x: Tensor, z: Tensor, t
     ]
 
 
-__all__ = ["Start", "drawn", "first_values", "held", "lifetime", "target_groups"]
+__all__ = ["Start", "drawn", "first_values", "held", "lifetime", "target_groups", "weighted"]

@@ -32,18 +32,18 @@ class Band:
 
 @dataclass(frozen=True, slots=True)
 class NeuralFunction(ValueFunction):
-    """`parameters` by layer; `fallback` the control where the maximiser has none."""
+    """`parameters` by layer; `fallback` (m, 1 + n) the affine policy where the maximiser has none."""
 
     equation: HJBEquation
     architecture: Architecture
     parameters: dict[str, Array]
-    fallback: tuple[float, ...]
+    fallback: Array
     band: Band
 
     def evaluate(self, t: Array, x: Array, mode: NDArray[np.int64]) -> PointValues:
         program = NeuralProgram(self.equation)
         model = ValueModel(program, self.architecture)
-        policy = Improvement(program, model, torch.tensor(self.fallback, dtype=torch.float64))
+        policy = Improvement(program, model, torch.tensor(self.fallback))
         parameters = {name: torch.tensor(value) for name, value in self.parameters.items()}
         values, gradients, controls = [], [], []
         for first in range(0, max(len(t), 1), _BATCH):

@@ -1,8 +1,8 @@
 """Policy improvement: the control that is best in the Hamiltonian while V is frozen.
 
 In: program, model, points. Out: controls (B, m). In closed form wherever the symbolic maximiser holds (the signs of its
-second-order condition with it); where it is implicit, ascent on the Hamiltonian: a scan of every component and successive refinement about
-the best value. Where neither gives a control the `fallback` stands in.
+second-order condition with it); where it is implicit, ascent on the Hamiltonian: a scan of every component and successive
+refinement about the best value. Where neither gives a control the `fallback` stands in.
 """
 
 from __future__ import annotations
@@ -23,8 +23,8 @@ _FAR = (0.01, 0.05, 0.2, 0.5, 1.0, 2.0, 5.0, 20.0)
 
 @dataclass(frozen=True, slots=True)
 class Improvement:
-    """The greedy policy of a value model; `fallback` (m,) where no candidate holds; `limits` (2, m) hold back the controls of a V
-    that is not yet smooth."""
+    """The greedy policy of a value model; `fallback` (m, 1 + n), affine in the states, where no candidate holds; `limits` (2, m)
+    hold back the controls of a V that is not yet smooth."""
 
     program: NeuralProgram
     model: ValueModel
@@ -41,7 +41,7 @@ class Improvement:
         a, found = self.program.symbolic_control(t, x, z, at)
         if self.limits is not None:
             a = torch.minimum(torch.maximum(a, self.limits[0]), self.limits[1])
-        a = torch.where(found[:, None], a, self.fallback.to(a).expand_as(a))
+        a = torch.where(found[:, None], a, affine(self.fallback, x))
         return self.program.projected(t, x, z, a)
 
     def held_back(self, parameters: Parameters, t: Tensor, x: Tensor, z: Tensor) -> Improvement:
@@ -66,7 +66,7 @@ class Improvement:
     def _ascent(self, parameters: Parameters, t: Tensor, x: Tensor, z: Tensor, at: Point) -> Tensor:
         """Coordinate by coordinate: the best of a scan, then a bracket about it shrunk by three a round."""
         low, high = self.program.module.lowest(t, x, z), self.program.module.highest(t, x, z)
-        a = self.program.projected(t, x, z, self.fallback.to(x).expand(len(x), -1))
+        a = self.program.projected(t, x, z, affine(self.fallback, x))
         for _ in range(1 if self.program.controls == 1 else 3):
             for c in range(self.program.controls):
                 a = self._along(parameters, t, x, z, at, a, c, low[:, c], high[:, c])
@@ -101,6 +101,11 @@ class Improvement:
         last = trials.shape[1] - 1
         before, after = ordered.gather(1, (index - 1).clamp(min=0))[:, 0], ordered.gather(1, (index + 1).clamp(max=last))[:, 0]
         return best, torch.maximum(best - before, after - best)
+
+
+def affine(coefficients: Tensor, x: Tensor) -> Tensor:
+    """Controls (B, m) that are affine in the states, from (m, 1 + n)."""
+    return coefficients[:, 0].to(x) + x @ coefficients[:, 1:].T.to(x)
 
 
 def _trials(centre: Tensor, low: Tensor, high: Tensor) -> Tensor:

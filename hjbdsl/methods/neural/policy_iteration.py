@@ -29,9 +29,9 @@ from hjbdsl.errors import SolverError
 from hjbdsl.methods.neural import answer, refusals
 from hjbdsl.methods.neural.checkpoint import read_checkpoint, write_checkpoint
 from hjbdsl.methods.neural.conditions import condition_groups
-from hjbdsl.methods.neural.feynman_kac import Rollout, Segment
-from hjbdsl.methods.neural.first_values import Start, drawn, first_values, lifetime, target_groups
-from hjbdsl.methods.neural.improvement import Improvement
+from hjbdsl.methods.neural.feynman_kac import Rollout, Segment, Targets
+from hjbdsl.methods.neural.first_values import Start, drawn, first_values, lifetime, target_groups, weighted
+from hjbdsl.methods.neural.improvement import Improvement, affine
 from hjbdsl.methods.neural.learner import LearningRequest
 from hjbdsl.methods.neural.model import ValueModel
 from hjbdsl.methods.neural.networks import Architecture, Feature, Parameters
@@ -47,11 +47,13 @@ FROZEN_ABOVE = 0.06
 stationary points that are no solutions."""
 SETTLED = 3e-4
 """Two rounds in a row with a residual below this end the training."""
+AGREED = 0.02
+"""... and the returns of the greedy policy agree with V to this share of it."""
 ANCHOR = 0.3
+"""Weight of the returns beside the equation, while they tell something new."""
 STARTS, PAIRS = 150, 8
 HELD_OUT = 500
 _STEPS = 100
-_FINE = 0.002
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,15 +77,14 @@ class PolicyIteration:
     """The training of one equation. Every round draws from a generator of its own, made of seed, round and process, so that a
     training that is resumed goes on as if it had not stopped."""
 
-    def __init__(self, equation: HJBEquation, request: LearningRequest, model: ValueModel, domain: Domain, constant: Tensor):
+    def __init__(self, equation: HJBEquation, request: LearningRequest, model: ValueModel, domain: Domain, simple: Tensor):
         self.equation, self.request, self.model, self.domain = equation, request, model, domain
         self.program = model.program
-        self.policy = Improvement(self.program, model, constant)
+        self.policy = Improvement(self.program, model, simple)
         self.samples = 500 * (1 + self.program.states) * (1 if equation.stationary else 2)
         self.lifetime = lifetime(self.program, domain, self.generator(0))
         t, x, z = drawn(self.program, domain, 64, self.generator(0))
-        a = constant.expand(64, -1)[: len(t)]
-        self.rate = float(self.program.module.discount(t, x, z, a).mean())
+        self.rate = float(self.program.module.discount(t, x, z, self.program.projected(t, x, z, affine(simple, x))).mean())
 
     def generator(self, number: int, shared: bool = False) -> torch.Generator:
         return torch.Generator().manual_seed(1_000_003 * self.request.seed + 1009 * number + (0 if shared else rank()))
@@ -95,53 +96,55 @@ class PolicyIteration:
         generator = self.generator(state.round + 1)
         t, x, z = drawn(self.program, self.domain, self.samples, generator)
         policy = self.policy.held_back(state.parameters, t, x, z)
-        group, sizes = self.equation_group(state.parameters, policy, t, x, z, None)
+        group = self.equation_group(state.parameters, policy, t, x, z)
         segment = self.segment(state.parameters, policy, generator)
         rollout = Rollout(self.model, self.domain, policy.control, generator)
         few = slice(0, STARTS)
         targets = rollout.targets(state.parameters, t[few], x[few], z[few], segment, PAIRS)
         if not bool(torch.isfinite(targets.value).all()):
             raise SolverError("the returns of the policy are not finite")
-        weight = ANCHOR * self.decided(segment) ** 4 * (0.1 if state.residual < _FINE else 1.0)
+        gap, news = self.news(state.parameters, t[few], x[few], z[few], targets)
+        weight = ANCHOR * self.decided(segment) ** 4 * news
         scale = float(targets.value.abs().median()) + 1e-12
         fixed = [*target_groups(self.model.architecture, t[few], x[few], z[few], targets, weight),
                  *condition_groups(self.model, self.domain, generator, scale)]  # fmt: skip
 
         def following(parameters: Parameters) -> list[Group]:
-            return [self.equation_group(parameters, policy, t, x, z, sizes)[0], *fixed]
+            return [self.equation_group(parameters, policy, t, x, z, group.weights), *fixed]
 
         def frozen(_parameters: Parameters) -> list[Group]:
             return [group, *fixed]
 
         groups = frozen if state.residual > FROZEN_ABOVE else following
         fitted = fit(self.model, state.parameters, groups, 10, min(max(state.damping, 1e-6), 1e-2))
-        residual = self.residual(fitted.parameters)
+        residual = self.residual(fitted.parameters, policy)
         if not math.isfinite(residual):
             raise SolverError(f"the residual of round {state.round + 1} is not a number")
         better = residual < state.least
         progress.report(
-            "policy iteration", (state.round + 1) / ROUNDS, round=state.round + 1, loss=fitted.loss, residual=residual,
+            "policy iteration", (state.round + 1) / ROUNDS, round=state.round + 1, loss=fitted.loss, residual=residual, gap=gap,
             V=self.centre(fitted.parameters),
         )  # fmt: skip
         return State(
             state.round + 1, fitted.parameters, fitted.damping, residual,
             fitted.parameters if better else state.best, min(residual, state.least),
-            state.settled + 1 if residual < SETTLED else 0,
+            state.settled + 1 if residual < SETTLED and gap < AGREED * self.decided(segment) else 0,
         )  # fmt: skip
 
+    def news(self, parameters: Parameters, t: Tensor, x: Tensor, z: Tensor, targets: Targets) -> tuple[float, float]:
+        """How far the returns are from V, relative to V; and a weight for them: little where that is within their noise."""
+        size = targets.value.abs() + 0.1 * targets.value.abs().median() + 1e-12
+        gap = float(((targets.value - self.model.chosen(parameters)(t, x, z)).abs() / size).median())
+        noise = float((targets.error / size).median())
+        return gap, min(1.0, max(0.02, 0.5 * gap / max(noise, 1e-12) - 0.5))
+
     def equation_group(
-        self, parameters: Parameters, policy: Improvement, t: Tensor, x: Tensor, z: Tensor, sizes: Tensor | None
-    ) -> tuple[Group, Tensor]:
-        """The equation under the improved policy, relative to the sizes of its terms (those of outliers held down)."""
+        self, parameters: Parameters, policy: Improvement, t: Tensor, x: Tensor, z: Tensor, weights: Tensor | None = None
+    ) -> Group:
+        """The equation under the improved policy; with the weights of an earlier V where there are such."""
         at = self.model.point(parameters, t, x, z)
-        a = policy.control(parameters, t, x, z, at)
-        functionals = self.model.evaluation(t, x, z, a, at)
-        if sizes is None:
-            magnitude = at.V.abs() + 0.1 * at.V.abs().median() + 1e-12
-            usual = (functionals.size / magnitude).median() * magnitude
-            sizes = torch.minimum(functionals.size, 3.0 * usual) + 0.1 * torch.minimum(functionals.size.median(), usual)
-            sizes = sizes + magnitude / self.lifetime.length
-        return Group(functionals, 1.0 / sizes), sizes
+        functionals = self.model.evaluation(t, x, z, policy.control(parameters, t, x, z, at), at)
+        return weighted(functionals, at.V, self.lifetime.length) if weights is None else Group(functionals, weights)
 
     def segment(self, parameters: Parameters, policy: Improvement, generator: torch.Generator) -> Segment:
         """As many steps as the closed loop allows to be followed: its drift must not turn within one."""
@@ -150,9 +153,9 @@ class PolicyIteration:
         unit = rollout.unit(x)
         y = x + 1e-3 * unit
         here, there = (self._drift(parameters, policy, t, place, z) / unit for place in (x, y))
-        rate = torch.quantile(((there - here).abs() / 1e-3).max(-1).values, 0.9)
-        speed = torch.quantile(here.abs().max(-1).values, 0.9)
-        step = 0.25 / max(float(rate), float(speed), 1e-12)
+        rate = ((there - here).abs() / 1e-3).max(-1).values.median()
+        speed = here.abs().max(-1).values.median()
+        step = 0.5 / max(float(rate), float(speed), 1e-12)
         return Segment(min(_STEPS * step, self.lifetime.length), _STEPS)
 
     def _drift(self, parameters: Parameters, policy: Improvement, t: Tensor, x: Tensor, z: Tensor) -> Tensor:
@@ -168,10 +171,10 @@ class PolicyIteration:
 
     # ------------------------------------------------------------------------------------------------ diagnosis
 
-    def residual(self, parameters: Parameters) -> float:
-        """Root mean square of the equation's defect relative to its terms, with the exact maximiser, at points of the region."""
+    def residual(self, parameters: Parameters, policy: Improvement) -> float:
+        """Root mean square of the equation's defect relative to its terms at points of the region."""
         t, x, z = drawn(self.program, self.domain, HELD_OUT, self.generator(-1, shared=True), inner=True)
-        group, _ = self.equation_group(parameters, self.policy, t, x, z, None)
+        group = self.equation_group(parameters, policy, t, x, z)
         defect = self.model.apply(parameters, group.functionals) * group.weights
         return float(defect.square().mean().sqrt())
 
@@ -231,11 +234,11 @@ def begun(equation: HJBEquation, request: LearningRequest, program: NeuralProgra
         stored = dict(found["architecture"])
         features = tuple(Feature(**feature) for feature in stored.pop("features"))
         architecture = Architecture(features, widths=tuple(stored.pop("widths")), **stored)
-        training = PolicyIteration(equation, request, ValueModel(program, architecture), domain, found["constant"])
+        training = PolicyIteration(equation, request, ValueModel(program, architecture), domain, found["simple"])
         return training, State(**found["state"])
     start: Start = first_values(program, domain, request.seed)
-    training = PolicyIteration(equation, request, start.model, domain, start.constant)
-    residual = training.residual(start.parameters)
+    training = PolicyIteration(equation, request, start.model, domain, start.policy)
+    residual = training.residual(start.parameters, training.policy)
     return training, State(0, start.parameters, 1e-2, residual, start.parameters, residual)
 
 
@@ -248,7 +251,7 @@ def keep(path: str, training: PolicyIteration, state: State) -> None:
     architecture = asdict(training.model.architecture)
     architecture["features"] = [dict(feature) for feature in architecture["features"]]
     architecture["widths"] = list(architecture["widths"])
-    content = {"architecture": architecture, "constant": training.policy.fallback,
+    content = {"architecture": architecture, "simple": training.policy.fallback,
                "state": {name: getattr(state, name) for name in State.__slots__}}  # fmt: skip
     write_checkpoint(path, owner(training.equation, training.request), content)
 

@@ -4,9 +4,9 @@ In: model, parameters, groups of functionals with weights. Out: parameters after
 
     sum over groups of mean_i ( w_i (l_i(V) + c_i) )^2;
 
-where a group is the HJB equation, c_i and l_i carry the improved policy, whose own derivative drops out at a maximum (the envelope
-theorem), so that one step of Gauss and Newton is one step of policy iteration. Several processes add their normal equations, each from
-samples of its own, and then take the same step (`torch.distributed`, started by torchrun).
+where a group is the HJB equation, c_i and l_i carry the improved policy, whose own derivative drops out at a maximum (the
+envelope theorem), so that one step of Gauss and Newton is one step of policy iteration. Several processes add their normal
+equations, each from samples of its own, and then take the same step (`torch.distributed`, started by torchrun).
 (Marquardt, SIAM Journal on Applied Mathematics 11, 1963; More, Lecture Notes in Mathematics 630, 1978.)
 """
 
