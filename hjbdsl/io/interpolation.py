@@ -19,13 +19,23 @@ _Stencil = tuple[NDArray[np.int64], Array]
 
 def interpolate(axes: Sequence[Array], values: Array, places: Array, cubic: bool) -> Array:
     """`values` (n_1, ..., n_d, m) at `places` (k, d): (k, m)."""
-    lines = _combined(values, [_linear(axis, places[:, i]) for i, axis in enumerate(axes)])
+    found = np.full((len(places), values.shape[-1]), np.nan)
     if cubic and any(len(axis) > 3 for axis in axes):
-        smooth = _combined(values, [_cubic(axis, places[:, i]) for i, axis in enumerate(axes)])
-        lines = np.where(np.isfinite(smooth), smooth, lines)
+        found = _combined(values, [_cubic(axis, places[:, i]) for i, axis in enumerate(axes)])
+    missing = ~np.isfinite(found).all(axis=1)
+    if missing.any():
+        rest = _between_neighbours(axes, values, places[missing])
+        found[missing] = np.where(np.isfinite(found[missing]), found[missing], rest)
+    return found
+
+
+def _between_neighbours(axes: Sequence[Array], values: Array, places: Array) -> Array:
+    """Linear, from those of the neighbours that are known."""
+    stencils = [_linear(axis, places[:, i]) for i, axis in enumerate(axes)]
+    lines = _combined(values, stencils)
     if np.isfinite(lines).all():
         return lines
-    stencils, known = [_linear(axis, places[:, i]) for i, axis in enumerate(axes)], np.isfinite(values)
+    known = np.isfinite(values)
     share = _combined(known.astype(float), stencils)
     with np.errstate(invalid="ignore", divide="ignore"):
         partial = _combined(np.where(known, values, 0.0), stencils) / np.where(share > 0.0, share, np.nan)

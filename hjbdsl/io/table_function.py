@@ -27,19 +27,19 @@ if TYPE_CHECKING:
 @dataclass(frozen=True, slots=True)
 class TableFunction(ValueFunction):
     """`axes`: the time axis (one point where nothing depends on time), then one a state component. Arrays have the shape (modes,
-    *axes, columns). Beyond the table V and the control go on along lines, the error is infinite, and a control stays in the
-    range `control_range` (components, 2) of its bounds."""
+    *axes, columns): `smooth` holds V, its gradient and a bracket of two columns where there is one, for cubics; `rough` the
+    error, the control, its standard deviation and the stopping set where there are such, for lines. Beyond the table V and the
+    control go on along lines, the error is infinite, and a control stays in the range `control_range` (components, 2) of its
+    bounds."""
 
     axes: tuple[Array, ...]
-    value: Array
-    error: Array
-    gradient: Array
-    control: Array
+    smooth: Array
+    rough: Array
     control_range: Array
     discrete: tuple[int, ...]
-    spread: Array | None = None
-    stop: Array | None = None
-    bracket: Array | None = None
+    bracketed: bool
+    random: bool
+    stops: bool
     confidence: float | None = None
 
     @staticmethod
@@ -50,20 +50,18 @@ class TableFunction(ValueFunction):
     def evaluate(self, t: Array, x: Array, mode: NDArray[np.int64]) -> PointValues:
         time = np.clip(t, self.axes[0][0], self.axes[0][-1]) if len(self.axes[0]) > 1 else np.zeros(len(x))
         places = np.column_stack([time, x])
-        value, moved = self._at(self.value, places, mode, True), self._coarser(self.value, places, mode)
-        error = np.abs(self._at(self.error, places, mode, False)) + np.abs(value - moved)
-        beyond = np.zeros(len(x), dtype=bool)
+        smooth, rough = self._at(self.smooth, places, mode, True), self._at(self.rough, places, mode, False)
+        n, m = x.shape[1], len(self.control_range)
+        error = np.abs(rough[:, 0]) + np.abs(smooth[:, 0] - self._coarser(places, mode))
         for i, axis in enumerate(self.axes[1:]):
             slack = 1e-9 * (1.0 + np.abs(x[:, i]))
-            beyond |= (x[:, i] < axis[0] - slack) | (x[:, i] > axis[-1] + slack)
-        error[beyond] = np.inf
-        control = np.clip(self._at(self.control, places, mode, False), self.control_range[:, 0], self.control_range[:, 1])
-        bracket = None if self.bracket is None else self._at(self.bracket, places, mode, True)
+            error[(x[:, i] < axis[0] - slack) | (x[:, i] > axis[-1] + slack)] = np.inf
+        control = np.clip(rough[:, 1 : 1 + m], self.control_range[:, 0], self.control_range[:, 1])
         return PointValues(
-            value[:, 0], error[:, 0], self._at(self.gradient, places, mode, True), control,
-            None if self.spread is None else np.abs(self._at(self.spread, places, mode, False)),
-            None if self.stop is None else self._at(self.stop, places, mode, False)[:, 0] > 0.5,
-            None if bracket is None else bracket[:, 0], None if bracket is None else bracket[:, 1], self.confidence,
+            smooth[:, 0], error, smooth[:, 1 : 1 + n], control,
+            np.abs(rough[:, 1 + m : 1 + 2 * m]) if self.random else None,
+            rough[:, -1] > 0.5 if self.stops else None,
+            smooth[:, -2] if self.bracketed else None, smooth[:, -1] if self.bracketed else None, self.confidence,
         )  # fmt: skip
 
     def _at(self, values: Array, places: Array, mode: NDArray[np.int64], cubic: bool) -> Array:
@@ -73,15 +71,15 @@ class TableFunction(ValueFunction):
             result[here] = interpolate(self.axes, values[joint], places[here], cubic)
         return result
 
-    def _coarser(self, values: Array, places: Array, mode: NDArray[np.int64]) -> Array:
-        """As `_at` from every other node of the continuous axes."""
+    def _coarser(self, places: Array, mode: NDArray[np.int64]) -> Array:
+        """V from every other node of the continuous axes."""
         steps = [1 if len(axis) < 9 or i - 1 in self.discrete else 2 for i, axis in enumerate(self.axes)]
-        thinned = values[(slice(None), *(slice(None, None, step) for step in steps))]
+        thinned = self.smooth[..., :1][(slice(None), *(slice(None, None, step) for step in steps))]
         axes = [axis[::step] for axis, step in zip(self.axes, steps, strict=True)]
-        result = np.empty((len(places), values.shape[-1]))
+        result = np.empty(len(places))
         for joint in np.unique(mode):
             here = mode == joint
-            result[here] = interpolate(axes, thinned[joint], places[here], True)
+            result[here] = interpolate(axes, thinned[joint], places[here], True)[:, 0]
         return result
 
 
@@ -108,27 +106,25 @@ def _read(problem: ControlProblem, dataset: Dataset) -> TableFunction:
         array = np.asarray(variable.transpose(*order, *rest).values, dtype=float)
         return array.reshape(*shape, -1)
 
-    def stacked(role: str, wanted: tuple[str, ...]) -> Array | None:
+    def by_control(role: str) -> list[Array]:
         found = {v.attrs.get("of", name): v for name, v in dataset.data_vars.items() if v.attrs.get("role") == role}
-        parts = [table(found[name]) for name in wanted if name in found]
-        return np.concatenate(parts, axis=-1) if parts else None
+        sizes = {group.name: len(group.symbols) for group in groups}
+        return (
+            [table(found[name]) if name in found else np.zeros((*shape, sizes[name])) for name in names.controls] if found else []
+        )
 
-    controls = stacked(roles.CONTROL, names.controls)
-    slopes = [
-        table(dataset[gradient]) if gradient in dataset else np.zeros((*shape, 1))
-        for gradient in names.gradients
-    ]  # fmt: skip
-    lower, upper = (table(dataset[name]) if name in dataset else None for name in (names.lower, names.upper))
-    bounds = [bound for group in control_groups(problem) for bound in group.bounds]
-    ranges = [[number(problem, b.lower), number(problem, b.upper)] for b in bounds]
+    groups = control_groups(problem)
+    slopes = [table(dataset[name]) if name in dataset else np.zeros((*shape, 1)) for name in names.gradients]
+    bracket = [table(dataset[name]) for name in (names.lower, names.upper) if name in dataset]
+    deviations = by_control(roles.SPREAD)
+    stop = [table(dataset[names.stop])] if names.stop in dataset else []
+    ranges = [[number(problem, b.lower), number(problem, b.upper)] for group in groups for b in group.bounds]
     control_range = np.array(ranges, dtype=float).reshape(-1, 2)
     control_range = np.where(np.isnan(control_range), np.array([-np.inf, np.inf]), control_range)
     return TableFunction(
-        tuple(axes), table(dataset[names.value]), table(dataset[names.error]), _joined(slopes, shape),
-        _joined([controls] if controls is not None else [], shape), control_range, problem.lattice_states,
-        stacked(roles.SPREAD, names.controls), table(dataset[names.stop]) if names.stop in dataset else None,
-        None if lower is None or upper is None else np.concatenate([lower, upper], axis=-1),
-        dataset[names.value].attrs.get("confidence"),
+        tuple(axes), _joined([table(dataset[names.value]), *slopes, *bracket], shape),
+        _joined([table(dataset[names.error]), *by_control(roles.CONTROL), *deviations, *stop], shape), control_range,
+        problem.lattice_states, len(bracket) == 2, bool(deviations), bool(stop), dataset[names.value].attrs.get("confidence"),
     )  # fmt: skip
 
 
