@@ -36,6 +36,8 @@ _ENVIRONMENT = Environment(
     keep_trailing_newline=True, autoescape=False,
 )  # fmt: skip
 
+THIN = sp.Float(1e-9)
+"""Equalities in an exit hold to this: a node is there, and only a node."""
 PARTS = {1: 64, 2: 12, 3: 5, 4: 3}
 
 
@@ -166,6 +168,7 @@ def _exit(emitter: Emitter) -> tuple[list[str], list[str]]:
     """Where the process has ended and what it pays there: the exit of the file, and ends with a written value."""
     problem = emitter.problem
     ended: sp.Basic = problem.exit.condition if problem.exit else sp.false
+    ended = ended.replace(sp.Eq, lambda a, b: sp.Le(sp.Abs(a - b), THIN * (1 + sp.Abs(b))))
     paid = problem.objective.exit_value if problem.objective.exit_value is not None else sp.S.Zero
     for condition in emitter.equation.boundaries:
         if condition.kind == "value":

@@ -35,8 +35,8 @@ MOST_BAND = 0.5
 class Worth:
     """What levels tell of one another: mean differences of successive levels, the observed order, whether it is trusted for
     extrapolation, and whether the levels settle at all. `floor` is an absolute error that no refinement removes, `typical` the
-    mean band over the samples. `irregular`: a free boundary lies now here, now there between the nodes, so that the error does not
-    fall smoothly and nothing is extrapolated."""
+    mean band over the samples. `irregular`: a free boundary lies now here, now there between the nodes, so that the error does
+    not fall smoothly and nothing is extrapolated; `cut`: a curved exit cuts cells now here, now there, which shows less."""
 
     differences: tuple[float, ...]
     order: float
@@ -45,9 +45,10 @@ class Worth:
     floor: float
     typical: float = 0.0
     irregular: bool = False
+    cut: bool = False
 
     @staticmethod
-    def of(values: Sequence[Array], floor: float, irregular: bool = False) -> Worth:
+    def of(values: Sequence[Array], floor: float, irregular: bool = False, cut: bool = False) -> Worth:
         """From the same points on two or three levels, coarse to fine."""
         differences = tuple(float(np.mean(np.abs(b - a))) for a, b in pairwise(values))
         scale = 1e-3 + float(np.max(np.abs(values[-1])))
@@ -59,7 +60,7 @@ class Worth:
         trusted = TRUSTED_ORDER[0] <= order <= TRUSTED_ORDER[1] and not tiny
         size = max(float(np.ptp(values[-1])), 1e-3 * float(np.max(np.abs(values[-1]))), 1e-9)
         fast = order > TRUSTED_ORDER[1] and second < FAST * size
-        bare = Worth(differences, order, trusted, trusted or tiny or fast, floor, irregular=irregular)
+        bare = Worth(differences, order, trusted, trusted or tiny or fast, floor, irregular=irregular, cut=cut)
         errors = bare.extrapolate(values)[1]
         # a band as wide as the answer itself says nothing about it
         settled = bare.settled and float(np.quantile(errors, 0.9)) < MOST_BAND * size
@@ -80,7 +81,7 @@ class Worth:
         gain = 2.0 ** min(self.order, 2.0) - 1.0
         # where the local ratio differs from the order, the larger of the two corrections is the honest band; off second order the
         # ratio itself still drifts, to the first order of upwinding for all one knows
-        smooth = abs(self.order - 2.0) < SMOOTHLY
+        smooth = abs(self.order - 2.0) < SMOOTHLY and not self.cut
         cautious, share = (gain, 0.2) if smooth else (min(gain, 1.0), 0.5)
         error = SAFETY * np.maximum(share * step / cautious, np.abs(step - earlier / (gain + 1.0)) / cautious)
         return fine + (fine - values[-2]) / gain, error + rounding

@@ -9,7 +9,7 @@ from __future__ import annotations
 import functools
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import sympy as sp
@@ -62,6 +62,16 @@ class Axis:
         y = self.near_low + width * (r - g0 * before**3 + g1 * after**3)
         first = width / count * (1.0 + 3.0 * g0 * before**2 + 3.0 * g1 * after**2)
         return y, first, width / count**2 * 6.0 * (g1 * after - g0 * before)
+
+    def through(self, place: float) -> Axis:
+        """The axis moved by less than half a cell of the coarsest level, so that every level has a node at `place`, if it lies in
+        the region. True ends do not move: then the one cell that is cut short is the error."""
+        y = math.log(place) if self.kind == LOGARITHMIC else place
+        cell = (self.near_high - self.near_low) / self.cells[1]
+        if not self.near_low - cell <= y <= self.near_high + cell or not any(self.padded):
+            return self
+        shift = (y - self.near_low) - cell * round((y - self.near_low) / cell)
+        return replace(self, near_low=self.near_low + shift, near_high=self.near_high + shift)
 
     def coordinates(self, n: int) -> tuple[Array, Array, Array]:
         """X, X', X'' at n nodes."""

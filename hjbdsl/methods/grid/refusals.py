@@ -29,6 +29,25 @@ def singular_constraint(equation: HJBEquation) -> str | None:
     return None
 
 
+def thin_targets(equation: HJBEquation) -> dict[int, sp.Expr] | None:
+    """Places on continuous states that an exit asks to be met exactly, as in `x == 0 and y == 0`: nodes are laid through them.
+    None where an equation of the exit is not of this form."""
+    problem = equation.problem
+    if problem.exit is None:
+        return {}
+    axes = {problem.state_symbols[i]: i for i in problem.continuous_states}
+    found: dict[int, sp.Expr] = {}
+    for equality in problem.exit.condition.atoms(sp.Eq):
+        for state, place in ((equality.lhs, equality.rhs), (equality.rhs, equality.lhs)):
+            number = problem.numeric(place)
+            if state in axes and number.is_number and found.get(axes[state], number) == number:
+                found[axes[state]] = number
+                break
+        else:
+            return None
+    return found
+
+
 def growing_discount(equation: HJBEquation) -> str | None:
     """A negative discount rate without an end: whether the value is finite is an eigenvalue's question, and the scheme's matrix
     has a solution, of either sign, also where it is not."""

@@ -20,7 +20,7 @@ from hjbdsl.methods.grid.formulas import DiscreteStates
 from hjbdsl.methods.grid.function import GridFunction, Worth
 from hjbdsl.methods.grid.levels import Runner, Solved, TooLarge
 from hjbdsl.methods.grid.mesh import CONSTRAIN, Axis, build_axes, region_box
-from hjbdsl.methods.grid.refusals import growing_discount, singular_constraint
+from hjbdsl.methods.grid.refusals import growing_discount, singular_constraint, thin_targets
 from hjbdsl.methods.grid.tables import tables
 from hjbdsl.model.equation import HJBEquation
 from hjbdsl.model.solution import Accepted, Array, Evidence, Rejected, Solution
@@ -55,8 +55,8 @@ def rejection(equation: HJBEquation) -> str | None:
         return "a boundary that moves is not in the scheme"
     if any(c.kind == "slope" and not problem.numeric(c.amount).is_number for c in equation.boundaries):
         return "a slope at a boundary that is no constant is not in the scheme"
-    if problem.exit is not None and problem.exit.condition.atoms(sp.Eq):
-        return "the exit is a thin set, which no node need meet"
+    if thin_targets(equation) is None:
+        return "the exit is a thin set that is not given by states alone, which no node need meet"
     if any(c.role == "state" for c in problem.constraints):
         return "a joint constraint on states is not in the scheme"
     if equation.stationary and problem.objective.form in ("running_min", "running_max"):
@@ -105,6 +105,7 @@ class _Search:
         self.outside, self.share = 0.0, 1.0
         self.irregular = equation.obstacle is not None and equation.obstacle.kind == "stop"
         self.points = self._samples()
+        self.cut = runner.module.EXIT and len(self.box) > 1
         self.walled = runner.noisy
         self.narrower: tuple[Axis, ...] = ()
         self.note = ""
@@ -127,7 +128,7 @@ class _Search:
         values = [level.level.at(*self.points) for level in levels[-3:]]
         self._look_outside_again(levels, values)
         floor = self.outside + levels[-1].residual * float(np.max(np.abs(values[-1])))
-        worth = Worth.of(values, floor, self.irregular)
+        worth = Worth.of(values, floor, self.irregular, self.cut)
         return self._present(levels, values, worth)
 
     def _domain(self) -> tuple[tuple[Axis, ...], Solved]:
@@ -168,7 +169,7 @@ class _Search:
     def _look_outside_again(self, levels: list[Solved], values: list[Array]) -> None:
         """Where the artificial ends seem to matter most, their last movement is measured once more on a finer level: far out the
         coarsest one is too coarse to tell."""
-        band = float(np.median(Worth.of(values, 0.0, self.irregular).extrapolate(values)[1]))
+        band = float(np.median(Worth.of(values, 0.0, self.irregular, self.cut).extrapolate(values)[1]))
         left = self.deadline - time.thread_time()
         if len(values) < 3 or self.outside < 0.2 * band or not self.narrower or levels[-3].seconds * 3.0 > left:
             return
@@ -188,6 +189,9 @@ class _Search:
         """In four dimensions with a quarter of the cells that a mesh takes at least: no multigrid goes below it. Walled: the
         artificial ends are constraints, so that a control without bound cannot gain from what it does there."""
         axes = build_axes(self.equation, padding, self.cells)
+        targets = thin_targets(self.equation) or {}
+        numbers = [targets.get(i) for i in self.equation.problem.continuous_states]
+        axes = tuple(a if place is None else a.through(float(place)) for a, place in zip(axes, numbers, strict=True))
         if self.walled:
             axes = tuple(replace(axis, ends=(_walled(axis, 0), _walled(axis, 1))) for axis in axes)
         return axes if len(axes) < 4 else tuple(_times(axis, 1, 4) for axis in axes)
@@ -235,7 +239,7 @@ class _Search:
         if len(levels) < 3:
             return np.inf
         values = [level.level.at(*self.points) for level in levels[-3:]]
-        return float(np.max(Worth.of(values, self.outside, self.irregular).extrapolate(values)[1]))
+        return float(np.max(Worth.of(values, self.outside, self.irregular, self.cut).extrapolate(values)[1]))
 
     def _present(self, levels: list[Solved], values: list[Array], worth: Worth) -> Solution:
         problem, fine = self.equation.problem, levels[-1]
