@@ -47,9 +47,17 @@ class Score(ABC):
         """The score at y (k, n) and its derivative along `direction` (n,) or (k, n): (k, n) each."""
 
     def curvature(self, s: float, y: Array) -> tuple[Array, Array]:
-        """The score and tr(S' grad score S), (k,), with one derivative a noise."""
-        score, trace = np.zeros(y.shape), np.zeros(len(y))
-        for column in self.forward.noise(s).T:
+        """The score and tr(S' grad score S), (k,), with one derivative a noise: all noises in one batch where it is small, since
+        small batches cost a call rather than their rows."""
+        columns = self.forward.noise(s).T
+        rows, noises = len(y), len(columns)
+        if rows * noises <= _ROWS_AT_ONCE:
+            score, slope = self.along(s, np.tile(y, (noises, 1)), np.repeat(columns, rows, axis=0))
+            self.count.evaluations += noises - 1
+            bends = np.sum(slope * np.repeat(columns, rows, axis=0), axis=1)
+            return score[:rows], bends.reshape(noises, rows).sum(axis=0)
+        score, trace = np.zeros(y.shape), np.zeros(rows)
+        for column in columns:
             score, slope = self.along(s, y, column)
             trace = trace + slope @ column
         return score, trace

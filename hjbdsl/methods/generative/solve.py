@@ -27,7 +27,7 @@ from hjbdsl.model.solution import Accepted, Array, Evidence, Rejected, Solution
 
 _COMPARED = 2000
 _SAMPLER, _STEPS = "exponential", 50
-_RESIDUAL_POINTS = 64
+_RESIDUAL_POINTS = 48
 _RESIDUAL_LEVELS = (0.1, 0.5, 2.0)
 
 

@@ -28,7 +28,7 @@ _JUDGE_EVERY, _PATIENCE = 200, 0.3
 """Steps between looks at the held-out loss, and the share of all steps without improvement after which training ends."""
 _REPORT_EVERY = 100
 _HELD_OUT_PAIRS = 4096
-_MIDDLE, _WIDTH, _EVERYWHERE = -0.5, 1.3, 0.25
+_MIDDLE, _WIDTH, _EVERYWHERE = -0.5, 1.3, 0.15
 """Mean and deviation of log nu in training, and the share of pairs drawn from the whole range."""
 
 

@@ -41,7 +41,7 @@ def test_flow_likelihood_is_the_density(case):
     y = np.array([[-1.0, 0.4], [0.9, -0.6], [0.0, 0.0], [2.0, 1.0]])
     found = log_density(case.score, case.law, 0.0, y)
     assert np.all(np.abs(found.value - log_density_at_start(y)) <= found.error + 1e-4)  # 1e-4: the lowest noise level is above 0
-    assert found.error.max() < 1e-4
+    assert found.error.max() < 1e-3
 
 
 def test_probed_divergence_brackets_the_exact_one(case):
