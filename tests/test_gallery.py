@@ -12,7 +12,7 @@ from hjbdsl.frontend.parse import parse_file
 
 GALLERY = Path(__file__).parent.parent / "problems"
 PROBLEMS = sorted(path.stem for path in GALLERY.glob("*.hjb"))
-FOR_THE_GRID = frozenset({"air3d", "american_put"})
+FOR_THE_GRID = frozenset({"air3d", "american_put", "pendulum"})
 FROM_DATA = frozenset({"digits", "two_moons"})
 QUICK = frozenset({"merton", "lqr", "almgren_chriss", "gambler", "vasicek_bond", "diffusion_ou", "machine_repair", "invest_when"})
 

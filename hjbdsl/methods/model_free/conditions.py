@@ -16,6 +16,7 @@ instead of dt."""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -28,6 +29,21 @@ from hjbdsl.methods.model_free.transitions import Transitions
 from hjbdsl.model.solution import Array
 
 _CHUNK = 20_000
+SHAPE = 2
+MOST_WEIGHT = 300.0
+
+
+@dataclass(frozen=True, slots=True)
+class Precision:
+    """Weights: one over the variance of the increments, relative to the typical one. Its logarithm is in the class of degree
+    `SHAPE`."""
+
+    coefficients: Array
+
+    def __call__(self, features: Features, psi: Array) -> Array:
+        """(k,) from the class, of whatever degree, at the start of the steps."""
+        logarithm = psi[:, features.within(SHAPE)] @ self.coefficients
+        return np.exp(-np.clip(logarithm, -math.log(MOST_WEIGHT), math.log(MOST_WEIGHT)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +60,7 @@ class Moments:
     variance: float
     count: int
     mean_reward: bool
+    precision: Precision | None
 
     def within(self, degree: int) -> Moments:
         """The conditions of a class of lower degree: the same averages."""
@@ -55,7 +72,7 @@ class Moments:
         block = np.ix_(keep, keep)
         return Moments(
             features, self.dt, self.gram[block], self.change[block], self.reward[keep], self.square, self.variance, self.count,
-            self.mean_reward,
+            self.mean_reward, self.precision,
         )  # fmt: skip
 
 
@@ -93,19 +110,21 @@ def batches(features: Features, data: Transitions) -> Iterator[tuple[Transitions
         yield part, features.products(X, A), features.products(X_next, A_next)
 
 
-def gather(features: Features, data: Transitions) -> Moments:
-    """Read the data once."""
+def gather(features: Features, data: Transitions, precision: Precision | None = None) -> Moments:
+    """Read the data once. The test functions are the class itself, weighted by `precision`."""
     p = features.count
     gram, change, reward, square, total = np.zeros((p, p)), np.zeros((p, p)), np.zeros(p), 0.0, 0.0
     for part, psi, later in batches(features, data):
-        gram += psi.T @ psi
-        change += psi.T @ (later - psi)
-        reward += psi.T @ part.r
-        square += float(part.r @ part.r)
-        total += float(part.r.sum())
+        tests = psi if precision is None else psi * precision(features, psi)[:, None]
+        gram += tests.T @ psi
+        change += tests.T @ (later - psi)
+        reward += tests.T @ part.r
+        square += float(part.r @ (part.r * tests[:, 0]))
+        total += float(part.r @ tests[:, 0])
     k = len(data)
-    variance = max(square / k - (total / k) ** 2, 0.0)
-    return Moments(features, data.dt, gram / k, change / k, reward / k, square / k, variance, k, data.reward == "mean")
+    gram = (gram + gram.T) / 2
+    variance = max(square / k - (total / k) ** 2 / (gram[0, 0] / k), 0.0)
+    return Moments(features, data.dt, gram / k, change / k, reward / k, square / k, variance, k, data.reward == "mean", precision)
 
 
 def operator(moments: Moments) -> Operator:

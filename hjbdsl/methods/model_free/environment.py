@@ -6,6 +6,7 @@ plays. Out: `Transitions`. An observation may be the states themselves, or have 
 from __future__ import annotations
 
 from collections.abc import Callable
+from copy import deepcopy
 from dataclasses import dataclass
 from importlib import import_module
 from typing import Any
@@ -64,17 +65,24 @@ class Environment:
         return transitions(self.dt, x, a, r, x_next, done=done)
 
     def play(self, feedback: Feedback, seeds: range) -> Array:
-        """The return of one episode from `reset(seed=...)` for every seed, under a feedback."""
-        returns = []
-        for seed in seeds:
-            observation, _ = self.env.reset(seed=seed)
-            total, over = 0.0, False
-            while not over:
-                action = self._action(feedback(_place(self.state(observation)))[0])
-                observation, reward, ended, truncated, _ = self.env.step(action)
-                total, over = total + float(reward), ended or truncated
-            returns.append(total)
-        return np.array(returns)
+        """The return of one episode from `reset(seed=...)` for every seed, under a feedback; copies of the environment run side
+        by side."""
+        copies = [deepcopy(self.env) for _ in seeds]
+        states = np.array([self.state(env.reset(seed=seed)[0]) for env, seed in zip(copies, seeds, strict=True)])
+        total, running = np.zeros(len(copies)), np.arange(len(copies))
+        step = 0
+        while running.size:
+            k = len(running)
+            control = feedback(Points(np.full(k, step * self.dt), states[running], np.zeros(k, dtype=np.int64)))
+            still = []
+            for row, index in enumerate(running):
+                observation, reward, ended, truncated, _ = copies[index].step(self._action(control[row]))
+                total[index] += float(reward)
+                states[index] = self.state(observation)
+                if not (ended or truncated):
+                    still.append(index)
+            running, step = np.array(still, dtype=np.int64), step + 1
+        return total
 
     def state(self, observation: Any) -> Array:
         """The states of the file from an observation. Raises `UsageError` where their numbers do not match."""

@@ -24,14 +24,16 @@ DEGREES = (2, 4, 6)
 MOST_FUNCTIONS = 260
 POWERS = {"line": 2, "box": 2, "log_up": 4, "log_down": 4}
 """The highest power of a control's coordinate: a quadratic in the control itself, more where the coordinate is a logarithm."""
+MOST_ASTRAY = 0.05
+"""A class in which q has no maximum at so many more places is too large for the data."""
 NEGLIGIBLE = 0.01
 """A change of q that is this small a share of its size does not call for a larger class."""
 
 
 @dataclass(frozen=True, slots=True)
 class Chosen:
-    """A class, what was learned in it, and the same in the next one (or in the one before the largest): as far as that is off, so may this
-    be."""
+    """A class, what was learned in it, and the same in the next one (or in the one before the largest): as far as that is off,
+    so may this be."""
 
     moments: Moments
     operator: Operator
@@ -75,7 +77,8 @@ def largest(
 
 
 def choose_degree(moments: Moments, top: int, task: Task, places: Places, sample: Transitions, fixed: bool) -> Chosen:
-    """Learn in classes of rising degree until the next one agrees, beyond the noise, with the advantage rate. `sample`: some of the data."""
+    """Learn in classes of rising degree until the next one agrees, beyond the noise, with the advantage rate. `sample`: some of
+    the data."""
     features = moments.features
     gains = np.concatenate([(later - psi)[:, : features.values] for _, psi, later in batches(features, sample)])
     if sample.mirrored:
@@ -85,7 +88,8 @@ def choose_degree(moments: Moments, top: int, task: Task, places: Places, sample
         own = moments.within(degree) if degree < top else moments
         inside = operator(own)
         learned = q_learning(inside, task, places)
-        if tried and _agrees(moments, tried[-1], (inside, degree), task, gains):
+        lost = bool(tried) and learned.astray > tried[-1][2].astray + MOST_ASTRAY
+        if lost or (tried and _agrees(moments, tried[-1], (inside, degree), task, gains)):
             smaller, its, before = tried[-1]
             return Chosen(smaller, its, before, degree - 2, (inside, learned))
         tried.append((own, inside, learned))
@@ -96,7 +100,8 @@ def choose_degree(moments: Moments, top: int, task: Task, places: Places, sample
 def _agrees(
     moments: Moments, tried: tuple[Moments, Operator, Learned], larger: tuple[Operator, int], task: Task, gains: Array
 ) -> bool:
-    """Whether r + L^a V at the same V is the same in a larger class, but for noise; and the smaller one meets its own conditions."""
+    """Whether r + L^a V at the same V is the same in a larger class, but for noise; and the smaller one meets its own
+    conditions."""
     small, _, learned = tried
     wide, degree = larger
     keep = np.flatnonzero(np.isin(moments.features.within(degree), moments.features.within(degree - 2)))

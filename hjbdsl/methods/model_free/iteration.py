@@ -26,12 +26,13 @@ from hjbdsl.methods.model_free.greedy import Choice, gibbs, greedy, strays
 from hjbdsl.model.solution import Array
 from hjbdsl.numeric.points import Points
 
-MOST_ITERATIONS = 25
+MOST_ITERATIONS, UNDAMPED = 25, 8
+"""Policies at the task's own rate; after the first so many, where the policy flutters between equals, only half a step each."""
 FIRST_RATE = 20.0
 """The largest discount rate at which the first policies are judged, per unit of time, never above one a step."""
 TERMINAL_WEIGHT = 30.0
 SETTLED = 1e-6
-FALL, FALLS = 0.7, 24
+FALL, FALLS, STAY = 0.75, 30, 2
 """By how much the rate falls from policy to policy, and how often at most. A policy that is good at one rate must have a value
 at the next."""
 
@@ -49,11 +50,12 @@ class Task:
 
 @dataclass(frozen=True, slots=True)
 class Places:
-    """States at which the constraint is imposed, and observed ends: where, and what was paid."""
+    """States at which the constraint is imposed, with what `weight`, and observed ends: where, and what was paid."""
 
     inner: Points
     last: Points
     payoff: Array
+    weight: Array | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,7 +122,8 @@ def _rates(task: Task, dt: float) -> list[float]:
     if math.isfinite(task.end):
         return [task.rho]
     first = min(1.0 / dt, FIRST_RATE)
-    return [*(task.rho + first * FALL**j for j in range(FALLS) if first * FALL**j > task.rho / 20), task.rho]
+    falling = [task.rho + first * FALL**j for j in range(FALLS) if first * FALL**j > task.rho / 20]
+    return [*np.repeat(falling, STAY).tolist(), task.rho]
 
 
 def _iterate(operator: Operator, task: Task, places: Places, evaluated: Evaluated, rated: Rated) -> Learned:
@@ -134,12 +137,14 @@ def _iterate(operator: Operator, task: Task, places: Places, evaluated: Evaluate
         choice = choose(operator, task, advantage, inner, X)
         rows = features.products(X, choice.features)
         known = rows @ operator.reward + task.temperature * choice.entropy
-        system = _System(evaluated(rows, X, rate), last, task.average and rate == task.rho)
+        system = _System(evaluated(rows, X, rate), last, task.average and rate == task.rho, places.weight)
         before, before_average = theta, average
         theta, shift = system.solve(-known, places.payoff)
         average = float(shift)
         if not np.all(np.isfinite(theta)):
             raise SolverError("the conditions have no solution under the policy that they lead to: the learner has diverged")
+        if iteration >= len(rates) + UNDAMPED:
+            theta, average = (theta + before) / 2, (average + before_average) / 2
         advantage = rated(theta, rate, average)
         moved = np.max(np.abs(X @ (theta - before)), initial=0.0) + abs(average - before_average)
         settled = rate == task.rho and bool(moved < SETTLED * (1.0 + np.max(np.abs(X @ theta))))
@@ -154,18 +159,22 @@ def _iterate(operator: Operator, task: Task, places: Places, evaluated: Evaluate
 class _System:
     """inner theta + known = average in the least squares, and last theta = payoff. A relative value has no constant."""
 
-    def __init__(self, inner: Array, last: Array, relative: bool):
+    def __init__(self, inner: Array, last: Array, relative: bool, weight: Array | None):
         self.inner, self.relative = inner, relative
+        self.own = np.ones(len(inner)) if weight is None else weight / np.sqrt(np.mean(weight**2))
         self.weight = TERMINAL_WEIGHT * math.sqrt(len(inner) / max(len(last), 1))
-        rows = np.vstack([inner, self.weight * last])
+        rows = np.vstack([inner, last])
         if relative:
             rows[:, 0] = -1.0
+        self.own = np.concatenate([self.own, np.full(len(last), self.weight)])
+        rows *= self.own[:, None]
         self.scale = np.sqrt((rows**2).sum(axis=0)) + 1e-300
         self.inverse = np.linalg.pinv(rows / self.scale, rcond=1e-12) / self.scale[:, None]
 
     def solve(self, right: Array, payoff: Array) -> tuple[Array, Array]:
         """theta and the average for one right-hand side, or for several side by side."""
-        solution = self.inverse @ np.concatenate([right, self.weight * payoff])
+        whole = np.concatenate([right, payoff])
+        solution = self.inverse @ (whole * (self.own if whole.ndim == 1 else self.own[:, None]))
         if not self.relative:
             return solution, np.zeros(solution.shape[1:])
         average = np.array(solution[0])

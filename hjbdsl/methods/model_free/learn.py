@@ -16,7 +16,7 @@ import sympy as sp
 from hjbdsl import progress
 from hjbdsl.errors import UsageError
 from hjbdsl.methods.model_free.collect import Behaviour, Simulator, policy_behaviour, wide_behaviour
-from hjbdsl.methods.model_free.conditions import gather
+from hjbdsl.methods.model_free.conditions import Precision, gather
 from hjbdsl.methods.model_free.coordinates import control_space
 from hjbdsl.methods.model_free.environment import Environment
 from hjbdsl.methods.model_free.function import LearnedFunction
@@ -24,7 +24,7 @@ from hjbdsl.methods.model_free.function_class import Chosen, choose_degree, larg
 from hjbdsl.methods.model_free.iteration import FIRST_RATE, Places, Task, plain_q_learning, q_learning
 from hjbdsl.methods.model_free.lesson import Lesson
 from hjbdsl.methods.model_free.transitions import Transitions
-from hjbdsl.methods.model_free.uncertainty import scatter
+from hjbdsl.methods.model_free.uncertainty import precision, scatter
 from hjbdsl.model.equation import HJBEquation
 from hjbdsl.model.problem import ControlProblem
 from hjbdsl.model.solution import Accepted, Array, Evidence, Rejected, Solution
@@ -160,10 +160,23 @@ class _Learner:
         places = self._places(data)
         pairs = self.generator.permutation(len(data) // 2)[: SAMPLE // 2]
         sample = data.rows(np.stack([2 * pairs, 2 * pairs + 1], axis=1).ravel())
-        chosen = choose_degree(gather(features, data), top, task, places, sample, self.lesson.degree is not None)
+        fixed = self.lesson.degree is not None
+        chosen = choose_degree(gather(features, data), top, task, places, sample, fixed)
+        weights = precision(chosen.moments, chosen.operator, chosen.learned, task, sample)
+        if weights is not None:
+            places = self._weighted(places, weights, chosen)
+            chosen = choose_degree(gather(features, data, weights), top, task, places, sample, fixed)
         if self.lesson.algorithm == "td":
             return replace(chosen, learned=plain_q_learning(chosen.operator, task, places))
         return chosen
+
+    def _weighted(self, places: Places, weights: Precision, chosen: Chosen) -> Places:
+        """The constraint counts as much at a state as the increments do there, at the centre of the actions."""
+        features, inner = chosen.operator.features, places.inner
+        X = features.state(inner.t, inner.x, inner.mode)
+        k = len(inner)
+        A = features.control(np.zeros((k, len(features.control.space.axes))), np.zeros(k, dtype=np.int64))
+        return replace(places, weight=np.sqrt(weights(features, features.products(X, A))))
 
     def _places(self, data: Transitions) -> Places:
         """Where the constraint is imposed: over the region, or where the data is; and the ends that were seen."""

@@ -6,15 +6,21 @@ to V. At the optimum the policy's own error does not move V to first order."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
-from hjbdsl.methods.model_free.conditions import Moments, Operator, batches
+from hjbdsl.methods.model_free.conditions import SHAPE, Moments, Operator, Precision, batches
 from hjbdsl.methods.model_free.iteration import Learned, Task
 from hjbdsl.methods.model_free.transitions import Transitions
 from hjbdsl.model.solution import Array
+
+UNEVEN = 0.7
+"""Variances whose logarithms vary by less count as equal."""
+TINY = 1e-3
+SCORINGS = 40
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,16 +34,13 @@ class Scatter:
 
 
 def scatter(moments: Moments, operator: Operator, learned: Learned, task: Task, data: Transitions) -> Scatter:
-    """A second pass over the data."""
-    features, dt, values = moments.features, moments.dt, moments.features.values
-    rate = learned.advantage.copy()
-    rate[:values] += task.rho * learned.theta
-    rate[0] += learned.average
+    """Another pass over the data."""
+    features, values = moments.features, moments.features.values
     spread = np.zeros(moments.gram.shape)
-    for part, psi, later in batches(features, data):
-        gain = (later - psi)[:, :values] @ learned.theta
-        increment = gain / dt - 0.5 * (psi + later) @ (rate - operator.reward) + part.r - psi @ operator.reward
+    for psi, increment in increments(moments, operator, learned, task, data):
         weighted = psi * increment[:, None]
+        if moments.precision is not None:
+            weighted *= moments.precision(features, psi)[:, None]
         if data.mirrored:
             weighted = weighted[::2] + weighted[1::2]
         spread += weighted.T @ weighted
@@ -50,6 +53,50 @@ def scatter(moments: Moments, operator: Operator, learned: Learned, task: Task, 
     advantage[:values] -= task.rho * value
     average = float(np.linalg.norm(learned.average_influence @ root))
     return Scatter(value, advantage, average)
+
+
+def increments(
+    moments: Moments, operator: Operator, learned: Learned, task: Task, data: Transitions
+) -> Iterator[tuple[Array, Array]]:
+    """In chunks: the class at the start (k, p), and the martingale increments per unit of time (k,)."""
+    features, dt, values = moments.features, moments.dt, moments.features.values
+    rate = learned.advantage.copy()
+    rate[:values] += task.rho * learned.theta
+    rate[0] += learned.average
+    for part, psi, later in batches(features, data):
+        gain = (later - psi)[:, :values] @ learned.theta
+        yield psi, gain / dt - 0.5 * (psi + later) @ (rate - operator.reward) + part.r - psi @ operator.reward
+
+
+def precision(moments: Moments, operator: Operator, learned: Learned, task: Task, sample: Transitions) -> Precision | None:
+    """Weights for a second reading of the data: where increments scatter more they count less. None where they scatter alike."""
+    columns = moments.features.within(SHAPE)
+    shapes, squares = [], []
+    for psi, increment in increments(moments, operator, learned, task, sample):
+        own = psi[::2] if sample.mirrored else psi
+        alone = (increment[::2] + increment[1::2]) / 2 if sample.mirrored else increment
+        shapes.append(own[:, columns])
+        squares.append(alone**2)
+    shape, square = np.concatenate(shapes), np.concatenate(squares)
+    typical = float(np.mean(square))
+    if typical <= 0:
+        return None
+    coefficients = _log_variance(shape, square / typical + TINY)
+    fitted = shape @ coefficients
+    if float(np.std(fitted)) < UNEVEN:
+        return None
+    coefficients[0] -= float(np.median(fitted))
+    return Precision(coefficients)
+
+
+def _log_variance(shape: Array, square: Array) -> Array:
+    """Coefficients of the logarithm of E[square], by the scores of a gamma law with a logarithmic link, damped."""
+    inverse = np.linalg.pinv(shape)
+    coefficients = np.zeros(shape.shape[1])
+    for _ in range(SCORINGS):
+        excess = square * np.exp(-np.clip(shape @ coefficients, -12, 12)) - 1
+        coefficients = coefficients + 0.5 * inverse @ np.clip(excess, -1, 20)
+    return coefficients
 
 
 def control_scatter(operator: Operator, learned: Learned, shake: Scatter, X: Array, v: Array, point: NDArray[np.int64]) -> Array:

@@ -6,7 +6,9 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pyarrow
 import pytest
+from pyarrow import parquet
 
 from hjbdsl.errors import UsageError
 from hjbdsl.methods.model_free import Lesson, learn, read, write
@@ -46,9 +48,6 @@ def test_what_is_written_is_read(tmp_path: Path, problem: ControlProblem) -> Non
 
 
 def test_parquet_columns_carry_the_names_of_the_file(tmp_path: Path, problem: ControlProblem) -> None:
-    import pyarrow
-    from pyarrow import parquet
-
     data = REGULATOR.data(0.1, 1000, seed=2)
     columns = {"x": data.x[:, 0], "a": data.a[:, 0], "r": data.r, "x_next": data.x_next[:, 0]}
     path = str(tmp_path / "data.parquet")
