@@ -20,6 +20,7 @@ import numpy as np
 import torch
 from scipy.special import logsumexp
 
+from hjbdsl.errors import UsageError
 from hjbdsl.methods.generative.forward import Forward
 from hjbdsl.methods.generative.network import Architecture, ScoreNetwork, one_thread
 from hjbdsl.methods.generative.precondition import Level, apply, frame_of, level_at
@@ -80,9 +81,12 @@ class Steered:
 
 
 def steer(base: Score, law: DataLaw, reward: Reward, seed: int = 0, rounds: int = _ROUNDS) -> Steered:
+    """Raises `UsageError` for a reward without a gradient anywhere."""
     random = np.random.default_rng([seed, 29])
     rows, weights = _weighted(law, random)
-    values, _ = reward(rows)
+    values, slopes = reward(rows)
+    if np.ptp(values) > 0 and not np.any(slopes):
+        raise UsageError("the reward changes by jumps only, and steering follows its gradient: smooth it, as in Phi((y - a)/0.1)")
     logs = np.log(weights) + values
     normaliser = float(logsumexp(logs))
     tilted = RowsLaw(rows, np.exp(logs - normaliser))
@@ -188,7 +192,8 @@ def _pairs(levels: list[Level], places: list[Array], adjoints: list[Array], basi
     index = np.repeat(np.arange(len(levels)), len(places[0]))
     scaled = np.array([scaled_level(level.log_level) for level in levels])[index]
     arrays = (np.concatenate(x), scaled, np.concatenate(target), np.stack(out))
-    return _Pairs(*(torch.as_tensor(array, dtype=torch.float32) for array in arrays), torch.as_tensor(index))
+    inputs, clock, wanted, outs = (torch.as_tensor(array, dtype=torch.float32) for array in arrays)
+    return _Pairs(inputs, clock, wanted, outs, torch.as_tensor(index))
 
 
 def _regress(network: ScoreNetwork, optimiser: torch.optim.Optimizer, pairs: _Pairs, random: np.random.Generator) -> float:
