@@ -15,7 +15,7 @@ from matplotlib.patches import Patch
 from numpy.typing import NDArray
 from scipy.ndimage import gaussian_filter
 
-from hjbdsl.io.plot.panel import Panel
+from hjbdsl.io.plot.panel import WIDTH, Panel
 from hjbdsl.io.plot.style import GREY, SERIES, dress, legend, math_text, note, number_text
 from hjbdsl.io.plot.view import Series, View, columns
 from hjbdsl.io.tabulation import condition_mask
@@ -27,13 +27,16 @@ if TYPE_CHECKING:
     from xarray import Dataset
 
 _STYLES = ("-", "--", "-.", ":")
+_MOST_INSIDE = 3
+_WITH_LEGEND = 5.7
 _MARKED_BELOW = 25
 """Axes of fewer points (finite states) show each point."""
 
 
 def value_panel(view: View, axis: str) -> Panel:
-    """V along `axis`."""
-    return Panel(lambda axes: _draw_value(view, axis, axes))
+    """V along `axis`; wider where the legend stands beside it."""
+    beside = len(view.family(axis)[1]) > _MOST_INSIDE
+    return Panel(lambda axes: _draw_value(view, axis, axes), _WITH_LEGEND if beside else WIDTH)
 
 
 def policy_panels(view: View, axis: str, explained: bool) -> list[Panel]:
@@ -238,7 +241,7 @@ def _held_text(view: View, held: Mapping[str, float | str]) -> str:
 
 def _legend_place(family: list[Series], explained: bool) -> dict[str, Any]:
     """Beside the axes where many lines leave no room among them."""
-    return {"loc": "upper left", "bbox_to_anchor": (1.0, 1.02)} if explained and len(family) > 3 else {}
+    return {"loc": "upper left", "bbox_to_anchor": (1.0, 1.02)} if explained and len(family) > _MOST_INSIDE else {}
 
 
 def _abscissa(table: Dataset, axis: str) -> Array:

@@ -21,7 +21,7 @@ from hjbdsl.io.plot.style import FAMILY, GREY, LABEL_SIZE, MATH, NOTE_SIZE
 
 FORMATS = ("png", "svg", "pdf")
 _MOST_COLUMNS = 3
-_HEIGHT, _WIDTH = 3.1, 4.3
+HEIGHT, WIDTH = 3.1, 4.3
 _DOTS = 160
 
 
@@ -30,8 +30,8 @@ class Panel:
     """`draw` fills one axes; `width` and `height` are inches."""
 
     draw: Callable[[Axes], None]
-    width: float = _WIDTH
-    height: float = _HEIGHT
+    width: float = WIDTH
+    height: float = HEIGHT
 
 
 def figure(rows: Sequence[Sequence[Panel]], title: str, subtitle: str) -> Figure:

@@ -68,7 +68,7 @@ def dress(axes: Axes, x_label: str, y_label: str, title: str = "") -> None:
     axes.tick_params(which="minor", labelsize=TICK_SIZE - 2, labelfontfamily=FAMILY, width=0.4, length=2)
     for axis in (axes.xaxis, axes.yaxis):
         if axis.get_scale() == "linear":
-            axis.set_major_locator(MaxNLocator(6, steps=[1, 2, 2.5, 5, 10]))
+            axis.set_major_locator(MaxNLocator(5 if axis is axes.xaxis else 6, steps=[1, 2, 2.5, 5, 10]))
         axis.get_offset_text().set(fontsize=NOTE_SIZE, fontfamily=FAMILY, math_fontfamily=MATH)
     for side in ("top", "right"):
         axes.spines[side].set_visible(False)
