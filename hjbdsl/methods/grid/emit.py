@@ -241,7 +241,7 @@ def emit(form: Recast, mark_counts: Sequence[int]) -> str:
         "width": (2 * terms if has_cross else 0) + sum(n * 2**d for n in mark_counts) + len(emitter.discrete.labels) - 1,
         "parameter_lines": [f"{emitter.names[s]} = {float(v)!r}" for s, v in problem.values.items()], "sense": sense,
         "diffusion_controlled": controlled, "diffusion_unbounded": noise_unbounded(equation), "mixed": has_cross and controlled,
-        "has_cross": has_cross, "has_leaps": has_leaps, "scratch": scratch, "parallel": d >= 3,
+        "has_cross": has_cross, "has_leaps": has_leaps, "scratch": scratch, "parallel": d >= 3 and not equation.stationary,
         "scratch_cross": f"work, base, offsets = {', '.join(arrays)}" if has_cross else "",
         "table_lines": _tables(emitter),
         "comma_as": "".join(f", {a}" for a in controls), "comma_best": "".join(f", best{c}" for c in range(m)),

@@ -25,6 +25,8 @@ ROUGHLY = 1e-3
 made at every node; on a fine one, where each node makes one."""
 NEGLIGIBLE = 1e-7
 MOST_ROUNDS = 20
+FEW_ROUNDS = 3
+"""... where formulas cover every case: on a coarse mesh trials may go on gaining from its wind for long."""
 FINE = 5000
 """Unknowns of a fine mesh."""
 
@@ -36,13 +38,14 @@ def beyond_formulas(task: Task, answer: Policy) -> Policy:
     if not program.module.CONTROLS or all(program.module.PLAYERS):
         return answer
     fixed = answer.stopped | program.gone
-    for number in range(MOST_ROUNDS):
+    rounds = FEW_ROUNDS if program.module.DIRECT else MOST_ROUNDS
+    for number in range(rounds):
         policy = improved(program, answer.V, answer.policy, task.t, fixed, number)
         if policy is None:
             return answer
         after = settle(task, answer.V, policy, answer.stopped, True)
         moved = float(np.max(np.abs(after.V - answer.V))) / (1e-3 + float(np.max(np.abs(after.V))))
-        answer = replace(after, change=max(after.change, moved if number == MOST_ROUNDS - 1 else 0.0))
+        answer = replace(after, change=max(after.change, moved if number == rounds - 1 else 0.0))
         if moved < NEGLIGIBLE:
             break
     return answer
