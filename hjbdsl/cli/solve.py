@@ -33,6 +33,9 @@ def run(
     tol: Annotated[float | None, typer.Option("--tol", help="Accuracy of V that is wanted; missing it is a failure.")] = None,
     seed: Annotated[int, typer.Option("--seed", help="Seed of everything random.")] = 0,
     output: OutputResult = None,
+    device: Annotated[str, typer.Option("--device", metavar="cpu|cuda", help="Where networks are trained.")] = "cpu",
+    checkpoint: Annotated[str | None, typer.Option("--checkpoint", metavar="FILE", help="Keep the training here.")] = None,
+    resume: Annotated[bool, typer.Option("--resume", help="Go on from the checkpoint.")] = False,
     explain: Annotated[bool, typer.Option("--explain", help="Say for each method why it was taken or rejected.")] = False,
     settings: Settings = None,
     variant: Variant = None,
@@ -50,15 +53,16 @@ def run(
         raise UsageError("results are written as NetCDF or JSON: give -o a name that ends in .nc or .json")
     if as_table:
         require(TABLES, "result files")
+    training = _training(device, checkpoint, resume)
     question = Question.ask(existing(file), overrides(settings), variant)
-    options = (method, json.dumps(points), tol, seed)
+    options = (method, json.dumps(points), tol, seed, json.dumps(training))
 
     with _progress(quiet or as_json) as status:
 
         def work(problem: ControlProblem) -> dict[str, Any]:
             from hjbdsl import pipeline  # noqa: PLC0415 (sympy: only where something has to be worked out)
 
-            request = pipeline.Request(method, tol, seed)
+            request = pipeline.Request(method, tol, seed, training)
             worked = pipeline.worked_out(problem, request, points, not no_cache, started, status)
             if output is not None and as_table:
                 status("tabulating")
@@ -77,6 +81,18 @@ def run(
     else:
         show(result, time.perf_counter() - started, quiet)
     return 0 if _holds(result, tol) else _EXIT_CHECK_FAILED
+
+
+def _training(device: str, checkpoint: str | None, resume: bool) -> dict[str, float | str]:
+    """The options of a training that differ from their defaults."""
+    if device not in ("cpu", "cuda"):
+        raise UsageError("--device is cpu or cuda")
+    if resume and checkpoint is None:
+        raise UsageError("--resume wants the --checkpoint to go on from")
+    kept: dict[str, float | str] = {} if device == "cpu" else {"device": device}
+    if checkpoint is not None:
+        kept["checkpoint"] = checkpoint
+    return kept | ({"resume": 1.0} if resume else {})
 
 
 def _holds(result: dict[str, Any], tol: float | None) -> bool:

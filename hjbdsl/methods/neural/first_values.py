@@ -31,6 +31,7 @@ POINTS = 250
 STEPS = 100
 LIFETIMES = 6.0
 """How many mean lifetimes 1/r the first paths run."""
+_DECAY = 1e-6
 _FAR = (0.01, 0.03, 0.1, 0.3, 1.0, 3.0)
 
 
@@ -100,13 +101,13 @@ def first_values(program: NeuralProgram, domain: Domain, seed: int) -> Start:
     groups = target_groups(architecture, t, x, z, targets, 1.0)
     scale = float(targets.value.abs().median()) + 1e-12
     groups += condition_groups(fitting, domain, generator, scale)
-    fitted = fit(fitting, initial_parameters(architecture, generator), lambda _: groups, 20, 1e-2)
+    fitted = fit(fitting, initial_parameters(architecture, generator), lambda _: groups, 20, 1e-2, _DECAY)
     # the return of a policy solves a linear equation, which smooths what noise there is in the targets
     t, x, z = drawn(program, domain, 4 * POINTS, generator)
     at = fitting.point(fitted.parameters, t, x, z)
     a = held(program, simple)(fitted.parameters, t, x, z, at)
     group = weighted(fitting.evaluation(t, x, z, a, at), at.V, segment.length)
-    fitted = fit(fitting, fitted.parameters, lambda _: [*groups, group], 30, 1e-2)
+    fitted = fit(fitting, fitted.parameters, lambda _: [*groups, group], 30, 1e-2, _DECAY)
     return Start(fitting, fitted.parameters, simple)
 
 

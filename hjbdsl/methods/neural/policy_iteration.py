@@ -136,7 +136,7 @@ class PolicyIteration:
         size = targets.value.abs() + 0.1 * targets.value.abs().median() + 1e-12
         gap = float(((targets.value - self.model.chosen(parameters)(t, x, z)).abs() / size).median())
         noise = float((targets.error / size).median())
-        return gap, min(1.0, max(0.02, 0.5 * gap / max(noise, 1e-12) - 0.5))
+        return gap, max(0.02, min(1.0, gap / AGREED, 0.5 * gap / max(noise, 1e-12) - 0.5))
 
     def equation_group(
         self, parameters: Parameters, policy: Improvement, t: Tensor, x: Tensor, z: Tensor, weights: Tensor | None = None

@@ -2,7 +2,7 @@
 
 In: model, parameters, groups of functionals with weights. Out: parameters after Levenberg-Marquardt steps. The loss is
 
-    sum over groups of mean_i ( w_i (l_i(V) + c_i) )^2;
+    sum over groups of mean_i ( w_i (l_i(V) + c_i) )^2  +  a little |theta|^2;
 
 where a group is the HJB equation, c_i and l_i carry the improved policy, whose own derivative drops out at a maximum (the
 envelope theorem), so that one step of Gauss and Newton is one step of policy iteration. Several processes add their normal
@@ -22,6 +22,8 @@ from torch import Tensor
 from hjbdsl.methods.neural.model import Functionals, ValueModel
 from hjbdsl.methods.neural.networks import Parameters
 
+DECAY = 1e-10
+"""Weight of the sum of squares of the parameters: a unit that bends between two samples only would cost nothing else."""
 _LEAST_DAMPING, _MOST_DAMPING = 1e-12, 1e8
 
 
@@ -57,14 +59,17 @@ def moved(parameters: Parameters, step: Tensor) -> Parameters:
     return result
 
 
-def fit(model: ValueModel, parameters: Parameters, groups: Groups, steps: int, damping: float = 1e-3) -> Fitted:
+def fit(
+    model: ValueModel, parameters: Parameters, groups: Groups, steps: int, damping: float = 1e-3, decay: float = DECAY
+) -> Fitted:
     """At most `steps` accepted steps; ends early where nothing improves. A loss that is no number never replaces one that is."""
     current = groups(parameters)
     residuals = _residuals(model, parameters, current)
-    loss = _shared_sum(_loss(residuals))
+    loss = _shared_sum(_loss(residuals)) + _decay(parameters, decay)
     taken = 0
     while taken < steps:
         matrix, right = _normal_equations(model, parameters, current, residuals)
+        matrix, right = matrix + decay * torch.eye(len(right)).to(matrix), right + decay * flat(parameters)
         diagonal = torch.diagonal(matrix).clone()
         diagonal = diagonal + 1e-6 * diagonal.mean() + 1e-30
         accepted = False
@@ -74,7 +79,7 @@ def fit(model: ValueModel, parameters: Parameters, groups: Groups, steps: int, d
                 trial = moved(parameters, -step)
                 following = groups(trial)
                 after = _residuals(model, trial, following)
-                new_loss = _shared_sum(_loss(after))
+                new_loss = _shared_sum(_loss(after)) + _decay(trial, decay)
                 if new_loss < loss:
                     accepted = True
                     break
@@ -97,6 +102,10 @@ def _residuals(model: ValueModel, parameters: Parameters, groups: Sequence[Group
 def _loss(residuals: Sequence[Tensor]) -> float:
     total = float(sum(float((r * r).sum()) for r in residuals))
     return total if math.isfinite(total) else math.inf
+
+
+def _decay(parameters: Parameters, decay: float) -> float:
+    return decay * float(flat(parameters).square().sum())
 
 
 def _normal_equations(

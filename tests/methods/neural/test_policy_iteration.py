@@ -1,0 +1,163 @@
+"""Policy iteration against closed forms, its parts against finite differences, its practice (seeds, checkpoints)."""
+
+import math
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+torch = pytest.importorskip("torch")
+
+from hjbdsl.errors import UsageError  # noqa: E402
+from hjbdsl.methods.neural import policy_iteration as learner  # noqa: E402
+from hjbdsl.methods.neural.checkpoint import read_checkpoint, write_checkpoint  # noqa: E402
+from hjbdsl.methods.neural.learner import LearningRequest  # noqa: E402
+from hjbdsl.methods.neural.model import ValueModel  # noqa: E402
+from hjbdsl.methods.neural.networks import Architecture, initial_parameters  # noqa: E402
+from hjbdsl.methods.neural.program import NeuralProgram  # noqa: E402
+from hjbdsl.methods.neural.sampling import domain_of  # noqa: E402
+from hjbdsl.model.solution import Accepted, Rejected  # noqa: E402
+from hjbdsl.pipeline import derive, loads  # noqa: E402
+
+REGULATOR = """
+param alpha = -0.5, beta = 1, q = 1, r_a = 0.1, sigma = 0.3, rho = 0.1
+state x in R
+control a in R
+noise W
+dx = (alpha*x + beta*a) dt + sigma dW
+maximize E integral(0, inf) exp(-rho*t)*(-(q*x^2 + r_a*a^2)/2) dt
+region x in [-2, 2]
+"""
+
+JUMPS_AND_MODES = """
+mode z in {calm, busy}
+rate calm -> busy = 0.5, busy -> calm = 1
+param m(z) = {calm: 0.2, busy: -0.4}
+state x in R, y > 0
+control a in [-1, 2]
+noise W, B
+dW dB = 0.4 dt
+jump N rate 0.3*(1 + x^2) mark J ~ normal(0.1, 0.04)
+dx = (a + m(z)*x) dt + 0.3 dW + J dN
+dy = 0.1*y dt + 0.2*y dB
+minimize E [ integral(0, 1) exp(-0.1*t)*(x^2 + a^2/2 + y) dt + exp(-0.1)*x(1)^2*y(1) ]
+region x in [-1, 1], y in [0.5, 2]
+"""
+
+
+@pytest.fixture(scope="module")
+def model() -> tuple[ValueModel, dict]:
+    program = NeuralProgram(derive(loads(JUMPS_AND_MODES)))
+    features = domain_of(program).features
+    architecture = Architecture(features, 1.0, (7, 7), 2, "added", 0.0, 0.5)
+    return ValueModel(program, architecture), initial_parameters(architecture, torch.Generator().manual_seed(3))
+
+
+def places(count: int, seed: int = 0) -> tuple:
+    generator = torch.Generator().manual_seed(seed)
+    uniform = torch.rand(count, 3, generator=generator, dtype=torch.float64)
+    x = torch.stack([2.0 * uniform[:, 0] - 1.0, 0.5 + uniform[:, 1]], -1)
+    return 0.9 * uniform[:, 2], x, torch.arange(count) % 2
+
+
+def test_derivatives_are_those_of_the_values(model: tuple) -> None:
+    value, parameters = model
+    t, x, _ = places(6)
+    jet = value.jet(parameters, t, x)
+    h = 1e-5
+    for i, move in enumerate(torch.eye(2, dtype=torch.float64)):
+        difference = (value.value(parameters, t, x + h * move) - value.value(parameters, t, x - h * move)) / (2 * h)
+        assert torch.allclose(jet.gradient[..., i], difference, atol=1e-8)
+        slopes = (value.jet(parameters, t, x + h * move).gradient - value.jet(parameters, t, x - h * move).gradient) / (2 * h)
+        assert torch.allclose(jet.hessian[..., i, :], slopes, atol=1e-7)
+    later = (value.value(parameters, t + h, x) - value.value(parameters, t - h, x)) / (2 * h)
+    assert torch.allclose(jet.gradient[..., 2], later, atol=1e-8)
+
+
+def test_the_terminal_condition_is_built_in(model: tuple) -> None:
+    value, parameters = model
+    _, x, _ = places(5)
+    end = torch.ones(5, dtype=torch.float64)
+    assert torch.allclose(value.value(parameters, end, x)[:, 1], x[:, 0] ** 2 * x[:, 1])
+
+
+def test_functionals_are_the_equation_and_their_slopes_its_derivative(model: tuple) -> None:
+    value, parameters = model
+    t, x, z = places(6, 1)
+    at = value.point(parameters, t, x, z)
+    a = torch.full((6, 1), 0.3, dtype=torch.float64)
+    functionals = value.evaluation(t, x, z, a, at)
+    assert torch.allclose(value.apply(parameters, functionals), value.program.defect(t, x, z, a, at), atol=1e-12)
+    slopes, place = value.slopes(parameters, functionals), 0
+    for name, weight in parameters.items():
+        moved = [
+            {**parameters, name: weight + sign * 1e-6 * (torch.arange(weight.numel()) == 1).reshape(weight.shape)}
+            for sign in (1, -1)
+        ]
+        difference = (value.apply(moved[0], functionals) - value.apply(moved[1], functionals)) / 2e-6
+        assert torch.allclose(slopes[:, place + 1], difference, atol=1e-7)
+        place += weight.numel()
+
+
+def test_correlated_noise_has_the_covariance_of_the_equation(model: tuple) -> None:
+    value, _ = model
+    t, x, z = places(4)
+    loading = value.program.module.diffusion(t, x, z, torch.zeros(4, 1, dtype=torch.float64))
+    covariance = loading @ loading.transpose(-1, -2)
+    expected = torch.stack([torch.tensor([[0.09, 0.024 * float(y)], [0.024 * float(y), 0.04 * float(y) ** 2]]) for y in x[:, 1]])
+    assert torch.allclose(covariance, expected.double(), atol=1e-12)
+
+
+def exact(x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    p = 0.1 * (-1.1 + math.sqrt(1.1**2 + 40.0)) / 2.0
+    return -p * x**2 / 2 - 0.09 * p / 0.2, -p * x / 0.1
+
+
+@pytest.mark.slow
+def test_scalar_regulator_is_bracketed_and_within_its_band(tmp_path: Path) -> None:
+    answer = learner.propose(derive(loads(REGULATOR)), LearningRequest(seed=1))
+    assert isinstance(answer, Accepted)
+    x = np.linspace(-2, 2, 81)
+    found = answer.solution.function.evaluate(0 * x, x[:, None], np.zeros(81, dtype=np.int64))
+    value, control = exact(x)
+    assert answer.solution.status == "bracketed"
+    assert np.linalg.norm(found.value - value) < 3e-3 * np.linalg.norm(value)
+    assert np.linalg.norm(found.control[:, 0] - control) < 5e-3 * np.linalg.norm(control)
+    assert np.all(np.abs(found.value - value) <= found.error)
+
+
+@pytest.mark.slow
+def test_resumed_training_ends_where_an_unbroken_one_does(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(learner, "ROUNDS", 4)
+    equation, path = derive(loads(REGULATOR)), str(tmp_path / "training.pt")
+    whole = learner.propose(equation, LearningRequest(seed=2))
+    monkeypatch.setattr(learner, "ROUNDS", 2)
+    learner.propose(equation, LearningRequest(seed=2, checkpoint=path))
+    monkeypatch.setattr(learner, "ROUNDS", 4)
+    resumed = learner.propose(equation, LearningRequest(seed=2, checkpoint=path, resume=True))
+    assert isinstance(whole, Accepted)
+    assert isinstance(resumed, Accepted)
+    for name, values in whole.solution.function.parameters.items():
+        assert np.array_equal(values, resumed.solution.function.parameters[name])
+
+
+def test_checkpoint_of_another_training_is_refused(tmp_path: Path) -> None:
+    path = str(tmp_path / "kept.pt")
+    write_checkpoint(path, "one", {"w": torch.ones(2)})
+    assert torch.equal(read_checkpoint(path, "one")["w"], torch.ones(2))
+    with pytest.raises(UsageError):
+        read_checkpoint(path, "another")
+    Path(path).write_bytes(b"no checkpoint")
+    with pytest.raises(UsageError):
+        read_checkpoint(path, "one")
+    assert read_checkpoint(str(tmp_path / "absent.pt"), "one") is None
+
+
+def test_what_is_not_taken_is_refused_with_a_reason() -> None:
+    stopping = loads(
+        "state x > 0\nnoise W\nstopping tau in [0, inf)\ndx = 0.02*x dt + 0.2*x dW\n"
+        "maximize E exp(-0.05*tau)*max(1 - x(tau), 0)\n"
+    )
+    answer = learner.propose(derive(stopping), LearningRequest())
+    assert isinstance(answer, Rejected)
+    assert "free boundary" in answer.reason
