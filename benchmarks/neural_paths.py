@@ -158,6 +158,10 @@ def run(name: str, case: Case) -> None:
     t, x = along_paths(n, case.sigma)
     value, slope = exact(t, x)
     found = function.evaluate(t, x, np.zeros(len(t), dtype=np.int64))
+    _, policy = function.rebuilt()
+    network = (
+        policy.slope(torch.tensor(t, dtype=torch.float32), torch.tensor(x, dtype=torch.float32))[0].detach().double().numpy()
+    )
     # the policy is linear in the gradient in every case here, so its relative error is the gradient's
     began = time.process_time()
     centre = function.evaluate(np.zeros(1), np.zeros((1, n)), np.zeros(1, dtype=np.int64))
@@ -168,7 +172,8 @@ def run(name: str, case: Case) -> None:
     assert high is not None
     print(
         f"{name:26s} V(0) {centre.value[0] / origin - 1:+.1e}  bounds [{low[0] / origin - 1:+.1e}, {high[0] / origin - 1:+.1e}]  "
-        f"field {relative(found.value, value):.1e}  gradient and policy {relative(found.gradient, slope):.3f}  "
+        f"field {relative(found.value, value):.1e} (network alone {relative(network, value):.1e})  "
+        f"gradient and policy {relative(found.gradient, slope):.3f}  "
         f"training {seconds:.0f} s, V(0) {measured:.1f} s CPU",
         flush=True,
     )

@@ -22,11 +22,11 @@ from hjbdsl.methods.neural.program import NeuralProgram
 from hjbdsl.model.equation import HJBEquation
 from hjbdsl.model.solution import Array, PointValues, ValueFunction
 
-SIMULATED = 40
+SIMULATED = 256
 """Points up to which each gets a simulation of its own."""
 CONFIDENCE = 0.99
-FEWEST, MOST = 128, 4096
-"""Paths a point."""
+SCANTIEST, FEWEST, MOST = 16, 128, 4096
+"""Paths a point: where many are asked, to begin with, at most."""
 BUDGET = 400_000
 """Steps of paths in all points together, before the most accurate answer is given up."""
 
@@ -113,7 +113,8 @@ class PathFunction(ValueFunction):
 
     def simulated(self, model: PathModel, policy: Policy, t: Array, x: Array) -> Bracket:
         """Paths are added until their noise no longer matters: against the bracket's own width, or the tolerance."""
-        plan = self.plan
+        affordable = BUDGET // (len(t) * self.plan.steps) // 2 * 2
+        plan = replace(self.plan, paths=max(SCANTIEST, min(self.plan.paths, affordable)))
         found = bracket(model, policy, self.worth, plan, t, x)
         while plan.paths < MOST and len(t) * plan.paths * plan.steps * 4 <= BUDGET:
             width = found.upper - found.lower
