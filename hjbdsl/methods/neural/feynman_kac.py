@@ -223,6 +223,7 @@ class Rollout:
             )
             leap = self.program.move(k, t, x, z, a, nodes[index])
             moved = torch.where(hit[:, None], moved + leap, moved)
+        moved = self.domain.kept_near(moved)
         for i, low, high in self.walls:
             moved[:, i] = _reflected(moved[:, i], low, high)
         mode = z

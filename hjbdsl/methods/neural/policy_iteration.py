@@ -37,7 +37,7 @@ from hjbdsl.methods.neural.model import ValueModel
 from hjbdsl.methods.neural.networks import Architecture, Feature, Parameters
 from hjbdsl.methods.neural.program import NeuralProgram
 from hjbdsl.methods.neural.sampling import Domain, domain_of
-from hjbdsl.methods.neural.training import Group, fit, rank
+from hjbdsl.methods.neural.training import Group, agreed, fit, joined, rank
 from hjbdsl.model.equation import HJBEquation
 from hjbdsl.model.solution import Accepted, Rejected
 
@@ -104,6 +104,7 @@ class PolicyIteration:
         if not bool(torch.isfinite(targets.value).all()):
             raise SolverError("the returns of the policy are not finite")
         gap, news = self.news(state.parameters, t[few], x[few], z[few], targets)
+        gap = agreed(gap)
         weight = ANCHOR * self.decided(segment) ** 4 * news
         scale = float(targets.value.abs().median()) + 1e-12
         fixed = [*target_groups(self.model.architecture, t[few], x[few], z[few], targets, weight),
@@ -128,7 +129,7 @@ class PolicyIteration:
         return State(
             state.round + 1, fitted.parameters, fitted.damping, residual,
             fitted.parameters if better else state.best, min(residual, state.least),
-            state.settled + 1 if residual < SETTLED and gap < AGREED * self.decided(segment) else 0,
+            state.settled + 1 if residual < SETTLED and gap < AGREED * agreed(self.decided(segment)) else 0,
         )  # fmt: skip
 
     def news(self, parameters: Parameters, t: Tensor, x: Tensor, z: Tensor, targets: Targets) -> tuple[float, float]:
@@ -196,12 +197,12 @@ def propose(equation: HJBEquation, request: LearningRequest) -> Accepted | Rejec
         program = NeuralProgram(equation)
     except UnsupportedInTorch as unsupported:
         return Rejected(f"the torch program cannot hold {unsupported}")
-    with torch.no_grad(), one_thread():
+    with torch.no_grad(), one_thread(), joined():
         training, state = begun(equation, request, program)
         interrupted = False
         began = time.process_time()
         try:
-            while not state.done and time.process_time() - began < request.budget:
+            while not state.done and agreed(time.process_time() - began) < request.budget:
                 state = training.advance(state)
                 if request.checkpoint is not None and rank() == 0:
                     keep(request.checkpoint, training, state)

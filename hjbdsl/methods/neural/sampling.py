@@ -22,6 +22,9 @@ WIDER_LOGARITHM = 2.0
 """The same for a positive state, in units of its logarithm."""
 
 
+FAR = {"line": 10.0, "logarithm": 3.0}
+
+
 @dataclass(frozen=True, slots=True)
 class Domain:
     """`features` scale each state so that the domain is [-1, 1]; `low`, `high` its ends; `inner` the region's ends."""
@@ -54,6 +57,13 @@ class Domain:
     def nearest(self, x: Tensor) -> Tensor:
         """The nearest point of the domain's box."""
         return torch.minimum(torch.maximum(x, self.low), self.high)
+
+    def kept_near(self, x: Tensor) -> Tensor:
+        """Rows held within FAR times the domain: a policy that is still wrong may throw paths to where rewards overflow."""
+        reach = torch.tensor([math.inf if f.kind == "angle" else FAR[f.kind] for f in self.features], dtype=x.dtype)
+        scaled = self.scaled(x)
+        outside = (scaled.abs() > reach).any(-1)
+        return torch.where(outside[:, None], self.points(torch.minimum(torch.maximum(scaled, -reach), reach)), x)
 
     def sample(self, count: int, generator: torch.Generator, inner: bool = False) -> Tensor:
         """Uniform in scaled coordinates, of the domain or of the region."""

@@ -13,7 +13,9 @@ equations, each from samples of its own, and then take the same step (`torch.dis
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+import os
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 import torch
@@ -127,6 +129,24 @@ def _solved(matrix: Tensor, ridge: Tensor, right: Tensor) -> Tensor | None:
         return None
     step: Tensor = torch.cholesky_solve(right[:, None], factor)[:, 0]
     return step if bool(torch.isfinite(step).all()) else None
+
+
+@contextmanager
+def joined() -> Iterator[None]:
+    """Inside, the processes that torchrun started train together; alone, nothing changes."""
+    alone = int(os.environ.get("WORLD_SIZE", "1")) == 1 or torch.distributed.is_initialized()
+    if not alone:
+        torch.distributed.init_process_group("gloo")
+    try:
+        yield
+    finally:
+        if not alone:
+            torch.distributed.destroy_process_group()
+
+
+def agreed(value: float) -> float:
+    """The mean over all processes, so that all decide alike."""
+    return _shared_sum(value)
 
 
 def processes() -> int:

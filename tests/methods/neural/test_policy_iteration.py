@@ -1,6 +1,8 @@
 """Policy iteration against closed forms, its parts against finite differences, its practice (seeds, checkpoints)."""
 
 import math
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -161,3 +163,31 @@ def test_what_is_not_taken_is_refused_with_a_reason() -> None:
     answer = learner.propose(derive(stopping), LearningRequest())
     assert isinstance(answer, Rejected)
     assert "free boundary" in answer.reason
+
+
+TOGETHER = """
+import sys
+from hjbdsl.methods.neural.learner import LearningRequest
+from hjbdsl.methods.neural import policy_iteration
+from hjbdsl.pipeline import derive, loads
+import numpy as np, os
+policy_iteration.ROUNDS = 5
+answer = policy_iteration.propose(derive(loads(open(sys.argv[1]).read())), LearningRequest(seed=3))
+if os.environ.get("RANK", "0") == "0":
+    values = answer.solution.function.evaluate(np.zeros(5), np.linspace(-2, 2, 5)[:, None], np.zeros(5, dtype=np.int64))
+    np.save(sys.argv[2], values.value)
+"""
+
+
+@pytest.mark.slow
+def test_two_processes_agree_with_one_and_with_the_closed_form(tmp_path: Path) -> None:
+    problem, script = tmp_path / "regulator.hjb", tmp_path / "together.py"
+    problem.write_text(REGULATOR)
+    script.write_text(TOGETHER)
+    alone, both = str(tmp_path / "alone.npy"), str(tmp_path / "both.npy")
+    subprocess.run([sys.executable, str(script), str(problem), alone], check=True, timeout=250)
+    torchrun = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc_per_node", "2"]
+    subprocess.run([*torchrun, str(script), str(problem), both], check=True, timeout=250)
+    value, _ = exact(np.linspace(-2, 2, 5))
+    assert np.allclose(np.load(alone), value, rtol=0.02)
+    assert np.allclose(np.load(both), value, rtol=0.02)

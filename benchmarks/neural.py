@@ -1,0 +1,82 @@
+"""Neural policy iteration against closed forms: `python -m benchmarks.neural [NAME ...]`.
+
+One row a problem and seed: relative L2 errors of V, of its gradient and of every control over the region stated, whether V'' has
+one sign, the mean band claimed and the share of points within it, the held-out residual, the processor seconds. The networks are
+plain: tanh units in scaled inputs (the logarithm of a positive state), without quadratic terms. Problems of many states are in
+`benchmarks.neural_paths`.
+"""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from hjbdsl.methods import closed_form
+from hjbdsl.methods.neural.learner import LearningRequest
+from hjbdsl.methods.neural.policy_iteration import propose
+from hjbdsl.model.solution import Accepted
+from hjbdsl.pipeline import derive, load
+
+_GRID = 401
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """A problem, the interval of its one state over which errors are measured, and the numbers put into it."""
+
+    path: str
+    low: float
+    high: float
+    overrides: Mapping[str, str] = field(default_factory=dict)
+
+
+ROWS = {
+    "lqr": Row("problems/lqr.hjb", -2.0, 2.0),
+    "lqr-loud": Row("problems/lqr.hjb", -2.0, 2.0, {"sigma": "0.9"}),
+    "merton": Row("problems/merton.hjb", 0.5, 3.0),
+    "merton-gamma-4": Row("problems/merton.hjb", 0.5, 3.0, {"gamma": "4"}),
+}
+
+
+def measured(name: str, row: Row, seed: int) -> str:
+    """The row's line. Raises where the learner declines."""
+    equation = derive(load(row.path, dict(row.overrides)))
+    exact = closed_form.solve(equation)
+    began = time.process_time()
+    found = propose(equation, LearningRequest(seed=seed, budget=90.0))
+    seconds = time.process_time() - began
+    if not isinstance(exact, Accepted) or not isinstance(found, Accepted):
+        raise RuntimeError(f"{name}: no answer")
+    x = np.linspace(row.low, row.high, _GRID)
+    at = (np.zeros(_GRID), x[:, None], np.zeros(_GRID, dtype=np.int64))
+    true, learned = exact.solution.function.evaluate(*at), found.solution.function.evaluate(*at)
+    controls = " ".join(f"{_distance(learned.control[:, c], true.control[:, c]):8.1e}" for c in range(true.control.shape[1]))
+    slopes = np.diff(learned.gradient[:, 0])
+    signs = "one sign" if np.all(slopes < 0) or np.all(slopes > 0) else "mixed"
+    covered = np.mean(np.abs(learned.value - true.value) <= learned.error)
+    band = np.mean(learned.error / np.abs(true.value))
+    return (
+        f"{name:<16} {seed:4d} {_distance(learned.value, true.value):8.1e} {_distance(learned.gradient, true.gradient):8.1e}"
+        f" {controls:<18} {signs:<8} {band:8.1e} {covered:7.0%} {found.solution.evidence.residual:8.1e} {seconds:6.1f}"
+    )
+
+
+def _distance(found: np.ndarray, true: np.ndarray) -> float:
+    return float(np.linalg.norm(found - true) / np.linalg.norm(true))
+
+
+def main() -> None:
+    names = sys.argv[1:] or list(ROWS)
+    heads = f"{'V':>8} {'grad V':>8} {'controls':<18} {'V_xx':<8} {'band':>8} {'within':>7} {'residual':>8}"
+    print(f"{'problem':<16} {'seed':>4} {heads}  cpu s")
+    for name in names:
+        for seed in (0, 1):
+            print(measured(name, ROWS[name], seed), flush=True)
+
+
+if __name__ == "__main__":
+    main()
