@@ -31,10 +31,10 @@ def free_boundary(
     fine: list[tuple[float, float]], coarse: list[tuple[float, float]], low: float, high: float
 ) -> list[tuple[float, float]]:
     """(point, error) of the finest level's crossings inside [low, high]: the error is the distance to the nearest crossing of the
-    level before, and a quarter of a cell at least."""
+    level before, and half a cell at least."""
     result = []
     for point, cell in fine:
         if low <= point <= high:
             moved = min((abs(point - other) for other, _ in coarse), default=cell)
-            result.append((point, max(moved, 0.25 * cell)))
+            result.append((point, max(moved, 0.5 * cell)))
     return result

@@ -30,7 +30,7 @@ NODES = {1: 801, 2: 161, 3: 49, 4: 33}
 FINEST = {1: 4001, 2: 641, 3: 97, 4: 49}
 FINEST_FRONT = {1: 801, 2: 145, 3: 65, 4: 33}
 """Most nodes an axis taken from a hint; high order needs fewer."""
-SECONDS = 75.0
+SECONDS = 45.0
 MOST_PADDING = {1: 32.0, 2: 4.0, 3: 2.0, 4: 2.0}
 PADDING_TOLERANCE = {1: 1e-6, 2: 1e-4, 3: 1e-3, 4: 1e-2}
 COARSEST = {1: 8, 2: 8, 3: 4, 4: 8}
