@@ -96,7 +96,7 @@ def test_a_wrong_policy_is_seen_to_earn_less() -> None:
 
 def test_the_control_variate_leaves_no_noise_where_v_is_right() -> None:
     solution = hjbdsl.load(str(GALLERY / "merton_jumps.hjb")).solve(method="closed_form")
-    trial = try_out(solution.equation, solution.solved, many(1, 1.25), Settings(paths=100, dt=0.05))
+    trial = try_out(solution.equation, solution.solved, many(1, 1.25), Settings(paths=24, dt=0.1))
     assert trial.earned.half_width < 1e-9
     assert trial.earned.raw_width > 1e-2
 
@@ -106,3 +106,12 @@ def test_risk_is_valued_by_its_exponential() -> None:
     down = GivenPolicy(lambda t, _x, _mode: np.full((len(t), 1), -1.0))
     found = policy_value(process_of(text), down, many(1, 0.2), Clockwork(0.25, 4), paths=20_000, seed=5)
     assert found.mean == pytest.approx(0.2 - 1 + 0.5 + 0.6 / 2, abs=found.half_width + found.bias)
+
+
+def test_a_solution_simulates_itself() -> None:
+    solution = hjbdsl.loads(REGULATOR).solve(method="closed_form")
+    trial = solution.simulate(paths=50, dt=0.1, horizon=10, x=0.7)
+    assert trial.verdict == "agrees"
+    assert trial.claimed == pytest.approx(solution(x=0.7))
+    assert trial.paths is not None
+    assert trial.paths.x.shape == (50, 101, 1)
