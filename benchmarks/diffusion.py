@@ -104,7 +104,7 @@ def learned_mixture(name: str, problem: ControlProblem, steps: float | None) -> 
     spent, evaluations = time.process_time() - began, score.count.evaluations
     distances = [maximum_mean_discrepancy(part, true, scale) for part in (rows, drawn(exact, law, _DRAWN, random), other)]
     bottom = exact.forward.time_of(float(np.log(0.05)))  # below, the score that `generative` reports is that at this time
-    gap = verification_gap(exact, law, lambda s, y: score(max(s, bottom), y), 2000, 100)
+    gap = verification_gap(exact, law, lambda s, y: score(max(s, bottom), y), 3000, 200)
     print(
         f"{name:<10} score {' '.join(f'{e:.3f}' for e in errors)} | MMD {distances[0]:.4f} learned, {distances[1]:.4f} exact "
         f"({distances[2]:.4f}) | gap {gap.cost:.4f} ± {gap.cost_error:.4f} against {gap.distance:.4f} ± "

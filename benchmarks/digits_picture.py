@@ -2,7 +2,7 @@
 
     python -m benchmarks.digits_picture docs/pictures/digits.png
 
-Trains as `problems/digits.hjb` says (about ten minutes of one processor), then draws 80 digits in 50 steps.
+Trains as `problems/digits.hjb` says (one and a half minutes of one processor), then draws 80 digits in 50 steps.
 """
 
 from __future__ import annotations

@@ -46,10 +46,10 @@ class Score(ABC):
     def along(self, s: float, y: Array, direction: Array) -> tuple[Array, Array]:
         """The score at y (k, n) and its derivative along `direction` (n,) or (k, n): (k, n) each."""
 
-    def curvature(self, s: float, y: Array) -> tuple[Array, Array]:
-        """The score and tr(S' grad score S), (k,), with one derivative a noise: all noises in one batch where it is small, since
-        small batches cost a call rather than their rows."""
-        columns = self.forward.noise(s).T
+    def curvature(self, s: float, y: Array, noise: Array | None = None) -> tuple[Array, Array]:
+        """The score and tr(S' grad score S), (k,), for S = `noise` or the noise at s, with one derivative a column: all in one
+        batch where it is small, since small batches cost a call rather than their rows."""
+        columns = (self.forward.noise(s) if noise is None else noise).T
         rows, noises = len(y), len(columns)
         if rows * noises <= _ROWS_AT_ONCE:
             score, slope = self.along(s, np.tile(y, (noises, 1)), np.repeat(columns, rows, axis=0))

@@ -76,12 +76,12 @@ class ScaledFunction:
 
 def test_verification_gap_is_half_the_squared_distance():
     case = solved(VARIANCE_PRESERVING)
-    gap = verification_gap(case.score, case.law, lambda s, y: case.score(s, y) + 0.4 * np.sin(y), 3000, 100)
+    gap = verification_gap(case.score, case.law, lambda s, y: case.score(s, y) + 0.4 * np.sin(y), 3000, 160)
     assert gap.distance > 20 * gap.distance_error
     assert abs(gap.cost - gap.distance) <= gap.cost_error + gap.distance_error
-    assert gap.cost_error < 0.2 * gap.distance
+    assert gap.cost_error < 0.3 * gap.distance
     # a distance known beforehand: u - u* = S'(c, 0), so half its square integrated is b c^2 T/2 with S S' = b
-    constant = verification_gap(case.score, case.law, lambda s, y: case.score(s, y) + np.array([0.3, 0.0]), 3000, 60)
+    constant = verification_gap(case.score, case.law, lambda s, y: case.score(s, y) + np.array([0.3, 0.0]), 2000, 120)
     assert constant.distance == pytest.approx(2 * 0.3**2 * 1.5 / 2, rel=1e-3)
     assert abs(constant.cost - constant.distance) <= constant.cost_error
 
