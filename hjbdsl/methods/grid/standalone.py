@@ -63,7 +63,7 @@ def program(equation: HJBEquation, solution: Solution, options: Mapping[str, flo
         "has_exit": bool(runner.module.EXIT), "side": obstacle_side(form.equation), "stops": obstacle_side(form.equation) != 0,
         "tries": equation.stationary and runner.module.CONTROLS > 0 and not all(runner.module.PLAYERS), "fine": FINE,
         "roughly": ROUGHLY, "clearly": CLEARLY, "rounds": MOST_ROUNDS, "negligible": NEGLIGIBLE,
-        "irregular": function.worth.irregular, "worth_class": inspect.getsource(Worth).rstrip(),
+        "worth_options": _options_of_worth(function.worth), "worth_class": inspect.getsource(Worth).rstrip(),
         "worth_constants": _constants_of_worth(),
         "average": average, "noisy": runner.noisy, "needs_solver": equation.stationary or way == "implicit",
         "average_floor": repr(float(solution.evidence.residual * abs(solution.average or 0.0))),
@@ -134,6 +134,12 @@ def _lines(problem: ControlProblem, spans: Sequence[Span]) -> list[str]:
     unique = dict.fromkeys((span.file, span.line) for span in spans)
     texts = {(span.file, span.line): problem.source.line(span).strip() for span in spans}
     return [f"{file.rpartition('/')[2]}:{line}  {texts[file, line]}" for file, line in unique]
+
+
+def _options_of_worth(worth: Worth) -> str:
+    """What else the estimate of the error was told of this problem, as arguments."""
+    further = list(inspect.signature(Worth.of).parameters)[2:]
+    return "".join(f", {name}={getattr(worth, name)!r}" for name in further if getattr(worth, name))
 
 
 def _constants_of_worth() -> str:
