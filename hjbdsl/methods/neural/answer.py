@@ -43,6 +43,8 @@ def solution(training: PolicyIteration, state: State, interrupted: bool) -> Solu
         warnings.append(f"interrupted after round {state.round}: the best answer so far")
     elif not settled:
         warnings.append(f"the training did not settle: residual {residual:.2g} of its terms, band {width:.2g}")
+    if training.request.device != "cpu":
+        warnings.append("policy iteration runs on the CPU: its batches are too small to be worth moving")
     widths = " x ".join(str(w) for w in model.architecture.widths)
     size = model.architecture.size
     statements = (

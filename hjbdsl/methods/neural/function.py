@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from hjbdsl.methods.neural.improvement import Improvement
 from hjbdsl.methods.neural.model import ValueModel
 from hjbdsl.methods.neural.networks import Architecture
-from hjbdsl.methods.neural.program import NeuralProgram
+from hjbdsl.methods.neural.program import program_of
 from hjbdsl.model.equation import HJBEquation
 from hjbdsl.model.solution import Array, PointValues, ValueFunction
 
@@ -41,7 +41,7 @@ class NeuralFunction(ValueFunction):
     band: Band
 
     def evaluate(self, t: Array, x: Array, mode: NDArray[np.int64]) -> PointValues:
-        program = NeuralProgram(self.equation)
+        program = program_of(self.equation)
         model = ValueModel(program, self.architecture)
         policy = Improvement(program, model, torch.tensor(self.fallback))
         parameters = {name: torch.tensor(value) for name, value in self.parameters.items()}

@@ -112,4 +112,18 @@ class NeuralProgram:
         return torch.minimum(torch.maximum(a, self.module.lowest(t, x, z)), self.module.highest(t, x, z))
 
 
-__all__ = ["NeuralProgram", "Point", "ValueAt"]
+_PROGRAMS: dict[str, NeuralProgram] = {}
+_MOST_PROGRAMS = 8
+
+
+def program_of(equation: HJBEquation) -> NeuralProgram:
+    """The program of an equation, kept by the content of its problem: a value function is asked many times."""
+    key = equation.problem.source.digest
+    if key not in _PROGRAMS:
+        if len(_PROGRAMS) >= _MOST_PROGRAMS:
+            _PROGRAMS.pop(next(iter(_PROGRAMS)))
+        _PROGRAMS[key] = NeuralProgram(equation)
+    return _PROGRAMS[key]
+
+
+__all__ = ["NeuralProgram", "Point", "ValueAt", "program_of"]
