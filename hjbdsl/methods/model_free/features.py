@@ -18,6 +18,8 @@ from hjbdsl.model.solution import Array
 
 Modes = NDArray[np.int64]
 
+TIME_DEGREE = 5
+
 
 def exponents(degrees: Sequence[Sequence[int]], most: int) -> NDArray[np.int64]:
     """Choices of one function a coordinate with a sum of degrees up to `most`: (functions, coordinates), lowest degree first."""
@@ -52,8 +54,7 @@ class StateFeatures:
 
     def __call__(self, t: Array, x: Array, mode: Modes) -> Array:
         """(k, I)."""
-        most = int(self.degree.max(initial=0))
-        tables = [_functions(axis, _column(axis, t, x), most)[0] for axis in self.axes]
+        tables = [_functions(axis, _column(axis, t, x), self._most(i))[0] for i, axis in enumerate(self.axes)]
         smooth = np.ones((len(t), len(self.choice)))
         for place, table in enumerate(tables):
             smooth *= table[:, self.choice[:, place]]
@@ -66,7 +67,6 @@ class StateFeatures:
 
     def gradient(self, x: Array, t: Array, mode: Modes, component: int) -> Array:
         """dX/dx_component (k, I)."""
-        most = int(self.degree.max(initial=0))
         result = np.zeros((len(t), len(self.choice)))
         for place, axis in enumerate(self.axes):
             if axis.column != component + 1:
@@ -74,11 +74,16 @@ class StateFeatures:
             product = np.ones((len(t), len(self.choice)))
             for other, along in enumerate(self.axes):
                 column = _column(along, t, x)
-                values, slopes = _functions(along, column, most)
+                values, slopes = _functions(along, column, self._most(other))
                 factor = slopes * axis.slope(column)[:, None] if other == place else values
                 product *= factor[:, self.choice[:, other]]
             result += product
         return self._by_label(result, x, mode)
+
+    def _most(self, place: int) -> int:
+        """The highest degree, or the shortest wave, that a coordinate needs."""
+        highest = int(self.choice[:, place].max(initial=0))
+        return (highest + 1) // 2 if self.axes[place].kind == "circle" else highest
 
     def _by_label(self, smooth: Array, x: Array, mode: Modes) -> Array:
         if len(self.labels) == 1:
@@ -93,6 +98,9 @@ def _column(axis: StateAxis, t: Array, x: Array) -> Array:
 
 
 def axis_degrees(axis: StateAxis, most: int) -> list[int]:
+    """Degrees of the functions of one coordinate. Time has its own few, which count nothing: V depends on it throughout."""
+    if axis.column == 0:
+        return [0] * (TIME_DEGREE + 1)
     return [(i + 1) // 2 for i in range(2 * most + 1)] if axis.kind == "circle" else list(range(most + 1))
 
 

@@ -24,7 +24,7 @@ QUANTILE = 2.5758293035489004
 class LearnedFunction(ValueFunction):
     """`sign` -1 where the file minimises (the learner always maximises). `coarse`: the same learned by the trapezoid rule: what
     the step size may still matter. `floor`: what the class leaves of V, from the defect of its conditions; `neighbour`: the
-    same learned in another class, as far from which the answer may be off."""
+    same learned in another class, as far from which the answer may be off; `origin`: where a relative value is 0."""
 
     operator: Operator
     task: Task
@@ -34,12 +34,13 @@ class LearnedFunction(ValueFunction):
     sign: float
     floor: float
     neighbour: tuple[Operator, Learned] | None = None
+    origin: Points | None = None
 
     def evaluate(self, t: Array, x: Array, mode: NDArray[np.int64]) -> PointValues:
         features, places = self.operator.features, Points(t, x, mode)
         X = features.state(t, x, mode)
         choice = choose(self.operator, self.task, self.learned.advantage, places, X)
-        value = X @ self.learned.theta
+        value = X @ self.learned.theta - self._at_origin(self.operator, self.learned)
         error = np.full(len(t), np.nan)
         if self.shake is not None:
             error = QUANTILE * np.linalg.norm(X @ self.shake.value, axis=1) + self._step(X, value) + self.floor
@@ -93,7 +94,15 @@ class LearnedFunction(ValueFunction):
         if self.neighbour is None:
             return np.zeros(len(value))
         operator, learned = self.neighbour
-        return np.abs(operator.features.state(places.t, places.x, places.mode) @ learned.theta - value)
+        return np.abs(
+            operator.features.state(places.t, places.x, places.mode) @ learned.theta - self._at_origin(operator, learned) - value
+        )
+
+    def _at_origin(self, operator: Operator, learned: Learned) -> float:
+        if self.origin is None:
+            return 0.0
+        at = self.origin
+        return float((operator.features.state(at.t, at.x, at.mode) @ learned.theta)[0])
 
     def average_error(self) -> float:
         """Of the long-run average, at the same confidence; NaN where nothing is claimed."""
@@ -106,5 +115,5 @@ class LearnedFunction(ValueFunction):
         """What the finer rule may leave: as far from the truth as its square is from the coarser one."""
         if self.coarse is None:
             return np.zeros(len(value))
-        apart = np.abs(value - X @ self.coarse.theta)
+        apart = np.abs(value + self._at_origin(self.operator, self.coarse) - X @ self.coarse.theta)
         return apart * np.minimum(1.0, apart / np.maximum(np.max(np.abs(value)), 1e-300))

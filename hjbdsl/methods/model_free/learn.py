@@ -39,6 +39,8 @@ ROUNDS_ORIENTED = 4
 EARLY = 0.05
 """The share of the transitions that each round before the last takes."""
 PLACES = 1200
+MOST_DEFECT = 0.05
+"""The largest defect of the constraint, by the spread of the rewards, of an answer that counts."""
 MOST_ASTRAY = 0.01
 """The share of the places where q may have no maximum among the actions that were tried."""
 SAMPLE = 20_000
@@ -194,14 +196,16 @@ class _Learner:
         return Places(inner, Points(over.t + data.dt, over.x_next, over.mode_next), over.payoff)
 
     def _function(self, data: Transitions, chosen: Chosen) -> LearnedFunction:
+        centre = region_of(self.problem).mean(axis=1)[None]
+        origin = Points(np.zeros(1), centre, np.zeros(1, dtype=np.int64)) if self.task.average else None
         if self.lesson.algorithm == "td":
-            return LearnedFunction(chosen.operator, self.task, chosen.learned, None, None, self.sign, 0.0)
+            return LearnedFunction(chosen.operator, self.task, chosen.learned, None, None, self.sign, 0.0, None, origin)
         shake = scatter(chosen.moments, chosen.operator, chosen.learned, self.task, data)
         coarse = q_learning(chosen.operator, self.task, self._places(data), coarse=True)
         left = _size(chosen.learned.residual)
         lasting = min(1.0 / self.task.rho if self.task.rho > 0 else 1.0, self.task.end)
         return LearnedFunction(
-            chosen.operator, self.task, chosen.learned, coarse, shake, self.sign, left * lasting, chosen.neighbour
+            chosen.operator, self.task, chosen.learned, coarse, shake, self.sign, left * lasting, chosen.neighbour, origin
         )
 
     def _present(self, data: Transitions, chosen: Chosen, function: LearnedFunction) -> Solution:
@@ -211,6 +215,7 @@ class _Learner:
             average = self.sign * learned.average
             average_error = function.average_error() if bracketed else math.nan
         settled = learned.settled and bool(np.all(np.isfinite(learned.theta))) and learned.astray < MOST_ASTRAY
+        settled = settled and self._defect(chosen) <= MOST_DEFECT
         return Solution(
             "model_free", "continuous-time q-learning" if bracketed else "plain Q-learning target y = r dt + exp(-rho dt) V(x')",
             "not_converged" if not settled else "bracketed", function,
@@ -219,8 +224,13 @@ class _Learner:
                 "degree": float(chosen.degree),
                 "reward_misfit": chosen.operator.misfit, "policy_iterations": float(learned.iterations), "dt": data.dt,
             }),
-            average=average, average_error=average_error, warnings=tuple(self._warnings(chosen, settled, bracketed)),
+            average=average, average_error=average_error, warnings=tuple(self._warnings(chosen, bracketed)),
         )  # fmt: skip
+
+    def _defect(self, chosen: Chosen) -> float:
+        """Of the constraint, by the spread of the rewards."""
+        spread = math.sqrt(chosen.moments.variance)
+        return _size(chosen.learned.residual) / spread if spread > 0 else 0.0
 
     def _statements(self, data: Transitions, chosen: Chosen) -> tuple[str, ...]:
         where = "recorded" if self.recorded is not None else "simulated in mirrored pairs"
@@ -235,11 +245,13 @@ class _Learner:
             policy,
         )
 
-    def _warnings(self, chosen: Chosen, settled: bool, bracketed: bool) -> list[str]:
+    def _warnings(self, chosen: Chosen, bracketed: bool) -> list[str]:
         result = []
+        if self._defect(chosen) > MOST_DEFECT:
+            result.append(f"the class does not hold V: its equation fails by {self._defect(chosen):.1%} of the rewards' spread")
         if chosen.learned.astray >= MOST_ASTRAY:
             result.append("q has no maximum near the actions that were tried: say with --around where to try")
-        elif not settled:
+        elif not chosen.learned.settled:
             result.append("the policy went on changing: what was learned is no fixed point")
         if chosen.operator.misfit > MOST_MISFIT:
             result.append(
