@@ -1,0 +1,76 @@
+"""Bands hold: problems with drawn parameters, solved on the grid, against the closed-form engine. The draws are seeded."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, given, seed, settings
+from hypothesis import strategies as st
+
+from hjbdsl import pipeline
+from hjbdsl.errors import HjbError, SolverError
+from hjbdsl.methods import closed_form, grid
+from hjbdsl.model.solution import Accepted
+
+GALLERY = Path(__file__).parents[3] / "problems"
+SHARE = 0.95
+POINTS = 200
+NAMES = (
+    "average_harvest", "black_scholes_digital", "effort_exit", "exploratory_lq", "gambler", "invest_when", "log_regimes", "lqr",
+    "merton", "perpetual_put", "reflected", "risk_sensitive_lq", "sell_mean_reverting",
+)  # fmt: skip
+
+
+def drawn(name: str, factors: list[float]) -> dict[str, str]:
+    """Every scalar parameter that is no whole number, times a factor."""
+    problem = pipeline.load(str(GALLERY / f"{name}.hjb"))
+    numbers = [
+        (p.name, float(problem.numeric(p.entries[0])))
+        for p in problem.parameters
+        if p.symbol is not None and not problem.numeric(p.entries[0]).is_Integer
+    ]
+    return {parameter: f"{value * factors[k % len(factors)]:.4f}" for k, (parameter, value) in enumerate(numbers)}
+
+
+def shares_held(name: str, overrides: dict[str, str]) -> float | None:
+    """The share of points at which the band holds; None where the parameters make no problem or the grid says it failed."""
+    try:
+        problem = pipeline.load(str(GALLERY / f"{name}.hjb"), overrides)
+        equation = pipeline.derive(problem)
+        exact = closed_form.solve(equation)
+        answer = grid.solve(equation)
+    except (HjbError, SolverError):
+        return None
+    if not isinstance(exact, Accepted):
+        return None
+    assert isinstance(answer, Accepted), answer
+    if answer.solution.status != "converged":
+        return None
+    generator = np.random.default_rng(5)
+    ends = np.array([[float(problem.numeric(e)) for e in pair] for pair in problem.region])
+    x = ends[:, 0] + (ends[:, 1] - ends[:, 0]) * generator.random((POINTS, len(ends)))
+    t = np.zeros(POINTS) if equation.stationary else float(problem.numeric(problem.objective.end)) * generator.random(POINTS)
+    mode = generator.integers(0, len(problem.mode_tuples()), POINTS)
+    got = answer.solution.function.evaluate(t, x, mode)
+    right = exact.solution.function.evaluate(t, x, mode)
+    return float(np.mean(np.abs(got.value - right.value) <= got.error + right.error))
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(1200)
+@pytest.mark.parametrize("name", NAMES)
+def test_bands_hold_for_drawn_parameters(name: str) -> None:
+    outcomes: list[float] = []
+
+    @seed(20261122)
+    @settings(max_examples=2, deadline=None, database=None, suppress_health_check=list(HealthCheck))
+    @given(st.lists(st.floats(0.75, 1.33), min_size=3, max_size=6))
+    def draw(factors: list[float]) -> None:
+        held = shares_held(name, drawn(name, factors))
+        if held is not None:
+            outcomes.append(held)
+
+    draw()
+    assert all(held >= SHARE for held in outcomes), outcomes
