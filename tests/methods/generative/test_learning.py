@@ -145,3 +145,10 @@ def test_the_command_draws_and_writes(tmp_path, monkeypatch, capsys):
         with pytest.raises(SystemExit) as ended:
             main(["sample", str(path), *wrong])
         assert ended.value.code == 2
+
+
+def test_a_copied_problem_brings_its_data(tmp_path):
+    with pytest.raises(SystemExit) as ended:
+        main(["gallery", "two_moons", "-o", str(tmp_path / "mine.hjb")])
+    assert ended.value.code == 0
+    assert fitting.read_rows(load_problem(str(tmp_path / "mine.hjb"))).shape == (6000, 2)
