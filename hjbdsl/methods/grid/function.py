@@ -135,10 +135,22 @@ def interpolate(mesh: Mesh, times: Array, nodes: Array, t: Array, x: Array, s: N
         values = np.array([_spline(mesh, nodes[k, discrete], z[:, chosen], order, wrap) for k in needed])
         if len(needed) == 1:
             result[chosen] = values[0]
-        elif order == 1 or len(needed) < 4:
-            result[chosen] = [np.interp(time, times[needed], values[:, i]) for i, time in enumerate(t[chosen])]
         else:
-            result[chosen] = [float(CubicSpline(times[needed], values[:, i])(time)) for i, time in enumerate(t[chosen])]
+            result[chosen] = _between_slices(times[needed], values, t[chosen], order)
+    return result
+
+
+def _between_slices(times: Array, values: Array, t: Array, order: int) -> Array:
+    """`values` (slices, k) at the times `t` (k,); points of one time together, since paths and samples share theirs."""
+    result = np.empty(t.size)
+    for time in np.unique(t):
+        rows = t == time
+        if order == 1 or len(times) < 4:
+            after = int(np.clip(np.searchsorted(times, time), 1, len(times) - 1))
+            share = np.clip((time - times[after - 1]) / (times[after] - times[after - 1]), 0.0, 1.0)
+            result[rows] = (1 - share) * values[after - 1, rows] + share * values[after, rows]
+        else:
+            result[rows] = CubicSpline(times, values[:, rows])(time)
     return result
 
 
