@@ -96,8 +96,10 @@ def policy_iteration(
         sound(failures)
         before, earlier = V, constant
         V, constant = _solve(task, rows, stopped, payoff, exit_value)
-        # far out V may be astronomically large, and near the region of no size: each node is measured by its own
-        change = float(np.max(np.abs(V - before) / (1e-3 + np.abs(V) + np.median(np.abs(V)))))
+        # far out V may be astronomically large, and near the region of no size: each node is measured by its own. A step in
+        # time ends on nodes that never settle where nothing depends on them
+        size = np.abs(V) + np.median(np.abs(V)) if task.shift == 0.0 else np.full(1, np.max(np.abs(V)))
+        change = float(np.max(np.abs(V - before) / (1e-3 + size)))
         change = max(change, abs(constant - earlier) / (1e-3 + abs(constant)))
         if task.noisy and np.any(np.abs(policy - held) > TURNED * (np.abs(policy) + np.abs(held) + 1e-6)):
             change = max(change, 2.0 * tolerance)

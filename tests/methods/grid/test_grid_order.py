@@ -18,7 +18,7 @@ T = sp.Symbol("t")
 X, Y, Z = sp.symbols("x y z")
 
 
-def manufactured(V: sp.Expr, states: list[sp.Symbol], noise: list[str], covariance: sp.Matrix, end: float | None) -> str:
+def manufactured(V: sp.Expr, states: list[sp.Symbol], noise: list[str], covariance: sp.Matrix, end: int | None) -> str:
     """min over a of f + (sin(y or x) + a) V_x + 1/2 tr(A D2V) + a^2/2 - V/2 + V_t = 0, whose best a is -V_x."""
     drift = [sp.sin(states[-1]) / 2] + [sp.cos(states[0]) / 3 for _ in states[1:]]
     slopes = [sp.diff(V, s) for s in states]
@@ -33,14 +33,8 @@ def manufactured(V: sp.Expr, states: list[sp.Symbol], noise: list[str], covarian
         shake = f" + {['0.6', '0.5', '0.7'][k]} d{'WBC'[k]}" if noise else ""
         lines.append(f"d{s} = ({written(b)}{' + a' if k == 0 else ''}) dt{shake}")
     horizon = "inf" if end is None else f"{end}"
-    final = (
-        ""
-        if end is None
-        else f" + exp(-0.5*{end})*({written(V.subs(T, sp.nsimplify(end)))})".replace("x", "x(T_)").replace("e(T_)p", "exp")
-    )
-    for s in states[1:]:
-        final = final.replace(str(s), f"{s}(T_)")
-    final = final.replace("(T_)", f"({end})")
+    at_end = V.subs({T: sp.Integer(end or 0), **{s: sp.Symbol(f"{s}_end") for s in states}})
+    final = "" if end is None else f" + exp(-0.5*{end})*({written(at_end)})".replace("_end", f"({end})")
     return "\n".join([*lines, f"minimize E [ integral(0, {horizon}) exp(-0.5*t)*({written(f)} + a^2/2) dt{final} ]", ""])
 
 
