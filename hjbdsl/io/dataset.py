@@ -165,7 +165,7 @@ def _grouped(
 def _tables(solution: Solution, taken: set[str]) -> dict[str, _Variable]:
     """Further arrays of the solution, as it names them."""
     variables: dict[str, _Variable] = {}
-    for name, entries in getattr(solution, "tables", {}).items():
+    for name, entries in solution.tables.items():
         own = name if name not in taken else f"table_{name}"
         array = np.asarray(entries)
         variables[own] = (tuple(f"{own}_{i}" for i in range(array.ndim)), array, {"role": roles.TABLE, "of": name})

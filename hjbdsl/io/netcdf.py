@@ -19,6 +19,7 @@ from hjbdsl.frontend.load import loads_problem
 from hjbdsl.io.dataset import RESULT, SCHEMA, SOURCE
 from hjbdsl.io.extras import TABLES, require
 from hjbdsl.io.table_function import SinglePoints, TableFunction
+from hjbdsl.io.variables import TABLE
 from hjbdsl.model.problem import ControlProblem
 from hjbdsl.model.solution import Evidence, Solution, ValueFunction
 
@@ -48,9 +49,12 @@ class StoredResult:
         kind, residual, statements = (evidence.pop(name) for name in ("kind", "residual", "statements"))
         numbers = {name: float(value) for name, value in evidence.items() if isinstance(value, int | float)}
         worth = Evidence(kind, float("nan") if residual is None else float(residual), tuple(statements), numbers)
+        arrays = self.dataset.data_vars.values()
+        tables = {str(array.attrs["of"]): array.values for array in arrays if array.attrs.get("role") == TABLE}
         return Solution(
             result["method"], result["family"], result["status"], self.function(), worth,
             average=result.get("average"), average_error=result.get("average_error"), warnings=tuple(result["warnings"]),
+            tables=tables,
         )  # fmt: skip
 
 

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 
 _STYLES = ("-", "--", "-.", ":")
 _MOST_INSIDE = 3
+_MOST_COMPONENTS = 7
 _WITH_LEGEND = 5.7
 _MARKED_BELOW = 25
 """Axes of fewer points (finite states) show each point."""
@@ -100,7 +101,7 @@ def _draw_policy(view: View, axis: str, name: str, group: VariableGroup, explain
     for number, line in enumerate(family):
         x = _abscissa(line.table, axis)
         control = columns(line.table[name], axis)
-        for component, symbol in enumerate(group.symbols[:MOST_COMPONENTS]):
+        for component, symbol in enumerate(group.symbols[:_MOST_COMPONENTS]):
             style = _STYLES[component % len(_STYLES)] if title else "-"
             color = SERIES[component % len(SERIES)] if several and not title else line.color
             label = line.label if title else math_text(latex_name(symbol.name), symbol.name)
@@ -116,7 +117,7 @@ def _draw_policy(view: View, axis: str, name: str, group: VariableGroup, explain
     if several and title:
         handles += [
             Line2D([], [], color=GREY, ls=_STYLES[k % len(_STYLES)], label=math_text(latex_name(s.name), s.name))
-            for k, s in enumerate(group.symbols[:MOST_COMPONENTS])
+            for k, s in enumerate(group.symbols[:_MOST_COMPONENTS])
         ]
     handles += _shade_stopping(view, axis, family, axes) + _shade_exit(view, axis, held, axes)
     if spread_name in view.table:
@@ -128,9 +129,6 @@ def _draw_policy(view: View, axis: str, name: str, group: VariableGroup, explain
     dress(axes, view.label(axis), math_text(star, f"{name}*"), _held_text(view, held))
     _named_modes(view, axis, axes)
     _room(axes)
-
-
-MOST_COMPONENTS = 7
 
 
 def _draw_boundary(view: View, axis: str, axes: Axes) -> None:

@@ -77,9 +77,6 @@ class View:
         """The name of a state, a mode or the time in mathematical type."""
         return math_text(latex_name(name), unicode_name(name))
 
-    def symbol(self, latex: str, plain: str) -> str:
-        return math_text(latex, plain)
-
     def controls(self) -> tuple[tuple[str, VariableGroup], ...]:
         """(variable, group) of every control and adversary that the table has."""
         return tuple((group.name, group) for group in control_groups(self.problem) if group.name in self.table)
