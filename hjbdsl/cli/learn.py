@@ -63,7 +63,7 @@ def run(
     """Learn V and the advantage rate q from (x, a, r, x'), by martingale conditions in continuous time."""
     started = time.perf_counter()
     _checked(dt, algorithm, steps, episodes, degree, env, data)
-    first = {name: value for name, value in (parse_point(around) if around else {}).items() if isinstance(value, float)}
+    first = _components(around)
     question = Question.ask(existing(file), overrides(settings), variant)
     from hjbdsl import pipeline  # noqa: PLC0415 (sympy: only where something has to be worked out)
     from hjbdsl.io.lesson import lesson_text  # noqa: PLC0415
@@ -80,6 +80,17 @@ def run(
     else:
         typer.echo(lesson_text({**result, "warnings": []} if quiet else result, seconds))
     return _NOT_CONVERGED if result["status"] == "not_converged" else 0
+
+
+def _components(around: str | None) -> dict[str, float]:
+    """The stated action by component, `u[1]` for a vector's first. Raises `UsageError`."""
+    result: dict[str, float] = {}
+    for name, value in (parse_point(around) if around is not None else {}).items():
+        if isinstance(value, str):
+            raise UsageError(f"--around wants numbers; `{value}` is none")
+        entries = {name: value} if isinstance(value, float) else {f"{name}[{i + 1}]": v for i, v in enumerate(value)}
+        result |= entries
+    return result
 
 
 def _checked(

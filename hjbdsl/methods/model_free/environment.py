@@ -32,9 +32,12 @@ def make(name: str) -> Any:
     module, colon, attribute = name.partition(":")
     if colon and "-v" not in attribute:
         try:
-            return getattr(import_module(module), attribute)()
-        except (ImportError, AttributeError) as error:
+            made = getattr(import_module(module), attribute)()
+        except (ImportError, AttributeError, TypeError, ValueError) as error:
             raise UsageError(f"there is no environment `{name}`: {error}") from None
+        if not isinstance(made, gymnasium.Env):
+            raise UsageError(f"`{name}` is no Gymnasium environment")
+        return made
     try:
         return gymnasium.make(name)
     except (gymnasium.error.Error, ImportError) as error:
