@@ -149,6 +149,8 @@ class Rollout:
             y, mode = self._moved(t, x, z, a, span, self._noise(len(x), paths, x))
             s, y, mode = t + span, torch.where(alive[:, None], y, x), torch.where(alive, mode, z)
             inside, gone = self.domain.inside(y), alive & self._exited(s, y, mode)
+            if bool(gone.any()):
+                y = torch.where(gone[:, None], self._met(s, x, y, mode), y)
             # a path leaves at the edge: what it finds there is V's own error, which hardly varies over one step
             y = torch.where((within & ~inside & ~gone)[:, None], self.domain.nearest(y), y)
             a, after, paid, following, value = self._rates(parameters, s, y, mode)
@@ -193,6 +195,15 @@ class Rollout:
             return torch.zeros(len(t), dtype=torch.bool, device=t.device)
         result: Tensor = self.program.module.exited(t, x, z) > 0.5
         return result
+
+    def _met(self, t: Tensor, x: Tensor, y: Tensor, z: Tensor) -> Tensor:
+        """The first point of the exit on the way from x to y, by bisection."""
+        inner, outer = x, y
+        for _ in range(30):
+            middle = 0.5 * (inner + outer)
+            left = self._exited(t, middle, z)[:, None]
+            inner, outer = torch.where(left, inner, middle), torch.where(left, middle, outer)
+        return outer
 
     def _at_exit(self, t: Tensor, x: Tensor, z: Tensor) -> Tensor:
         """What an exit pays."""

@@ -47,6 +47,18 @@ region x in [-1, 1], y in [0.5, 2]
 """
 
 
+EXIT = """
+param sigma = 0.5, right = 0.6
+state x in R
+control a in R
+noise W
+dx = a dt + sigma dW
+exit tau when x <= 0 or x >= 1
+minimize E [ integral(0, tau) a^2/2 dt + if(x(tau) < 0.5, 0, right) ]
+region x in [0, 1]
+"""
+
+
 @pytest.fixture(scope="module")
 def model() -> tuple[ValueModel, dict]:
     program = NeuralProgram(derive(loads(JUMPS_AND_MODES)))
@@ -191,3 +203,17 @@ def test_two_processes_agree_with_one_and_with_the_closed_form(tmp_path: Path) -
     value, _ = exact(np.linspace(-2, 2, 5))
     assert np.allclose(np.load(alone), value, rtol=0.02)
     assert np.allclose(np.load(both), value, rtol=0.02)
+
+
+@pytest.mark.slow
+def test_exit_costs_against_the_logarithmic_closed_form() -> None:
+    equation = derive(loads(EXIT))
+    answer = learner.propose(equation, LearningRequest())
+    assert isinstance(answer, Accepted)
+    x = np.linspace(0.02, 0.98, 41)
+    found = answer.solution.function.evaluate(0 * x, x[:, None], np.zeros(41, dtype=np.int64))
+    # exp(-V/sigma^2) is linear between the ends, by the transformation of Hopf and Cole
+    ends = np.exp(-np.array([0.0, 0.6]) / 0.25)
+    value = -0.25 * np.log(ends[0] + (ends[1] - ends[0]) * x)
+    assert np.all(np.abs(found.value - value) <= found.error)
+    assert np.max(np.abs(found.value - value)) < 5e-3
