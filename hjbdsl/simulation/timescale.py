@@ -22,9 +22,10 @@ from hjbdsl.simulation.run import Run, Shock
 
 _PILOT_PATHS, _PILOT_STEPS = 64, 64
 _STEPS_A_LIFE = 40
+_SHARE_OF_TIME = 0.8
 _FRACTION = 0.1
 _DISCOUNTED, _NEAR_AN_END = 0.02, 1.0
-_FEWEST, _MOST, _MOST_WITH_ENDINGS = 128, 2400, 100_000
+_FEWEST, _MOST, _MOST_CERTAIN, _MOST_WITH_ENDINGS = 128, 2400, 512, 100_000
 _FINAL_DISCOUNT = 0.02
 _ENDLESS = 100.0
 
@@ -52,7 +53,7 @@ def clockwork_of(
         length = _endless(process, policy, start)
     if dt is None:
         rate = max(_fastest_rate(process, policy, start, length), _exit_rate(process, _place(process, policy, start)))
-        most = _MOST_WITH_ENDINGS if process.ways else _MOST
+        most = _MOST_WITH_ENDINGS if process.ways else _MOST if process.random else _MOST_CERTAIN
         steps = min(max(_FEWEST, math.ceil(rate * length / _FRACTION)), most)
     else:
         steps = math.ceil(length / dt * (1 - 1e-12))
@@ -76,10 +77,10 @@ def _place(process: ControlledProcess, policy: Policy, points: Points) -> At:
 
 
 def _fastest_rate(process: ControlledProcess, policy: Policy, start: Points, length: float) -> float:
-    """The largest rate met on a short pilot run over the whole length."""
+    """The rate that is not exceeded for most of a pilot run: a control that jumps, jumps seldom."""
     generator = np.random.default_rng(1)
     run = Run.begin(process, policy, repeated(start, _PILOT_PATHS), generator)
-    dt, rate = length / _PILOT_STEPS / 8, 0.0
+    dt, rates = length / _PILOT_STEPS / 8, [0.0]
     for step in range(_PILOT_STEPS):
         if not len(run.live):
             break
@@ -89,7 +90,8 @@ def _fastest_rate(process: ControlledProcess, policy: Policy, start: Points, len
         run.advance(dt, Shock.draw(process, _PILOT_PATHS, dt, generator))
         after = _here(run)
         kept = np.isin(alive, run.live)
-        rate = max(rate, _rate_at(process, before.rows(kept), after))
+        rates.append(_rate_at(process, before.rows(kept), after))
+    rate = float(np.quantile(rates, _SHARE_OF_TIME))
     ended = run.ended > 0
     lifetime = float(np.mean(run.time[ended])) - float(start.t[0]) if ended.any() else 0.0
     return max(rate, _STEPS_A_LIFE * _FRACTION / lifetime) if process.ways and lifetime > 0 else rate

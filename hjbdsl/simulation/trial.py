@@ -66,18 +66,20 @@ def try_out(equation: HJBEquation, solution: Solution, start: Points, settings: 
         raise SolverError("the density of the data has no formula here, so that nothing is known of the payoff at the end")
     policy = policy_of(equation, process, solution.function)
     clockwork = clockwork_of(process, policy, start, settings.dt, settings.horizon)
-    earned = _settled(process, policy, start, clockwork, settings)
     claimed, error = _claim(equation, solution, start)
+    earned = _settled(process, policy, start, clockwork, settings, error / 4 if np.isfinite(error) else 0.0)
     return Trial(start, claimed, error, earned, _verdict(equation, claimed, error, earned))
 
 
-def _settled(process: ControlledProcess, policy: Policy, start: Points, clockwork: Clockwork, settings: Settings) -> PolicyValue:
+def _settled(
+    process: ControlledProcess, policy: Policy, start: Points, clockwork: Clockwork, settings: Settings, enough: float
+) -> PolicyValue:
     def play(steps: Clockwork) -> PolicyValue:
         return policy_value(process, policy, start, steps, settings.paths, settings.confidence, settings.seed, settings.record)
 
     earned = play(clockwork)
     for _ in range(_MOST_HALVINGS if settings.dt is None else 0):
-        good_enough = max(earned.half_width, earned.raw_width / 4, _PRECISION * abs(earned.mean), 1e-12)
+        good_enough = max(earned.half_width, earned.raw_width / 4, _PRECISION * abs(earned.mean), enough, 1e-12)
         if abs(earned.gap) <= max(earned.gap_width, 2 * good_enough) or 2 * clockwork.steps > _MOST_STEPS:
             break
         clockwork = Clockwork(clockwork.dt / 2, 2 * clockwork.steps)
