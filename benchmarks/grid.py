@@ -2,8 +2,8 @@
 
 Every row runs in a process of its own with empty caches: `cold` is its first solve (compilation counts), `warm` the better of two
 more; processor seconds, since on a machine that others share they are the steadier number (with several threads they are more
-than the wall clock). A row of hjbdsl is the whole solve on that mesh from nothing, coarser meshes included; the row of its peer below
-solves the same equation on the same nodes, and `apart` is the mean difference of the two answers relative to how V varies.
+than the wall clock). A row of hjbdsl is the whole solve on that mesh from nothing, coarser meshes included; the row of its peer
+below solves the same equation on the same nodes, and `apart` is the mean difference of the two answers relative to how V varies.
 """
 
 from __future__ import annotations
@@ -156,7 +156,7 @@ ROWS = (
     Row("stationary", "97^3 s=0.3 hjbdsl", 97**3, ours(square(3, 0.3), (96, 96, 96)), False),
     Row("stationary", "97^3 s=0.3 pyamg policy iteration", 97**3, peer("amg_policy_iteration", 97, 3, 0.3), False),
     Row("reach", "Air3D 51x41x50 hjbdsl", 51 * 41 * 50, ours(AIR3D, (50, 40, 50))),
-    Row("reach", "Air3D 51x41x50 hj-reachability very_high", 51 * 41 * 50, peer("reach_air3d", (51, 41, 50))),
+    Row("reach", "Air3D 51x41x50 hj-reachability, very_high", 51 * 41 * 50, peer("reach_air3d", (51, 41, 50))),
     Row("memory", "triad a = b + s c", 20_000_000, bandwidth),
 )
 
