@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, final
 import numpy as np
 from numpy.typing import ArrayLike
 
-from hjbdsl import pipeline
+from hjbdsl import pipeline, uses
 from hjbdsl.errors import UsageError
 from hjbdsl.evidence.checks import run_checks
 from hjbdsl.io.dataset import to_dataset
@@ -123,7 +123,7 @@ class Solution:
         `SolverError`."""
         answer = pipeline.Answer(self.equation, self.solved, {})
         wanted = TrialSettings(paths, dt, horizon, seed, record=paths)
-        return pipeline.simulated(answer, start or None, wanted)  # type: ignore[arg-type]
+        return uses.simulated(answer, start or None, wanted)  # type: ignore[arg-type]
 
     def to_xarray(self) -> Dataset:
         """V, its error, gradient and controls as a labelled table over the region, with what is needed to read the problem again
@@ -162,7 +162,7 @@ class Problem:
         """A Gymnasium environment with the time step `dt`: see `hjbdsl.simulation.environment` for its observations, actions
         and rewards. An endless problem is cut off after `horizon`. Raises `UsageError` where gymnasium is missing or nothing is
         controlled."""
-        return pipeline.environment(pipeline.derive(self.model), dt, horizon)
+        return uses.environment(pipeline.derive(self.model), dt, horizon)
 
     def __repr__(self) -> str:
         return f"<hjbdsl.Problem {self.name}: {self.model.title or 'no title'}>"

@@ -48,9 +48,9 @@ def run(
     question = Question.ask(existing(file), overrides(settings), variant)
 
     def work(problem: ControlProblem) -> dict[str, Any]:
-        from hjbdsl import pipeline  # noqa: PLC0415 (sympy: only where something has to be worked out)
+        from hjbdsl import uses  # noqa: PLC0415 (sympy: only where something has to be worked out)
 
-        made = pipeline.compile_solver(problem, method, not no_cache)
+        made = uses.compile_solver(problem, method, not no_cache)
         return {"source": made.source, "needs": made.needs, "status": made.status}
 
     made, _ = answer(question, "compile", (method,), work, not no_cache)

@@ -65,7 +65,7 @@ def run(
     _checked(dt, algorithm, steps, episodes, degree, env, data)
     first = _components(around)
     question = Question.ask(existing(file), overrides(settings), variant)
-    from hjbdsl import pipeline  # noqa: PLC0415 (sympy: only where something has to be worked out)
+    from hjbdsl import uses  # noqa: PLC0415 (sympy: only where something has to be worked out)
     from hjbdsl.io.lesson import lesson_text  # noqa: PLC0415
     from hjbdsl.methods.model_free.lesson import Lesson  # noqa: PLC0415
 
@@ -73,7 +73,7 @@ def run(
         dt, "q" if algorithm == "q" else "td", steps, episodes, off_policy, seed, degree, first, env, data, mean_reward, play
     )
     with progress(quiet or as_json):
-        result = pipeline.learned(question.load(), lesson)
+        result = uses.learned(question.load(), lesson)
     seconds = time.perf_counter() - started
     if as_json:
         typer.echo(json.dumps(result | {"seconds": round(seconds, 3)}, ensure_ascii=False, allow_nan=False))

@@ -38,17 +38,17 @@ def run(
     target = output or _default_name(file)
     if not target.lower().endswith(_ENDINGS):
         raise UsageError(f"`{target}`: pictures are written as png, svg or pdf; give -o a name with such an ending")
-    from hjbdsl import pipeline  # noqa: PLC0415 (sympy: only where something has to be worked out)
+    from hjbdsl import pipeline, uses  # noqa: PLC0415 (sympy: only where something has to be worked out)
     from hjbdsl.io.netcdf import is_result  # noqa: PLC0415
 
     if file != "-" and is_result(existing(file)):
         if settings or variant is not None or method != "auto":
             raise UsageError("--set, --variant and --method belong to a .hjb file; a result has its answer already")
-        answer = pipeline.stored(file)
+        answer = uses.stored(file)
     else:
         question = Question.ask(file, overrides(settings), variant)
         answer = pipeline.worked_out(question.load(), pipeline.Request(method, seed=seed), cached=not no_cache)
-    pipeline.draw(answer, subjects, target, seed)
+    uses.draw(answer, subjects, target, seed)
     if not quiet:
         typer.echo(target)
     return 0

@@ -50,12 +50,12 @@ def run(
     _check_output(output, likelihood, force)
     question = Question.ask(existing(file), overrides(settings), variant)
     problem = question.load()
-    from hjbdsl import pipeline  # noqa: PLC0415 (sympy: only where something has to be worked out)
+    from hjbdsl import uses  # noqa: PLC0415 (sympy: only where something has to be worked out)
     from hjbdsl.model.samples import SampleRequest  # noqa: PLC0415
 
     wanted = SampleRequest(count, sampler, steps, seed, likelihood, method, tilt)
     with progress(quiet or as_json):
-        samples = pipeline.sample(problem, wanted, not no_cache)
+        samples = uses.sample(problem, wanted, not no_cache)
     if output is not None:
         _write(output, samples)
     described: dict[str, Any] = {**samples.described, "output": output, "seconds": round(time.perf_counter() - started, 3)}

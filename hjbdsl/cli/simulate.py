@@ -58,14 +58,14 @@ def run(
         from hjbdsl.io.paths_file import ready_to_write  # noqa: PLC0415 (numpy: only where a file is asked for)
 
         ready_to_write(output)
-    from hjbdsl import pipeline  # noqa: PLC0415 (sympy: only where something has to be worked out)
+    from hjbdsl import uses  # noqa: PLC0415 (sympy: only where something has to be worked out)
     from hjbdsl.io.trial import trial_object, trial_text  # noqa: PLC0415
     from hjbdsl.simulation.trial import Settings as TrialSettings  # noqa: PLC0415
 
     with progress(quiet or as_json):
         worked = solved(file, method, seed, overrides(settings), variant, no_cache)
         wanted = TrialSettings(paths, dt, horizon, seed, record=paths if output is not None else min(paths, _RECORDED))
-        trial = pipeline.simulated(worked, point, wanted)
+        trial = uses.simulated(worked, point, wanted)
         if output is not None and trial.paths is not None:
             from hjbdsl.io.paths_file import write_paths  # noqa: PLC0415
 
@@ -90,13 +90,13 @@ def checked(paths: int, dt: float | None, horizon: float | None) -> None:
 
 def solved(file: str, method: str, seed: int, changes: dict[str, str], variant: str | None, no_cache: bool) -> Answer:
     """The solution that a result file holds, or that of a `.hjb` file. Raises `UsageError`, and what solving raises."""
-    from hjbdsl import pipeline  # noqa: PLC0415 (sympy: only where something has to be worked out)
+    from hjbdsl import pipeline, uses  # noqa: PLC0415 (sympy: only where something has to be worked out)
     from hjbdsl.io.netcdf import is_result  # noqa: PLC0415
 
     if file != "-" and is_result(existing(file)):
         if changes or variant is not None or method != "auto":
             raise UsageError("--set, --variant and --method belong to a .hjb file; a result has its answer already")
-        return pipeline.stored(file)
+        return uses.stored(file)
     question = Question.ask(existing(file), changes, variant)
     return pipeline.worked_out(question.load(), pipeline.Request(method, seed=seed), cached=not no_cache)
 

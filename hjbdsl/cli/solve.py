@@ -60,13 +60,13 @@ def run(
     with _progress(quiet or as_json) as status:
 
         def work(problem: ControlProblem) -> dict[str, Any]:
-            from hjbdsl import pipeline  # noqa: PLC0415 (sympy: only where something has to be worked out)
+            from hjbdsl import pipeline, uses  # noqa: PLC0415 (sympy: only where something has to be worked out)
 
             request = pipeline.Request(method, tol, seed, training)
             worked = pipeline.worked_out(problem, request, points, not no_cache, started, status)
             if output is not None and as_table:
                 status("tabulating")
-                pipeline.save(worked, output)
+                uses.save(worked, output)
             return worked.result
 
         # a table is made from the solution itself, which the shelf of answers does not hold

@@ -37,13 +37,13 @@ def run(
     started = time.perf_counter()
     checked(paths, dt, horizon)
     points = [parse_point(text) for text in at or ()]
-    from hjbdsl import pipeline  # noqa: PLC0415 (sympy: only where something has to be worked out)
+    from hjbdsl import uses  # noqa: PLC0415 (sympy: only where something has to be worked out)
     from hjbdsl.evidence.bracket import verification_text  # noqa: PLC0415
     from hjbdsl.simulation.trial import Settings as TrialSettings  # noqa: PLC0415
 
     with progress(quiet or as_json):
         worked = solved(file, method, seed, overrides(settings), variant, no_cache)
-        result = pipeline.verified(worked, points, TrialSettings(paths, dt, horizon, seed, record=_RECORDED))
+        result = uses.verified(worked, points, TrialSettings(paths, dt, horizon, seed, record=_RECORDED))
     seconds = time.perf_counter() - started
     if as_json:
         typer.echo(json.dumps(result | {"seconds": round(seconds, 3)}, ensure_ascii=False, allow_nan=False))

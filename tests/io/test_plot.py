@@ -7,7 +7,7 @@ import functools
 import numpy as np
 import pytest
 
-from hjbdsl import pipeline
+from hjbdsl import pipeline, uses
 from hjbdsl.errors import UsageError
 
 matplotlib = pytest.importorskip("matplotlib")
@@ -20,7 +20,7 @@ from .problems import DISC, PUT, REGIMES, REGULATOR, TIMED  # noqa: E402
 @functools.cache
 def solved(text):
     worked = pipeline.worked_out(pipeline.loads(text), pipeline.Request(), cached=False)
-    return worked, pipeline.tabulated(worked)
+    return worked, uses.tabulated(worked)
 
 
 def drawn(text, *what):

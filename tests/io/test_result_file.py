@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 import hjbdsl
-from hjbdsl import pipeline
+from hjbdsl import pipeline, uses
 from hjbdsl.errors import UsageError
 
 from .problems import REGIMES, REGULATOR, TIMED
@@ -27,8 +27,8 @@ def answer(text, path="<text>", overrides=None, variant=None):
 def stored(tmp_path):
     def make(text, **options):
         path = str(tmp_path / "result.nc")
-        pipeline.save(answer(text, **options), path)
-        return pipeline.stored(path)
+        uses.save(answer(text, **options), path)
+        return uses.stored(path)
 
     return make
 
@@ -93,7 +93,7 @@ def test_the_problem_is_made_again_with_its_overrides_variant_and_includes(tmp_p
     text = REGULATOR.replace('param q = 4 "weight of the state", r = 1', 'include "shared.hjb"\nparam r = 1')
     found = stored(text, path=str(tmp_path / "top.hjb"), variant="cheap", overrides={"q": "16"})
     (tmp_path / "shared.hjb").unlink()
-    again = pipeline.stored(str(tmp_path / "result.nc"))
+    again = uses.stored(str(tmp_path / "result.nc"))
     assert again.equation.problem.source.variant == "cheap"
     assert again.result["parameters"] == found.result["parameters"] == {"q": 16.0, "r": 0.25}
 
@@ -134,13 +134,13 @@ def damaged(path: Path, kind: str) -> None:
 @pytest.mark.parametrize("kind", ["cut", "text", "empty", "other", "field"])
 def test_damage_is_said_in_a_sentence(tmp_path, kind):
     path = tmp_path / "result.nc"
-    pipeline.save(answer(REGULATOR), str(path))
+    uses.save(answer(REGULATOR), str(path))
     damaged(path, kind)
     with pytest.raises(UsageError, match=r"result\.nc"):
-        pipeline.stored(str(path))
+        uses.stored(str(path))
 
 
 def test_a_file_that_cannot_be_written_leaves_nothing_behind(tmp_path):
     with pytest.raises(UsageError, match="cannot write"):
-        pipeline.save(answer(REGULATOR), str(tmp_path / "no" / "result.nc"))
+        uses.save(answer(REGULATOR), str(tmp_path / "no" / "result.nc"))
     assert list(tmp_path.iterdir()) == []

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from hjbdsl import pipeline
+from hjbdsl import pipeline, uses
 from hjbdsl.errors import UsageError
 from hjbdsl.io.text import report
 
@@ -140,7 +140,7 @@ KINDS = {
 def printed(text: str, folder: Path) -> tuple[list[str], list[str]]:
     """What the program prints in a folder of its own, where there is no hjbdsl; and the table of the same answer."""
     worked = pipeline.worked_out(pipeline.loads(text, path="p.hjb"), pipeline.Request("grid"))
-    compiled = pipeline.compile_solver(worked.equation.problem, "grid")
+    compiled = uses.compile_solver(worked.equation.problem, "grid")
     imported = {node.module if isinstance(node, ast.ImportFrom) else node.names[0].name
                 for node in ast.walk(ast.parse(compiled.source)) if isinstance(node, ast.Import | ast.ImportFrom)}  # fmt: skip
     own = {"__future__", "math", "collections.abc", "dataclasses", "itertools", "types", "typing"}
@@ -192,7 +192,7 @@ def test_the_program_prints_the_numbers_of_solve(kind: str, tmp_path: Path) -> N
 
 
 def test_the_source_is_the_golden_one() -> None:
-    source = pipeline.compile_solver(pipeline.loads(REGULATOR, path="regulator.hjb"), "grid").source
+    source = uses.compile_solver(pipeline.loads(REGULATOR, path="regulator.hjb"), "grid").source
     source = re.sub(r"^FLOOR = \S+", "FLOOR = ...", source, flags=re.MULTILINE)
     if os.environ.get("HJB_UPDATE_GOLDEN"):
         GOLDEN.write_text(source, encoding="utf-8")
@@ -200,7 +200,7 @@ def test_the_source_is_the_golden_one() -> None:
 
 
 def test_blocks_cite_the_lines_of_the_file() -> None:
-    source = pipeline.compile_solver(pipeline.loads(REGULATOR, path="regulator.hjb"), "grid").source
+    source = uses.compile_solver(pipeline.loads(REGULATOR, path="regulator.hjb"), "grid").source
     above = source[: source.index("def coefficients(")].rstrip().splitlines()[-3:]
     assert above[0] == "# regulator.hjb:7  minimize E integral(0, inf) exp(-rho*t)*(q*x^2 + a^2) dt"
     assert above[1] == "# regulator.hjb:6  dx = (a - 0.5*x) dt + sigma dW"
@@ -210,7 +210,7 @@ def test_blocks_cite_the_lines_of_the_file() -> None:
 @pytest.mark.slow
 def test_a_parameter_changed_in_the_program_is_a_parameter_changed_in_the_file(tmp_path: Path) -> None:
     """The meshes stay those of the first parameters, so the answers agree within their errors."""
-    source = pipeline.compile_solver(pipeline.loads(REGULATOR, path="p.hjb"), "grid").source
+    source = uses.compile_solver(pipeline.loads(REGULATOR, path="p.hjb"), "grid").source
     (tmp_path / "solver.py").write_text(re.sub(r"^q = 1.0", "q = 2.0", source, flags=re.MULTILINE), encoding="utf-8")
     run = subprocess.run([sys.executable, "solver.py"], cwd=tmp_path, capture_output=True, text=True, check=True, timeout=280)
     row = next(line.split() for line in run.stdout.splitlines() if line.split()[0] == "2")
@@ -221,4 +221,4 @@ def test_a_parameter_changed_in_the_program_is_a_parameter_changed_in_the_file(t
 
 def test_other_methods_are_refused() -> None:
     with pytest.raises(UsageError, match="no compiler"):
-        pipeline.compile_solver(pipeline.loads(REGULATOR), "closed_form")
+        uses.compile_solver(pipeline.loads(REGULATOR), "closed_form")
