@@ -200,8 +200,7 @@ def normalisers(_steps: float | None) -> None:
         sampler.train()
         found = sampler.log_z()
         print(
-            f"log Z      {name}: {found.value:.4f} in [{found.lower:.4f}, {found.upper:.4f}] at {found.confidence:.0%}, "
-            f"exact {exact:.4f} | {found.effective:.0%} effective, {found.evaluations} evaluations, "
+            f"log Z      {name}: {found} | exact {exact:.4f}, {sampler.evaluations} evaluations, "
             f"{time.process_time() - began:.0f} s",
             flush=True,
         )

@@ -10,7 +10,8 @@ is constant, log Z, exactly where u is optimal: training minimises its variance,
 the present control and of weakened ones, which keep modes from being forgotten. Under v = u the mean of w is Z: importance
 weights correct what training and time steps leave. The control is N(t, x) + a(t) s D log rho(x)-clipped, both parts trained.
 
-In: log rho in torch. Out: `Sampler`: draws with weights, log Z with a confidence interval and the effective sample size.
+In: log rho in torch. Out: `Sampler`: draws with weights, log Z with a confidence interval, or a lower end alone where few paths
+carry the weight. A mode of rho that no path meets is in neither.
 (Zhang and Chen, Path Integral Sampler, ICLR 2022; Nüsken and Richter, Partial Differential Equations and Applications 2, 2021.)
 """
 
@@ -24,13 +25,11 @@ import torch
 from torch import Tensor, nn
 
 from hjbdsl.errors import SolverError
-from hjbdsl.methods.neural.duality import CERTAIN
+from hjbdsl.methods.neural.importance_weights import LogMean, log_mean
 from hjbdsl.progress import report
 
 LogDensity = Callable[[Tensor], Tensor]
 """x (B, n) -> log rho (B,), up to a constant."""
-FEWEST_EFFECTIVE = 40
-"""Effective paths below which log Z has no upper end."""
 LARGEST_SCORE = 10.0
 """Norm beyond which the density's own score is scaled down, times sqrt(n) and in units of 1/s."""
 
@@ -45,18 +44,6 @@ class SamplerSettings:
     width: int = 64
     rate: float = 5e-3
     exploring: float = 0.5
-
-
-@dataclass(frozen=True, slots=True)
-class LogZ:
-    """Estimate of log Z, its interval, the effective share of the sample (1: perfect), evaluations of the control's network."""
-
-    value: float
-    lower: float
-    upper: float
-    confidence: float
-    effective: float
-    evaluations: int
 
 
 class _Control(nn.Module):
@@ -82,7 +69,7 @@ class _Control(nn.Module):
 
 
 class Sampler:
-    """A density, its diffusion and the control; `train` once, then `log_z` and `draw`."""
+    """A density, its diffusion and the control; `train` once, then `log_z` and `draw`; `evaluations` counts the network's."""
 
     def __init__(
         self,
@@ -124,20 +111,9 @@ class Sampler:
             if done % 10 == 0:
                 report("log-variance", done / settings.rounds, variance=float(loss.detach()))
 
-    def log_z(self, paths: int = 4096) -> LogZ:
-        """Z as the mean weight; the interval by the delta method, cautious where few paths carry the weight."""
-        _, log_w = self.draw(paths)
-        level = torch.logsumexp(log_w, 0) - math.log(paths)
-        weights = torch.exp(log_w - level)
-        effective = float(1.0 / (weights**2).mean())
-        half = CERTAIN * math.sqrt(max(float(weights.var()), 0.0) / paths)
-        below, above = (math.log1p(-half) if half < 1.0 else -math.inf), math.log1p(half)
-        value = float(level)
-        # the mean of log w is a lower bound of log Z whatever the tail of w, up to its own noise
-        certain = float(log_w.mean()) - CERTAIN * float(log_w.std()) / math.sqrt(paths)
-        # where a handful of paths carries the mean, nothing tells how much was never met
-        highest = value + above if effective * paths >= FEWEST_EFFECTIVE else math.inf
-        return LogZ(value, max(value + below, min(certain, value)), highest, 0.99, effective, self.evaluations)
+    def log_z(self, paths: int = 4096) -> LogMean:
+        """Z as the mean weight; an upper end only where the tail of the weights allows one."""
+        return log_mean(self.draw(paths)[1].numpy())
 
     def draw(self, paths: int) -> tuple[Tensor, Tensor]:
         """States (paths, n) and their log weights (paths,), in float64."""
@@ -185,4 +161,4 @@ class Sampler:
         return self.log_density(last) - prior - (u * (increments + v * h)).sum((0, 2)) + 0.5 * h * (u**2).sum((0, 2))
 
 
-__all__ = ["LogDensity", "LogZ", "Sampler", "SamplerSettings"]
+__all__ = ["LogDensity", "Sampler", "SamplerSettings"]
