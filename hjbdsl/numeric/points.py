@@ -23,6 +23,7 @@ StatedPoint = Mapping[str, float | Sequence[float] | str]
 
 _ALL_CORNERS_UP_TO = 4
 _LONGEST_EXAMPLE = 6
+_LONGEST_CELL = 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +62,25 @@ def stated_array(problem: ControlProblem, stationary: bool, point: Mapping[str, 
         labels.append(chain.labels.index(str(point[name])))
     mode = problem.mode_tuples().index(tuple(labels))
     return Points(_stated_time(problem, stationary, point, count), x, np.full(count, mode, dtype=np.int64))
+
+
+def written(problem: ControlProblem, stationary: bool, points: Points, k: int) -> tuple[str, ...]:
+    """The cells of a table that say where point k is."""
+    cells = [] if stationary else [_cell(points.t[k])]
+    start = 0
+    for group in problem.states:
+        values = [_cell(v) for v in points.x[k, start : start + len(group.symbols)]]
+        start += len(group.symbols)
+        if len(values) > _LONGEST_CELL:
+            values = [*values[: _LONGEST_CELL - 1], f"… {len(values)}"]
+        cells.append(f"[{', '.join(values)}]" if group.shape else values[0])
+    labels = problem.mode_tuples()[int(points.mode[k])]
+    cells += [chain.labels[label] for chain, label in zip(problem.modes, labels, strict=True)]
+    return tuple(cells)
+
+
+def _cell(value: float | np.floating) -> str:
+    return f"{float(value) + 0.0:.6g}"
 
 
 def _joined(parts: Sequence[Points], dimension: int) -> Points:

@@ -14,7 +14,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
-from hjbdsl.errors import Span
+from hjbdsl.codegen.citations import cited, listing
 from hjbdsl.methods.grid import function as levels_function
 from hjbdsl.methods.grid.emit import emit
 from hjbdsl.methods.grid.function import GridFunction, Worth
@@ -26,7 +26,7 @@ from hjbdsl.model.equation import HJBEquation
 from hjbdsl.model.names import unicode_name
 from hjbdsl.model.problem import ControlProblem
 from hjbdsl.model.solution import Array, Solution
-from hjbdsl.numeric.points import Points, default_points
+from hjbdsl.numeric.points import Points, default_points, written
 from hjbdsl.numeric.state_space import control_groups
 
 _ENVIRONMENT = Environment(
@@ -34,7 +34,6 @@ _ENVIRONMENT = Environment(
     keep_trailing_newline=True, autoescape=False,
 )  # fmt: skip
 _WIDTH = 128
-_MOST_LINES = 400
 _PARAMETERS = "# parameters of the file"
 _UNUSED = ("discounts",)
 """Kernels that only other answers need."""
@@ -53,7 +52,7 @@ def program(equation: HJBEquation, solution: Solution, options: Mapping[str, flo
     axes = function.levels[-1].mesh.axes
     average = solution.average is not None
     context: dict[str, object] = {
-        "header": _header(equation), "listing": _listing(problem), "parameters": parameters, "kernels": kernels, "d": d,
+        "header": _header(equation), "listing": listing(problem), "parameters": parameters, "kernels": kernels, "d": d,
         "needs_prange": "prange" in kernels, "stationary": equation.stationary, "way": way,
         "levels": tuple(2**k for k in range(len(solution.tables["level_nodes"]))), "end": repr(runner.end),
         "slices": runner.slices, "substeps": runner.substeps, "finest_multiple": FINEST_MULTIPLE,
@@ -124,16 +123,10 @@ def _citations(equation: HJBEquation) -> dict[str, list[str]]:
         "mode_rate": [chain.span for chain in problem.modes],
     }
     told |= {f"jump_{k}": [jump.span, *motion] for k, jump in enumerate(problem.jumps)}
-    notes = {name: _lines(problem, spans) for name, spans in told.items()}
+    notes = {name: cited(problem, spans) for name, spans in told.items()}
     notes["candidate"] = [f"maximiser: {entry.text}" for entry in equation.maximiser]
     notes["row"] = [f"one row of  {line}" for line in [equation.pde.text]]
     return notes
-
-
-def _lines(problem: ControlProblem, spans: Sequence[Span]) -> list[str]:
-    unique = dict.fromkeys((span.file, span.line) for span in spans)
-    texts = {(span.file, span.line): problem.source.line(span).strip() for span in spans}
-    return [f"{file.rpartition('/')[2]}:{line}  {texts[file, line]}" for file, line in unique]
 
 
 def _options_of_worth(worth: Worth) -> str:
@@ -169,21 +162,6 @@ def _header(equation: HJBEquation) -> str:
     return f'"""{text}\n"""'
 
 
-def _listing(problem: ControlProblem) -> str:
-    """The file, line by line, so that the citations below can be looked up."""
-    source = problem.source
-    lines = []
-    for path, content in source.files.items():
-        name = path.rpartition("/")[2]
-        lines += [f"# {name}:{number:<4} {line}".rstrip() for number, line in enumerate(content[:_MOST_LINES], start=1)]
-    changed = [f"{name} = {value}" for name, value in source.overrides.items()]
-    if source.variant is not None:
-        changed.insert(0, f"variant {source.variant}")
-    if changed:
-        lines.append(f"# with {', '.join(changed)}")
-    return "\n".join(lines)
-
-
 def _axis(axis: Axis) -> str:
     kind = "circle" if axis.kind == CIRCLE else "logarithmic" if axis.kind == LOGARITHMIC else "uniform"
     ends = {1: "MIRROR", 2: "WRAP", 3: "OPEN", 4: "CONSTRAIN"}
@@ -205,28 +183,8 @@ def _points(equation: HJBEquation, function: GridFunction) -> list[str]:
     rows = []
     for k in range(len(points)):
         continuous = tuple(float(v) for v in points.x[k, list(problem.continuous_states)])
-        rows.append(repr((float(points.t[k]), continuous, int(discrete[k]), _written(equation, points, k))))
+        rows.append(repr((float(points.t[k]), continuous, int(discrete[k]), written(problem, equation.stationary, points, k))))
     return rows
-
-
-def _written(equation: HJBEquation, points: Points, k: int) -> tuple[str, ...]:
-    """The cells of the table that say where a point is."""
-    problem = equation.problem
-    cells = [] if equation.stationary else [_number(points.t[k])]
-    start = 0
-    for group in problem.states:
-        values = [_number(v) for v in points.x[k, start : start + len(group.symbols)]]
-        start += len(group.symbols)
-        if len(values) > 4:
-            values = [*values[:3], f"… {len(values)}"]
-        cells.append(f"[{', '.join(values)}]" if group.shape else values[0])
-    labels = problem.mode_tuples()[int(points.mode[k])]
-    cells += [chain.labels[label] for chain, label in zip(problem.modes, labels, strict=True)]
-    return tuple(cells)
-
-
-def _number(value: float | np.floating) -> str:
-    return f"{float(value) + 0.0:.6g}"
 
 
 def _names(equation: HJBEquation) -> list[str]:

@@ -72,19 +72,23 @@ class Emitter:
 
     def scalar(self, name: str, arguments: str, meaning: str, expression: sp.Basic) -> None:
         writer = self._writer(name, [expression])
-        (text,) = writer.scalars([self.problem.numeric(sp.sympify(expression))])
+        (text,) = writer.scalars([self.prepared(expression)])
         self._finish(name, arguments, meaning, writer, f"spread({text}, like)")
 
     def vector(self, name: str, arguments: str, meaning: str, expressions: Sequence[sp.Basic]) -> None:
         writer = self._writer(name, expressions)
-        result = writer.vector([self.problem.numeric(sp.sympify(e)) for e in expressions])
+        result = writer.vector([self.prepared(e) for e in expressions])
         self._finish(name, arguments, meaning, writer, result)
 
     def texts(self, name: str, arguments: str, meaning: str, expressions: Sequence[sp.Basic], result: str) -> None:
         """A function whose result is `result` with `{}` in place of the list of the expressions' texts."""
         writer = self._writer(name, expressions)
-        texts = writer.scalars([self.problem.numeric(sp.sympify(e)) for e in expressions])
+        texts = writer.scalars([self.prepared(e) for e in expressions])
         self._finish(name, arguments, meaning, writer, result.format(", ".join(texts)))
+
+    def prepared(self, expression: sp.Basic) -> sp.Basic:
+        """An expression as it is written: parameters are numbers."""
+        return self.problem.numeric(sp.sympify(expression))
 
     def _writer(self, prefix: str, expressions: Sequence[sp.Basic]) -> Writer:
         writer = Writer(self.places, prefix.upper())

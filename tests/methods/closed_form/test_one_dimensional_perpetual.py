@@ -8,6 +8,7 @@ from one_dimensional_problems import R, bounds, equation
 from hjbdsl.errors import HjbError
 from hjbdsl.methods.closed_form.family import Proposal
 from hjbdsl.methods.closed_form.one_dimensional.perpetual_formula import propose_perpetual_stopping
+from hjbdsl.model.exact import with_numbers
 from hjbdsl.model.solution import Rejected
 
 X = sp.Symbol("x", positive=True)
@@ -40,8 +41,8 @@ def test_american_put(rate, vol, strike, payoff):
     np.testing.assert_allclose(found.value, expected, rtol=1e-13)
     np.testing.assert_array_equal(found.stop, points <= boundary)
     assert "if(x <= x_s" in proposal.formula.value["V"].text
-    symbolic = proposal.symbolic[()].xreplace(problem.problem.values)
-    assert float(symbolic.subs(X, strike)) == pytest.approx((strike - boundary) * (strike / boundary) ** (-b), rel=1e-12)
+    there = with_numbers(proposal.symbolic[()], {**problem.problem.values, X: sp.Integer(strike)})
+    assert float(there) == pytest.approx((strike - boundary) * (strike / boundary) ** (-b), rel=1e-12)
 
 
 def test_dividend_call():
