@@ -40,7 +40,7 @@ def test_help_says_what_is_written_and_how_a_run_ends(hjb):
     for name in ("fmt", "check"):
         assert "......" not in hjb(name, "--help").out
         assert "FILE..." not in hjb(name, "--help").out
-    assert "FILE.json" in hjb("solve", "--help").out
+    assert "FILE.nc|json" in hjb("solve", "--help").out
 
 
 def test_help_lists_the_commands(hjb):

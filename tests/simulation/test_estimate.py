@@ -56,6 +56,7 @@ def test_intervals_cover_as_often_as_they_say() -> None:
     assert 0.8 <= np.mean(held) <= 0.98
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["merton", "gambler", "perpetual_put", "exploratory_bandit"])
 def test_the_policy_of_a_proved_answer_earns_its_value(name: str) -> None:
     solution = hjbdsl.load(str(GALLERY / f"{name}.hjb")).solve(method="closed_form")
@@ -94,6 +95,7 @@ def test_a_wrong_policy_is_seen_to_earn_less() -> None:
     assert abs(found.mean - _cost_of_gain(0.5, 0.7)) < found.error + 1e-3
 
 
+@pytest.mark.slow
 def test_the_control_variate_leaves_no_noise_where_v_is_right() -> None:
     solution = hjbdsl.load(str(GALLERY / "merton_jumps.hjb")).solve(method="closed_form")
     trial = try_out(solution.equation, solution.solved, many(1, 1.25), Settings(paths=24, dt=0.1))

@@ -49,6 +49,7 @@ def test_a_path_that_starts_outside_has_ended() -> None:
     assert paths.reward[:, -1] == pytest.approx(17.5)
 
 
+@pytest.mark.slow
 def test_a_written_boundary_value_is_paid() -> None:
     text = "state x >= 0\nnoise W\ndx = 0.2 dt + 0.5 dW\nboundary x = 0 : value 3\nevaluate E integral(0, inf) exp(-0.4*t)*x dt\n"
     process = process_of(text)
@@ -59,6 +60,7 @@ def test_a_written_boundary_value_is_paid() -> None:
     assert found.mean == pytest.approx(expected, abs=found.half_width + found.bias + 2e-3)
 
 
+@pytest.mark.slow
 def test_stopping_pays_at_the_boundary_of_the_policy() -> None:
     text = (
         "param r = 0.05, s = 0.3, K = 1\nstate x > 0\nnoise W\ndx = r*x dt + s*x dW\nstopping tau in [0, inf]\n"

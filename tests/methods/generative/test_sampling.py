@@ -74,6 +74,7 @@ class ScaledFunction:
         return type(found)(found.value, found.error, 1.1 * found.gradient, found.control)
 
 
+@pytest.mark.slow
 def test_verification_gap_is_half_the_squared_distance():
     case = solved(VARIANCE_PRESERVING)
     gap = verification_gap(case.score, case.law, lambda s, y: case.score(s, y) + 0.4 * np.sin(y), 3000, 160)

@@ -75,6 +75,7 @@ evaluate E integral(0, inf) exp(-0.5*t)*x dt
         assert np.max(np.abs(at.value - 2 * X - k[mode])) < 0.05
 
 
+@pytest.mark.slow
 def test_bounded_controls_stay_inside() -> None:
     """Reward -x^2 with |u| <= 1 and no cost of control: push towards 0 as hard as may be."""
     text = """

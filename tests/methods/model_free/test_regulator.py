@@ -23,6 +23,7 @@ def test_value_and_gain_within_two_percent_at_any_step(regulator: Regulator, dt:
     assert relative(control, -regulator.gain * X) < 0.02
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("dt", [0.5, 0.1])
 def test_the_bracket_holds_at_nearly_every_point(dt: float) -> None:
     regulator = Regulator()

@@ -37,6 +37,7 @@ def test_untrained_bounds_contain_the_optimal_cost_on_a_finite_horizon() -> None
     assert np.all(found.upper - found.lower > 0.01)
 
 
+@pytest.mark.slow
 def test_bounds_under_a_discount_contain_the_optimal_reward() -> None:
     torch.manual_seed(0)
     model = model_of(DISCOUNTED)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 
+import pytest
 import torch
 
 from hjbdsl.methods.neural.path_integral import Sampler, SamplerSettings
@@ -14,6 +15,7 @@ def off_centre(x: torch.Tensor) -> torch.Tensor:
     return -2.0 * ((x - 1.0) ** 2).sum(1)
 
 
+@pytest.mark.slow
 def test_a_gaussian_off_the_start() -> None:
     sampler = Sampler(
         lambda x: -2.0 * ((x - 1.0) ** 2).sum(1), torch.zeros(2), 1.0, settings=SamplerSettings(steps=20, rounds=40)
@@ -44,6 +46,7 @@ def test_a_control_that_leaves_the_weights_to_few_paths_claims_no_upper_end() ->
     assert "unreliable" in str(found)
 
 
+@pytest.mark.slow
 def test_draws_follow_the_density() -> None:
     sampler = Sampler(
         lambda x: -2.0 * ((x - 1.0) ** 2).sum(1), torch.zeros(2), 1.0, settings=SamplerSettings(steps=20, rounds=60)
