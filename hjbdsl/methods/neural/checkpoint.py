@@ -13,25 +13,41 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 
 from hjbdsl.errors import UsageError
 
 
 def write_checkpoint(path: str, owner: str, content: Mapping[str, Any]) -> None:
-    """`content` holds tensors, numbers, text, and lists or dictionaries of such."""
+    """`content` holds tensors, numbers, text, and tuples, lists or dictionaries of such."""
     folder = Path(path).resolve().parent
     folder.mkdir(parents=True, exist_ok=True)
     handle, temporary = tempfile.mkstemp(dir=folder, prefix=".checkpoint-")
     try:
         with os.fdopen(handle, "wb") as stream:
-            torch.save({"owner": owner, **content}, stream)
+            torch.save(_plain({"owner": owner, **content}), stream)
             stream.flush()
             os.fsync(stream.fileno())
         os.replace(temporary, path)
     except BaseException:
         Path(temporary).unlink(missing_ok=True)
         raise
+
+
+def _plain(content: Any) -> Any:
+    """numpy's numbers as Python's: a reader that runs no code refuses the former."""
+    match content:
+        case np.generic():
+            return content.item()
+        case dict():
+            return {key: _plain(value) for key, value in content.items()}
+        case list():
+            return [_plain(value) for value in content]
+        case tuple():
+            return tuple(_plain(value) for value in content)
+        case _:
+            return content
 
 
 def read_checkpoint(path: str, owner: str) -> dict[str, Any] | None:

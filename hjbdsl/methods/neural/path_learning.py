@@ -51,7 +51,8 @@ def learn(equation: HJBEquation, request: LearningRequest, name: str, fit: Fit) 
     schedule = schedule_of(model, numbers, SHARE * request.budget)
     width = int(numbers.get("width", WIDTH))
     training = Training(model, schedule, fit, request.seed, width)
-    trained = train(training, request.checkpoint, request.resume)
+    owner = f"{name} {equation.problem.source.digest} seed {request.seed}"
+    trained = train(training, request.checkpoint, request.resume, owner)
     return Accepted(_answer(equation, request, name, trained, width))
 
 

@@ -6,16 +6,15 @@ In: a `PathModel`, a loss, a `LearningRequest`. Out: `Trained`: the network, the
 from __future__ import annotations
 
 import math
-import os
 from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor
 
 from hjbdsl.errors import SolverError, UsageError
+from hjbdsl.methods.neural.checkpoint import read_checkpoint, write_checkpoint
 from hjbdsl.methods.neural.lifted_value import Jet, LiftedValue
 from hjbdsl.methods.neural.path_model import PathModel
 from hjbdsl.methods.neural.path_sampling import Paths, Policy, Starts, sample_paths
@@ -198,7 +197,7 @@ class Training:
         return {
             "value": self.value.state_dict(), "optimiser": self.optimiser.state_dict(), "generator": self.generator.get_state(),
             "done": self.done, "longest": self.longest, "units": (self.units.value, self.units.slope), "carried": self.carried,
-            "schedule": repr(self.schedule),
+            "schedule": repr(self.schedule), "loss": self.last_loss,
         }  # fmt: skip
 
     def restore(self, snapshot: dict[str, Any]) -> None:
@@ -209,23 +208,24 @@ class Training:
         self.optimiser.load_state_dict(snapshot["optimiser"])
         self.generator.set_state(snapshot["generator"])
         self.done, self.longest, self.carried = snapshot["done"], snapshot["longest"], snapshot["carried"]
-        self.units = Units(*snapshot["units"])
+        self.units, self.last_loss = Units(*snapshot["units"]), snapshot["loss"]
 
 
-def train(training: Training, checkpoint: str | None = None, resume: bool = False) -> Trained:
-    """All rounds; an interrupt ends them early. With a `checkpoint` the state is kept every `KEPT_EVERY` rounds."""
+def train(training: Training, checkpoint: str | None = None, resume: bool = False, owner: str = "") -> Trained:
+    """All rounds; an interrupt ends them early. With a `checkpoint` the state is kept every `KEPT_EVERY` rounds, as that of the
+    run named `owner`."""
     interrupted = False
     schedule = training.schedule
-    path = None if checkpoint is None else Path(checkpoint)
-    if path is not None and resume and path.exists():
-        training.restore(torch.load(path, weights_only=True))
+    found = read_checkpoint(checkpoint, owner) if checkpoint is not None and resume else None
+    if found is not None:
+        training.restore(found)
     try:
         if training.done == 0:
             training.begin()
         while training.done < schedule.rounds:
             training.advance()
-            if path is not None and training.done % KEPT_EVERY == 0:
-                _keep(path, training)
+            if checkpoint is not None and training.done % KEPT_EVERY == 0:
+                write_checkpoint(checkpoint, owner, training.snapshot())
             if training.done % 5 == 0 or training.done == schedule.rounds:
                 centre = training.starts.centre[None]
                 with torch.no_grad():
@@ -243,13 +243,6 @@ def train(training: Training, checkpoint: str | None = None, resume: bool = Fals
         raise KeyboardInterrupt
     policy = Policy(training.model, training.value.requires_grad_(False), training.longest)
     return Trained(training.value, policy, training.units, schedule, interrupted, training.last_loss)
-
-
-def _keep(path: Path, training: Training) -> None:
-    """Write a snapshot atomically."""
-    temporary = path.with_suffix(path.suffix + ".part")
-    torch.save(training.snapshot(), temporary)
-    os.replace(temporary, path)
 
 
 __all__ = ["Batch", "Fit", "Schedule", "Trained", "Training", "Units", "schedule_of", "train"]

@@ -9,7 +9,9 @@ import numpy as np
 import pytest
 import torch
 
-from hjbdsl.methods.neural import log_variance, martingale, residual
+from hjbdsl.errors import UsageError
+from hjbdsl.methods.neural import log_variance, martingale, path_training, residual
+from hjbdsl.methods.neural.checkpoint import write_checkpoint
 from hjbdsl.methods.neural.learner import LearningRequest
 from hjbdsl.methods.neural.path_training import Fit, Training, schedule_of, train
 from hjbdsl.model.solution import Accepted, PointValues, Rejected, Solution
@@ -79,11 +81,34 @@ def test_a_run_that_was_cut_off_goes_on_to_the_same_numbers(tmp_path) -> None:
     first.begin()
     for _ in range(3):
         first.advance()
-    torch.save(first.snapshot(), path)
+    write_checkpoint(path, "a run", first.snapshot())
     second = Training(model, schedule, Fit(points=martingale.loss), 99, 8)
-    resumed = train(second, path, resume=True)
+    resumed = train(second, path, resume=True, owner="a run")
     for name, tensor in whole.value.state_dict().items():
         assert torch.equal(tensor, resumed.value.state_dict()[name]), name
+
+
+def test_a_run_of_another_seed_or_learner_is_not_gone_on_with(tmp_path, monkeypatch) -> None:
+    monkeypatch.setattr(path_training, "KEPT_EVERY", 1)
+    options = {"rounds": 1.0, "paths": 32.0, "steps": 4.0, "width": 8.0}
+    request = LearningRequest(seed=1, checkpoint=str(tmp_path / "run.pt"), resume=True, options=options)
+    assert isinstance(martingale.propose(equation_of(FINITE), request), Accepted)
+    for module, seed in ((martingale, 2), (residual, 1)):
+        with pytest.raises(UsageError, match="another problem, seed"):
+            module.propose(equation_of(FINITE), replace(request, seed=seed))
+
+
+def test_a_seed_gives_the_same_answer() -> None:
+    options = {"rounds": 1.0, "paths": 32.0, "steps": 4.0, "width": 8.0}
+    values = []
+    for seed in (1, 1, 2):
+        answer = martingale.propose(equation_of(FINITE), LearningRequest(seed=seed, options=options))
+        assert isinstance(answer, Accepted)
+        function = replace(answer.solution.function, plan=replace(answer.solution.function.plan, steps=4, paths=16))
+        found = at(replace(answer.solution, function=function))
+        values.append(np.concatenate([found.value, found.error]))
+    assert np.array_equal(values[0], values[1])
+    assert not np.array_equal(values[0], values[2])
 
 
 def test_seeds_repeat_and_differ() -> None:
@@ -94,6 +119,7 @@ def test_seeds_repeat_and_differ() -> None:
     assert not torch.equal(runs[0], runs[2])
 
 
+@pytest.mark.slow
 def test_the_answer_pickles() -> None:
     options = {"rounds": 1.0, "paths": 32.0, "steps": 4.0, "width": 8.0}
     answer = martingale.propose(equation_of(FINITE), LearningRequest(options=options))

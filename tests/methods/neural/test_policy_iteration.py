@@ -157,8 +157,10 @@ def test_resumed_training_ends_where_an_unbroken_one_does(tmp_path: Path, monkey
 
 def test_checkpoint_of_another_training_is_refused(tmp_path: Path) -> None:
     path = str(tmp_path / "kept.pt")
-    write_checkpoint(path, "one", {"w": torch.ones(2)})
-    assert torch.equal(read_checkpoint(path, "one")["w"], torch.ones(2))
+    write_checkpoint(path, "one", {"w": torch.ones(2), "kept": {"low": np.float64(0.1), "widths": (np.int64(7), 7)}})
+    found = read_checkpoint(path, "one")
+    assert torch.equal(found["w"], torch.ones(2))
+    assert found["kept"] == {"low": 0.1, "widths": (7, 7)}
     with pytest.raises(UsageError):
         read_checkpoint(path, "another")
     Path(path).write_bytes(b"no checkpoint")
