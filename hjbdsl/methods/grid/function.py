@@ -19,7 +19,7 @@ from scipy.ndimage import binary_dilation, map_coordinates
 from hjbdsl.methods.grid.mesh import CIRCLE, Mesh
 from hjbdsl.model.solution import Array, PointValues, ValueFunction
 
-SAFETY = 1.5
+SAFETY = 2.5
 """The band is this many times the estimated error of the finest level after extrapolation's own correction."""
 TRUSTED_ORDER = (0.7, 2.3)
 SMOOTHLY = 0.1
