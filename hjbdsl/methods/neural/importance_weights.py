@@ -2,9 +2,10 @@
 
 The mean of w over N paths is asymptotically normal where w has a variance: where the index k of its Pareto tail, w > y with
 probability of order y^(-1/k), is below 1/2. Then Hall's cubic transformation corrects the interval for skewness, which a mean of
-positive weights always has. Elsewhere the upper end is infinite: nothing tells how much weight was never met. The lower end is
-then Jensen's, E log w <= log E w, whose sample has moments where w has none. (Vehtari et al., JMLR 25, 2024, trust *smoothed*
-means up to k = 0.7; the interval of the plain mean misses Pareto weights of k = 0.7 at 99% in one case of six.)
+positive weights always has. Elsewhere the upper end is infinite: nothing tells how much weight was never met. A heavy tail makes
+the mean too low rather than too high, so a lower end remains: the larger of Hall's and of Jensen's, E log w <= log E w, whose
+sample has moments where w has none. (Vehtari et al., JMLR 25, 2024, trust *smoothed* means up to k = 0.7; the interval of the
+plain mean misses Pareto weights of k = 0.7 at 99% in one case of six.)
 
 No interval sees a part of the space where none of the paths has been: "99%" is over the noise of weights like those met.
 
@@ -57,24 +58,25 @@ def log_mean(log_w: Array) -> LogMean:
     weights = np.exp(log_w - level)
     effective = float(1.0 / (weights**2).mean())
     tail, error = tail_index(weights)
+    low, high = (level + end for end in _ends(weights))
     if tail + error <= FINITE_VARIANCE and effective * count >= FEWEST_EFFECTIVE:
-        low, high = _mean_interval(weights)
-        return LogMean(level, level + math.log(low), level + math.log(high), 0.99, effective, tail, True)
+        return LogMean(level, low, high, 0.99, effective, tail, True)
     met = bool(np.isfinite(log_w).all())
     certain = float(log_w.mean() - CERTAIN * log_w.std(ddof=1) / math.sqrt(count)) if met else -math.inf
-    return LogMean(level, min(certain, level), math.inf, 0.99, effective, tail, False)
+    return LogMean(level, min(max(certain, low), level), math.inf, 0.99, effective, tail, False)
 
 
-def _mean_interval(weights: Array) -> tuple[float, float]:
-    """99% interval of the mean of weights whose sample mean is 1, by Hall's transformation of the studentised mean."""
+def _ends(weights: Array) -> tuple[float, float]:
+    """Ends of the 99% interval of the log mean of weights whose sample mean is 1, by Hall's transformation."""
     spread, root = float(weights.std(ddof=1)), math.sqrt(len(weights))
     if spread < 1e-12:
-        return 1.0 - 1e-12, 1.0 + 1e-12
+        return -1e-12, 1e-12
     skew = float(((weights - 1.0) ** 3).mean()) / spread**3 / root
     ends = []
     for quantile in (CERTAIN, -CERTAIN):
         bent = 3.0 / skew * (math.cbrt(1.0 + skew * (quantile - skew / 6.0)) - 1.0) if abs(skew) > 1e-6 else quantile
-        ends.append(max(1.0 - bent * spread / root, 1e-300))
+        end = 1.0 - bent * spread / root
+        ends.append(math.log(end) if end > 0.0 else -math.inf)
     return ends[0], ends[1]
 
 

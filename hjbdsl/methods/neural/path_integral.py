@@ -111,7 +111,7 @@ class Sampler:
             if done % 10 == 0:
                 report("log-variance", done / settings.rounds, variance=float(loss.detach()))
 
-    def log_z(self, paths: int = 4096) -> LogMean:
+    def log_z(self, paths: int = 65_536) -> LogMean:
         """Z as the mean weight; an upper end only where the tail of the weights allows one."""
         return log_mean(self.draw(paths)[1].numpy())
 
