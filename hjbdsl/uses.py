@@ -165,16 +165,28 @@ def _compile_grid(equation: HJBEquation, request: Request, cached: bool) -> Comp
     return Compiled(standalone.program(equation, solution, _hinted(equation, "grid")), "numpy and numba", solution.status)
 
 
+def _compile_neural(equation: HJBEquation, request: Request, _cached: bool) -> Compiled:
+    if find_spec("torch") is None:
+        raise UsageError(f"programs with a network: {NO_TORCH}")
+    from hjbdsl.methods.neural import standalone  # noqa: PLC0415 (a method is imported when it is asked)
+
+    match standalone.program(equation, request.seed):
+        case Rejected(reason):
+            raise NoMethodError({"neural": reason})
+        case written:
+            return Compiled(written.source, "torch", "untrained")
+
+
 Compiler = Callable[[HJBEquation, Request, bool], Compiled]
 
 
-COMPILERS: tuple[tuple[str, Compiler], ...] = (("grid", _compile_grid),)
+COMPILERS: tuple[tuple[str, Compiler], ...] = (("grid", _compile_grid), ("neural", _compile_neural))
 """Methods that can be written out as a program."""
 
 
 def compile_solver(problem: ControlProblem, method: str, cached: bool = True) -> Compiled:
-    """A standalone program that prints what `hjb solve --method METHOD` prints. Raises as `solve`, and `UsageError` for a method
-    that cannot be written out."""
+    """A standalone program that prints what `hjb solve --method METHOD` prints; one with a network trains it anew. Raises as
+    `solve`, and `UsageError` for a method that cannot be written out."""
     compilers = dict(COMPILERS)
     if method not in compilers:
         raise UsageError(f"there is no compiler for the method `{method}`; there is one for {', '.join(compilers)}")

@@ -39,8 +39,8 @@ def run(
     quiet: Quiet = False,
     no_cache: NoCache = False,
 ) -> int:
-    """Write a standalone program that solves this problem and prints the numbers of `hjb solve`. The problem is solved once on
-    the way: that settles the meshes."""
+    """Write a standalone program that solves this problem and prints a table as `hjb solve` does. For a grid the problem is
+    solved once on the way: that settles the meshes."""
     if output is not None:
         if not output.endswith(".py"):
             raise UsageError("programs are Python: give -o a name that ends in .py")

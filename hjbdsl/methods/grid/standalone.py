@@ -9,9 +9,8 @@ from __future__ import annotations
 import inspect
 import math
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 
-import numpy as np
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from hjbdsl.codegen.citations import cited, listing

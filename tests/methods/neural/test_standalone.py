@@ -1,0 +1,120 @@
+"""`hjb compile --method neural`: the program runs by itself, without hjbdsl, and comes near the closed forms."""
+
+from __future__ import annotations
+
+import ast
+import math
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from hjbdsl import pipeline, uses
+from hjbdsl.errors import NoMethodError
+
+torch = pytest.importorskip("torch")
+
+PROBLEMS = Path(__file__).parents[3] / "problems"
+NAMES = """\
+param theta = 0.4 "a name that the program has for itself", rho = 0.3, t_1 = 0.2
+state x in R, y in circle
+control a in [-1, 1], V_y in R
+noise W
+dx = (a - theta*x) dt + t_1 dW
+dy = V_y dt
+minimize E integral(0, inf) exp(-rho*t)*(x^2 + a^2 + V_y^2 + cos(y)) dt
+region x in [-1, 1]
+"""
+
+
+def source_of(name: str) -> str:
+    return uses.compile_solver(pipeline.load(str(PROBLEMS / f"{name}.hjb")), "neural").source
+
+
+def rows(source: str, folder: Path) -> dict[str, list[float]]:
+    """The table that the program prints where there is no hjbdsl: by the first cell, the numbers after it."""
+    (folder / "train.py").write_text(source, encoding="utf-8")
+    environment = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
+    run = subprocess.run(
+        [sys.executable, "-c", "import sys; sys.modules['hjbdsl'] = None; import runpy; "
+         "runpy.run_path('train.py', run_name='__main__')"],
+        cwd=folder, env=environment, capture_output=True, text=True, check=False, timeout=280,
+    )  # fmt: skip
+    assert run.returncode == 0, run.stderr[-2000:]
+    lines = [line.split() for line in run.stdout.splitlines()]
+    start = next(k for k, line in enumerate(lines) if line and line[-1] == "residual" and line[0] != "residual")
+    return {line[0]: [float(cell) for cell in line[1:]] for line in lines[start + 1 : -1]}
+
+
+@pytest.mark.parametrize("name", ["lqr", "merton", "almgren_chriss"])
+def test_the_program_compiles_and_cites_the_lines_of_the_file(name: str) -> None:
+    source = source_of(name)
+    tree = ast.parse(source)
+    compile(source, f"{name}.py", "exec")
+    imported = {node.module if isinstance(node, ast.ImportFrom) else node.names[0].name
+                for node in tree.body if isinstance(node, ast.Import | ast.ImportFrom)}  # fmt: skip
+    assert imported == {"math", "torch", "torch.func"}
+    listed = (PROBLEMS / f"{name}.hjb").read_text(encoding="utf-8").splitlines()
+    for function in ("drift", "running"):
+        above = source[: source.index(f"def {function}(")].rstrip().splitlines()[-1]
+        found = re.match(rf"# {name}\.hjb:(\d+)  (.*)", above)
+        assert found is not None
+        assert listed[int(found[1]) - 1].strip() == found[2]
+    assert len([line for line in source.splitlines() if line.strip() and not line.startswith(f"# {name}.hjb:")]) <= 350
+
+
+@pytest.mark.slow
+def test_names_that_the_program_has_for_itself_are_spelled_apart() -> None:
+    source = uses.compile_solver(pipeline.loads(NAMES, path="names.hjb"), "neural").source
+    compile(source, "names.py", "exec")
+    space: dict[str, Any] = {"__name__": "standalone"}
+    default = torch.get_default_dtype()
+    try:
+        exec(source, space)  # the program that was just written, without its main part
+        moved = space["drift"](torch.zeros(2), torch.ones(2, 2), torch.full((2, 2), 0.5))
+    finally:
+        torch.set_default_dtype(default)
+    assert moved.tolist() == [pytest.approx([0.5 - 0.4, 0.5])] * 2
+
+
+@pytest.mark.parametrize(("name", "reason"), [("log_regimes", "modes"), ("gambler", "exits"), ("black_scholes_digital", "smooth"),
+                                              ("lqg_50d", "states")])  # fmt: skip
+def test_what_cannot_be_written_is_refused_with_a_reason(name: str, reason: str) -> None:
+    with pytest.raises(NoMethodError, match=reason):
+        source_of(name)
+
+
+@pytest.mark.slow
+def test_the_program_of_the_regulator_comes_within_a_percent(tmp_path: Path) -> None:
+    """rho P = q + 2 alpha P - beta² P²/r_a; V = -P x²/2 - sigma² P/(2 rho), a = -beta P x/r_a."""
+    alpha, price, rho, sigma = -0.5, 0.1, 0.1, 0.3
+    P = price * (2 * alpha - rho + math.sqrt((rho - 2 * alpha) ** 2 + 4 / price)) / 2
+    table = rows(source_of("lqr"), tmp_path)
+    for x in (-2.0, 0.0, 2.0):
+        value, control, residual = table[f"{x:g}"]
+        assert value == pytest.approx(-P * x * x / 2 - sigma**2 * P / (2 * rho), rel=0.01)
+        assert control == pytest.approx(-P * x / price, rel=0.01, abs=0.02)
+        assert residual < 1e-2
+
+
+@pytest.mark.slow
+def test_the_program_of_a_cost_to_the_end_comes_within_a_percent(tmp_path: Path) -> None:
+    """dx = a dt + s dW, minimise E int_0^1 a² + x(1)²: V = P x² + s² int P, P = 1/(2 - t); at t = 0, int P = log 2."""
+    text = """\
+param s = 0.5
+state x in R
+control a in R
+noise W
+dx = a dt + s dW
+minimize E [ integral(0, 1) a^2 dt + x(1)^2 ]
+region x in [-1, 1]
+"""
+    table = rows(uses.compile_solver(pipeline.loads(text, path="end.hjb"), "neural").source, tmp_path)
+    cells = table["0"]  # the last row: t = 0, x = 1
+    assert cells[0] == 1.0
+    assert cells[1] == pytest.approx(0.5 + 0.25 * math.log(2.0), rel=0.01)
+    assert cells[2] == pytest.approx(-0.5, rel=0.01)
