@@ -75,7 +75,8 @@ class Worth:
             return fine, 4.0 * step + rounding
         earlier = np.abs(values[-2] - values[-3])
         if self.irregular and self.settled:
-            return fine, np.maximum(step, 0.4 * earlier) + rounding
+            # by luck two levels may agree at a point beside the boundary: their mean difference is the least that is claimed
+            return fine, 1.5 * np.maximum(np.maximum(step, 0.4 * earlier), self.differences[-1]) + rounding
         if not self.trusted:
             return fine, 3.0 * np.maximum(step, (0.25 if self.settled else 0.5) * earlier) + rounding
         gain = 2.0 ** min(self.order, 2.0) - 1.0
