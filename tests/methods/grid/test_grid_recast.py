@@ -9,9 +9,7 @@ import pytest
 from scipy.integrate import solve_bvp, solve_ivp
 from scipy.special import logsumexp
 
-from hjbdsl import pipeline
-from hjbdsl.methods import grid
-from hjbdsl.model.solution import Array, Rejected
+from hjbdsl.model.solution import Array
 from tests.methods.grid.test_grid_known_answers import assert_within, solved
 
 X = np.linspace(0.03, 0.97, 13)
@@ -81,39 +79,6 @@ def test_soft_maximum(name: str) -> None:
     assert got.spread is not None
     assert np.max(np.abs(got.control[:, 0] - mean)) < 5e-4
     assert np.max(np.abs(got.spread[:, 0] - spread)) < 5e-4
-
-
-@pytest.mark.slow
-def test_two_explored_controls_at_once_are_as_good_as_apart() -> None:
-    """A box in two coupled controls, by quadrature in two dimensions, against sums over a fine lattice."""
-    text = """problem pair
-state x in [0, 1]
-control a in [-1, 1], b in [0, 1]
-noise W
-dx = (a + b - x) dt + 0.4 dW
-explore a, b with temperature 0.3
-minimize E integral(0, inf) exp(-0.5*t)*(x + a^2 + a*b) dt
-boundary x = 0 : reflect
-boundary x = 1 : reflect
-region x in [0, 1]
-"""
-    try:
-        equation = pipeline.derive(pipeline.loads(text))
-    except Exception:  # the language may take one control at a time
-        pytest.skip("several explored controls are not in the language")
-    answer = grid.solve(equation, {"nx": 101})
-    if isinstance(answer, Rejected):
-        pytest.skip(answer.reason)
-    (a, wa), (b, wb) = trapezoid(-1, 1, 161), trapezoid(0, 1, 81)
-    first, second = np.repeat(a, b.size), np.tile(b, a.size)
-    weights = np.repeat(wa, b.size) + np.tile(wb, a.size)
-
-    def right(x: Array, y: Array) -> Array:
-        H = x[None] + (first**2 + first * second)[:, None] + (first + second)[:, None] * y[1] - x * y[1]
-        return np.array([y[1], (0.5 * y[0] + 0.3 * logsumexp(-H / 0.3 + weights[:, None], axis=0)) / 0.08])
-
-    found = solve_bvp(right, lambda s, t: np.array([s[1], t[1]]), np.linspace(0, 1, 21), np.zeros((2, 21)), tol=1e-6)
-    assert_within(answer.solution, X, found.sol(X)[0], most=1e-3)
 
 
 RISK = """problem wary
