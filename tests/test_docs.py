@@ -55,6 +55,7 @@ def test_mistakes_are_the_ones_named(code: str, text: str) -> None:
     assert {diagnostic.code for diagnostic in raised.value.diagnostics} == {code}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("_", "session"), blocks("console"))
 def test_commands_run_and_print_what_is_shown(
     _: str, session: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]

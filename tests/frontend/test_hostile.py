@@ -93,6 +93,7 @@ def test_says_which_limit(kind, code, words):
     assert any(diagnostic.code == code and words in diagnostic.message for diagnostic in diagnostics), diagnostics[:3]
 
 
+@pytest.mark.slow
 def test_stays_under_a_gigabyte(tmp_path):
     """All of it in one process that may have no more."""
     for kind, text in HOSTILE.items():

@@ -178,6 +178,7 @@ def check_feasible(problem, at, point):
             assert float((relation.gts - relation.lts).subs(at)) >= -1e-9
 
 
+@pytest.mark.slow
 def test_reduced_is_the_hamiltonian_at_the_first_candidate():
     generator = np.random.default_rng(11)
     for problem in CASES.values():

@@ -135,6 +135,7 @@ region a in [50, 70], b in [40, 80]
     assert np.allclose(at(solution, 0.5, x).value, exact, rtol=0, atol=1e-10)
 
 
+@pytest.mark.slow
 def test_basket_against_a_dense_grid():
     text = """problem basket
 param s1 = 0.2, s2 = 0.4, c = 0.5, T = 1
@@ -225,6 +226,7 @@ region r in [0, 0.08]
     assert at(solution, 0.0, [[r]]).value[0] == pytest.approx(exact, rel=1e-10)
 
 
+@pytest.mark.slow
 def test_running_reward_and_terminal_together():
     text = """problem accrued
 param T = 1.5, rho = 0.2

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -82,6 +83,7 @@ def problems(draw) -> str:  # noqa: PLR0912 (one branch an axis)
     return "\n".join(lines) + "\n"
 
 
+@pytest.mark.slow
 @settings(max_examples=15, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
 @given(problems())
 def test_answer_reason_or_diagnostic(text: str) -> None:

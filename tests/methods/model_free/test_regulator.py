@@ -66,6 +66,7 @@ def test_long_run_average(dt: float) -> None:
     assert relative(value - value.mean(), exact - exact.mean()) < 0.02
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("off_policy", [False, True])
 def test_learning_from_the_simulator(off_policy: bool) -> None:
     regulator = Regulator()

@@ -50,7 +50,9 @@ def rows(source: str, folder: Path) -> dict[str, list[float]]:
     return {line[0]: [float(cell) for cell in line[1:]] for line in lines[start + 1 : -1]}
 
 
-@pytest.mark.parametrize("name", ["lqr", "merton", "almgren_chriss"])
+@pytest.mark.parametrize(
+    "name", ["lqr", pytest.param("merton", marks=pytest.mark.slow), pytest.param("almgren_chriss", marks=pytest.mark.slow)]
+)
 def test_the_program_compiles_and_cites_the_lines_of_the_file(name: str) -> None:
     source = source_of(name)
     tree = ast.parse(source)
