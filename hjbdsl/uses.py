@@ -73,7 +73,7 @@ def simulated(worked: Answer, point: StatedPoint | None, settings: Settings) -> 
 
 def verified(worked: Answer, points: Sequence[StatedPoint], settings: Settings) -> dict[str, Any]:
     """Brackets of the value at the points, or in the middle of the region, and a verdict (`hjb.verification/1`)."""
-    from hjbdsl.evidence.bracket import verification  # noqa: PLC0415 (only where it is asked for)
+    from hjbdsl.io.verification import verification  # noqa: PLC0415 (only where it is asked for)
     from hjbdsl.simulation.bracket import bracket  # noqa: PLC0415
     from hjbdsl.simulation.trial import middle  # noqa: PLC0415
 

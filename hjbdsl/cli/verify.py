@@ -38,7 +38,7 @@ def run(
     checked(paths, dt, horizon)
     points = [parse_point(text) for text in at or ()]
     from hjbdsl import uses  # noqa: PLC0415 (sympy: only where something has to be worked out)
-    from hjbdsl.evidence.bracket import verification_text  # noqa: PLC0415
+    from hjbdsl.io.verification import verification_text  # noqa: PLC0415
     from hjbdsl.simulation.trial import Settings as TrialSettings  # noqa: PLC0415
 
     with progress(quiet or as_json):

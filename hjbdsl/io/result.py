@@ -110,7 +110,7 @@ def value_entries(equation: HJBEquation, solution: Solution, points: Points) -> 
 
 def _entry(equation: HJBEquation, points: Points, values: PointValues, index: int) -> dict[str, Any]:
     problem = equation.problem
-    entry: dict[str, Any] = {"at": _place(equation, points, index), "V": finite(values.value[index])}
+    entry: dict[str, Any] = {"at": place(equation, points, index), "V": finite(values.value[index])}
     entry["error"] = finite(values.error[index])
     if values.lower is not None and values.upper is not None:
         entry |= {"lower": finite(values.lower[index]), "upper": finite(values.upper[index]), "confidence": values.confidence}
@@ -123,12 +123,13 @@ def _entry(equation: HJBEquation, points: Points, values: PointValues, index: in
     return entry
 
 
-def _place(equation: HJBEquation, points: Points, index: int) -> dict[str, Any]:
+def place(equation: HJBEquation, points: Points, index: int = 0) -> dict[str, Any]:
+    """One point by the file's names: vectors as lists, modes by label."""
     problem = equation.problem
-    place: dict[str, Any] = {} if equation.stationary else {"t": float(points.t[index])}
-    place |= _by_state(problem, points.x[index])
+    result: dict[str, Any] = {} if equation.stationary else {"t": float(points.t[index])}
+    result |= _by_state(problem, points.x[index])
     labels = problem.mode_tuples()[int(points.mode[index])]
-    return place | {chain.name: chain.labels[label] for chain, label in zip(problem.modes, labels, strict=True)}
+    return result | {chain.name: chain.labels[label] for chain, label in zip(problem.modes, labels, strict=True)}
 
 
 def _by_state(problem: ControlProblem, row: Array) -> dict[str, Any]:

@@ -83,7 +83,7 @@ def _method_lines(result: Mapping[str, Any]) -> list[str]:
         lines.append(f"  average = {significant(result['average'], result['average_error'])}")
     evidence = result["evidence"]
     if not any(statement.startswith("residual") for statement in evidence["statements"]):
-        lines += _indented(f"residual {_tiny(evidence['residual'])}")
+        lines += _indented(f"residual {tiny(evidence['residual'])}")
     for statement in evidence["statements"]:
         lines += _indented(statement)
     return lines
@@ -103,31 +103,32 @@ def _table(result: Mapping[str, Any]) -> list[str]:
 
 
 def _row(entry: Mapping[str, Any]) -> dict[str, str]:
-    row = {_lettered(name): _cell(value) for name, value in entry["at"].items()}
+    row = {_lettered(name): cell(value) for name, value in entry["at"].items()}
     row["V"] = significant(entry["V"], entry["error"])
-    row["±"] = _tiny(entry["error"])
+    row["±"] = tiny(entry["error"])
     if "lower" in entry:
-        row["bracket"] = f"[{_cell(entry['lower'])}, {_cell(entry['upper'])}]"
+        row["bracket"] = f"[{cell(entry['lower'])}, {cell(entry['upper'])}]"
     for name, value in entry["control"].items():
         if isinstance(value, dict):
-            row[f"{_lettered(name)}*"] = f"{_cell(value['mean'])} ± {_cell(value['std'])}"
+            row[f"{_lettered(name)}*"] = f"{cell(value['mean'])} ± {cell(value['std'])}"
         else:
-            row[f"{_lettered(name)}*"] = _cell(value)
+            row[f"{_lettered(name)}*"] = cell(value)
     if "stop" in entry:
         row["stop"] = "yes" if entry["stop"] else "no"
     return row
 
 
-def _cell(value: Any) -> str:
+def cell(value: Any) -> str:
+    """A value of the result object in few characters; a long vector by its first entries and its length."""
     match value:
         case None:
             return "-"
         case str():
             return value
         case list() if len(value) > 4:
-            return f"[{', '.join(_cell(v) for v in value[:3])}, … {len(value)}]"
+            return f"[{', '.join(cell(v) for v in value[:3])}, … {len(value)}]"
         case list():
-            return f"[{', '.join(_cell(v) for v in value)}]"
+            return f"[{', '.join(cell(v) for v in value)}]"
         case _:
             return f"{value + 0.0:.6g}"  # -0 is 0
 
@@ -140,17 +141,18 @@ def _closing_lines(result: Mapping[str, Any], seconds: float) -> list[str]:
     parts = []
     for name, checks in by_name.items():
         if all(check["passed"] for check in checks):
-            parts.append(f"{_lettered(name)} ✓ {_tiny(max(check['max_error'] for check in checks))}")
+            parts.append(f"{_lettered(name)} ✓ {tiny(max(check['max_error'] for check in checks))}")
     if parts:
         lines += _labelled("checks", "   ".join(parts))
     for check in result["checks"]:
         if not check["passed"]:
-            error = "not a number" if check["max_error"] is None else f"off by {_tiny(check['max_error'])}"
-            lines += _labelled("", f"✗ line {check['line']}: {check['text']}  ({error}, tolerance {_tiny(check['tol'])})")
+            error = "not a number" if check["max_error"] is None else f"off by {tiny(check['max_error'])}"
+            lines += _labelled("", f"✗ line {check['line']}: {check['text']}  ({error}, tolerance {tiny(check['tol'])})")
     return [*lines, f"{seconds:.1f} s" + (", as worked out before" if result.get("cached") else "")]
 
 
-def _tiny(value: float | None) -> str:
+def tiny(value: float | None) -> str:
+    """An error in two digits."""
     return "-" if value is None else "0" if value == 0 else f"{value:.1e}" if not 1e-2 <= abs(value) < 1e3 else f"{value:.2g}"
 
 

@@ -11,11 +11,10 @@ from typing import Any
 
 import numpy as np
 
-from hjbdsl.io.result import finite
-from hjbdsl.io.text import significant
+from hjbdsl.io.result import finite, place
+from hjbdsl.io.text import cell, significant, tiny
 from hjbdsl.model.equation import HJBEquation
 from hjbdsl.model.solution import Array
-from hjbdsl.numeric.points import Points
 from hjbdsl.numeric.state_space import control_groups
 from hjbdsl.simulation import ENDINGS, Paths
 from hjbdsl.simulation.trial import Trial
@@ -70,19 +69,6 @@ def trial_object(equation: HJBEquation, trial: Trial, method: str, status: str) 
     return result
 
 
-def place(equation: HJBEquation, start: Points) -> dict[str, Any]:
-    """One point by the file's names; vectors as lists, modes by label."""
-    problem = equation.problem
-    result: dict[str, Any] = {} if equation.stationary else {"t": float(start.t[0])}
-    first = 0
-    for group in problem.states:
-        entries = [float(v) for v in start.x[0, first : first + len(group.symbols)]]
-        result[group.name] = entries if group.shape else entries[0]
-        first += len(group.symbols)
-    labels = problem.mode_tuples()[int(start.mode[0])]
-    return result | {chain.name: chain.labels[label] for chain, label in zip(problem.modes, labels, strict=True)}
-
-
 def _spread(groups: Any, values: Array, t: Array) -> dict[str, Any]:
     """Quantiles of every component at the start, half way and the end of the recorded paths."""
     rows = [0, len(t) // 2, len(t) - 1]
@@ -102,7 +88,7 @@ def trial_text(result: Mapping[str, Any], seconds: float) -> str:
     if result["quantity"] == "average":
         what = f"average {what}"
     name = result["quantity"]
-    start = ", ".join(f"{key} = {_short(value)}" for key, value in result["from"].items())
+    start = ", ".join(f"{key} = {cell(value)}" for key, value in result["from"].items())
     lines = [f"{result['title'] or result['problem']}", ""]
     lines.append(
         f"{_paths(result['paths'])} from {start or 'the start'}, {result['steps']} steps of {result['dt']:.3g}"
@@ -122,7 +108,7 @@ def trial_text(result: Mapping[str, Any], seconds: float) -> str:
         (name, significant(result["V"], result["V_error"]), result["V_error"], "as solved"),
     ]
     width = max(len(row[1]) for row in rows)
-    lines += ["", *(f"  {label:<22}{value:>{width}}  ± {_tiny(error):<9}{note}" for label, value, error, note in rows)]
+    lines += ["", *(f"  {label:<22}{value:>{width}}  ± {tiny(error):<9}{note}" for label, value, error, note in rows)]
     mark = {"agrees": "✓", "unknown": "?"}.get(result["verdict"], "✗")
     return "\n".join([*lines, "", f"{mark} {result['verdict_text']}", f"{seconds:.1f} s"])
 
@@ -137,7 +123,7 @@ def _parts(worth: Mapping[str, Any], level: str) -> str:
         "after the horizon": worth["after_horizon"],
     }
     largest = max((value or 0.0 for value in parts.values()), default=0.0)
-    shown = [f"{name} {_tiny(value)}" for name, value in parts.items() if value is None or value > 1e-3 * largest]
+    shown = [f"{name} {tiny(value)}" for name, value in parts.items() if value is None or value > 1e-3 * largest]
     return ", ".join(shown) or "exact"
 
 
@@ -147,17 +133,6 @@ def _sampled(result: Mapping[str, Any], level: str) -> str:
 
 def _paths(count: int) -> str:
     return "1 path (nothing is random)" if count == 1 else f"{count} paths"
-
-
-def _short(value: Any) -> str:
-    if isinstance(value, list):
-        shown = [f"{v:.6g}" for v in value[:4]] + ([f"… {len(value)}"] if len(value) > 4 else [])
-        return f"[{', '.join(shown)}]"
-    return value if isinstance(value, str) else f"{value:.6g}"
-
-
-def _tiny(value: float | None) -> str:
-    return "-" if value is None else "0" if value == 0 else f"{value:.1e}"
 
 
 def arrays(equation: HJBEquation, paths: Paths) -> dict[str, Array]:

@@ -6,8 +6,6 @@ Fourier features too: a plain perceptron is slow to learn sharp scores (Tancik e
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 
 import torch
@@ -17,17 +15,6 @@ _TIME_FREQUENCIES = 8
 _SPACE_FREQUENCIES = 3
 _CLOCK = 32
 _MOST_DIMENSIONS_WITH_FEATURES = 4
-
-
-@contextmanager
-def one_thread() -> Iterator[None]:
-    """Layers of this size cost less than waking a second thread, whose waiting also takes the processor from others."""
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(threads)
 
 
 @dataclass(frozen=True, slots=True)

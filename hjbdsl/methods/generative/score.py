@@ -15,10 +15,11 @@ import numpy as np
 import torch
 
 from hjbdsl.methods.generative.forward import Forward
-from hjbdsl.methods.generative.network import Architecture, ScoreNetwork, one_thread
+from hjbdsl.methods.generative.network import Architecture, ScoreNetwork
 from hjbdsl.methods.generative.precondition import Frame, Prediction, apply, level_at
 from hjbdsl.methods.generative.training import scaled_level
 from hjbdsl.model.solution import Array, ValueFunction
+from hjbdsl.numeric.torch_threads import one_thread
 
 _STEP = 1e-5
 _ROWS_AT_ONCE = 20_000

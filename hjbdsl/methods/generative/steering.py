@@ -22,13 +22,14 @@ from scipy.special import logsumexp
 
 from hjbdsl.errors import UsageError
 from hjbdsl.methods.generative.forward import Forward
-from hjbdsl.methods.generative.network import Architecture, ScoreNetwork, one_thread
+from hjbdsl.methods.generative.network import Architecture, ScoreNetwork
 from hjbdsl.methods.generative.precondition import Level, apply, frame_of, level_at
 from hjbdsl.methods.generative.samplers import sampling_times
 from hjbdsl.methods.generative.score import Count, LearnedScore, Score
 from hjbdsl.methods.generative.start import DataLaw, MixtureLaw, RowsLaw, noised, root
 from hjbdsl.methods.generative.training import scaled_level
 from hjbdsl.model.solution import Array
+from hjbdsl.numeric.torch_threads import one_thread
 from hjbdsl.progress import report
 
 _POOL = 100_000

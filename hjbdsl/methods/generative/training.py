@@ -18,9 +18,10 @@ import numpy as np
 import torch
 
 from hjbdsl.methods.generative.forward import Forward
-from hjbdsl.methods.generative.network import Architecture, ScoreNetwork, one_thread
+from hjbdsl.methods.generative.network import Architecture, ScoreNetwork
 from hjbdsl.methods.generative.precondition import Frame, Level, Prediction, level_at
 from hjbdsl.model.solution import Array
+from hjbdsl.numeric.torch_threads import one_thread
 from hjbdsl.progress import report
 
 _CHECKPOINT_EVERY = 1000

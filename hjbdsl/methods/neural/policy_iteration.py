@@ -16,8 +16,6 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 
 import torch
@@ -40,6 +38,7 @@ from hjbdsl.methods.neural.sampling import Domain, domain_of
 from hjbdsl.methods.neural.training import Group, agreed, fit, joined, rank
 from hjbdsl.model.equation import HJBEquation
 from hjbdsl.model.solution import Accepted, Rejected
+from hjbdsl.numeric.torch_threads import one_thread
 
 ROUNDS = 14
 FROZEN_ABOVE = 0.06
@@ -214,17 +213,6 @@ def propose(equation: HJBEquation, request: LearningRequest) -> Accepted | Rejec
             where = f"; the last good checkpoint is {request.checkpoint}" if request.checkpoint is not None else ""
             raise SolverError(f"policy iteration diverges after round {state.round}: {failure}{where}") from None
         return Accepted(answer.solution(training, state, interrupted))
-
-
-@contextmanager
-def one_thread() -> Iterator[None]:
-    """Batches this small lose more by being shared out than they gain."""
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(threads)
 
 
 def begun(equation: HJBEquation, request: LearningRequest, program: NeuralProgram) -> tuple[PolicyIteration, State]:

@@ -20,7 +20,6 @@ from hjbdsl.methods.neural import refusals
 from hjbdsl.methods.neural.emit import ENVIRONMENT, Emitter, Function, smooth_end
 from hjbdsl.methods.neural.first_values import Start, first_values, lifetime
 from hjbdsl.methods.neural.networks import Architecture, Feature
-from hjbdsl.methods.neural.policy_iteration import one_thread
 from hjbdsl.methods.neural.program import NeuralProgram
 from hjbdsl.methods.neural.sampling import Domain, domain_of
 from hjbdsl.model.equation import HJBEquation
@@ -29,6 +28,7 @@ from hjbdsl.model.problem import Bounds
 from hjbdsl.model.solution import Rejected
 from hjbdsl.numeric.points import default_points, written
 from hjbdsl.numeric.state_space import horizon
+from hjbdsl.numeric.torch_threads import one_thread
 
 MOST_STATES = 3
 _STATE, _CONTROLLED, _DERIVATIVES = "t, x", "t, x, a", "t, x, V, p, M"

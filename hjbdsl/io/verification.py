@@ -9,10 +9,11 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from hjbdsl.io.result import finite, place
+from hjbdsl.io.text import cell, tiny
 from hjbdsl.model.equation import HJBEquation
 from hjbdsl.model.evidence import CheckResult
 from hjbdsl.model.solution import Solution
-from hjbdsl.numeric.points import Points
 from hjbdsl.simulation.bracket import Bracket
 
 SCHEMA = "hjb.verification/1"
@@ -36,11 +37,11 @@ def verification(
         "sense": problem.objective.sense,
         "method": solution.method,
         "status": solution.status,
-        "claimed_residual": _finite(solution.evidence.residual),
+        "claimed_residual": finite(solution.evidence.residual),
         "residual": None if found is None else {
-            "largest": _finite(found.residual),
-            "mean": _finite(found.typical),
-            "better_control": _finite(found.better),
+            "largest": finite(found.residual),
+            "mean": finite(found.typical),
+            "better_control": finite(found.better),
             "places": found.places,
         },
         "quantity": "average" if problem.objective.form == "average" else "V",
@@ -54,34 +55,22 @@ def verification(
 def _point(equation: HJBEquation, one: Bracket) -> dict[str, Any]:
     trial, earned = one.trial, one.trial.earned
     return {
-        "at": _place(equation, trial.start),
-        "V": _finite(trial.claimed),
-        "error": _finite(trial.claimed_error),
-        "lower": _finite(one.lower),
-        "upper": _finite(one.upper),
+        "at": place(equation, trial.start),
+        "V": finite(trial.claimed),
+        "error": finite(trial.claimed_error),
+        "lower": finite(one.lower),
+        "upper": finite(one.upper),
         "confidence": one.confidence,
         "policy": {
-            "mean": _finite(earned.mean),
-            "half_width": _finite(earned.half_width),
-            "time_step": _finite(earned.bias),
-            "after_horizon": _finite(earned.tail),
+            "mean": finite(earned.mean),
+            "half_width": finite(earned.half_width),
+            "time_step": finite(earned.bias),
+            "after_horizon": finite(earned.tail),
             "paths": earned.paths,
         },
         "verdict": trial.verdict,
         "holds": one.holds,
     }
-
-
-def _place(equation: HJBEquation, start: Points) -> dict[str, Any]:
-    problem = equation.problem
-    result: dict[str, Any] = {} if equation.stationary else {"t": float(start.t[0])}
-    first = 0
-    for group in problem.states:
-        entries = [float(v) for v in start.x[0, first : first + len(group.symbols)]]
-        result[group.name] = entries if group.shape else entries[0]
-        first += len(group.symbols)
-    labels = problem.mode_tuples()[int(start.mode[0])]
-    return result | {chain.name: chain.labels[label] for chain, label in zip(problem.modes, labels, strict=True)}
 
 
 def verification_text(result: Mapping[str, Any], seconds: float) -> str:
@@ -90,11 +79,11 @@ def verification_text(result: Mapping[str, Any], seconds: float) -> str:
     residual = result["residual"]
     if residual is not None:
         lines.append(
-            f"  equation: fails by {_tiny(residual['largest'])} of its terms at most, {_tiny(residual['mean'])} on average,"
+            f"  equation: fails by {tiny(residual['largest'])} of its terms at most, {tiny(residual['mean'])} on average,"
             f" at {residual['places']} places of the region and the paths"
         )
         if residual["better_control"] is not None:
-            lines.append(f"  optimum: another control gains at most {_tiny(residual['better_control'])} a unit of time there")
+            lines.append(f"  optimum: another control gains at most {tiny(residual['better_control'])} a unit of time there")
     for point in result["points"]:
         lines += ["", *_point_lines(result, point)]
     lines += [f"✗ check fails: {text}" for text in result["failed_checks"]]
@@ -111,15 +100,15 @@ _VERDICTS = {
 
 
 def _point_lines(result: Mapping[str, Any], point: Mapping[str, Any]) -> list[str]:
-    at = ", ".join(f"{name} = {_short(value)}" for name, value in point["at"].items())
+    at = ", ".join(f"{name} = {cell(value)}" for name, value in point["at"].items())
     policy, name = point["policy"], result["quantity"]
     width = _width(point)
     error = sum(policy[part] or 0.0 for part in ("half_width", "time_step", "after_horizon"))
     shown = "the mean of the paths" if result["sense"] == "evaluate" else "its policy, simulated"
     return [
         f"at {at}" if at else "at the only state",
-        f"  {name:<24}{_number(point['V'], width)}  ± {_tiny(point['error'])}",
-        f"  {shown:<24}{_number(policy['mean'], width)}  ± {_tiny(error)}   {policy['paths']} paths",
+        f"  {name:<24}{_number(point['V'], width)}  ± {tiny(point['error'])}",
+        f"  {shown:<24}{_number(policy['mean'], width)}  ± {tiny(error)}   {policy['paths']} paths",
         f"  bracket                 [{_number(point['lower'], width)}, {_number(point['upper'], width)}]"
         f"   {100 * point['confidence']:g}% where sampled",
         f"  {'✓' if point['holds'] else '✗'} {_VERDICTS[point['verdict']]}",
@@ -138,18 +127,3 @@ def _number(value: float | None, resolved: float) -> str:
         return "-"
     digits = 2 + math.ceil(math.log10(max(abs(value), resolved) / resolved)) if resolved > 0 else 9
     return f"{value:.{min(max(digits, 3), 10)}g}"
-
-
-def _short(value: Any) -> str:
-    if isinstance(value, list):
-        shown = [f"{v:.6g}" for v in value[:4]] + ([f"… {len(value)}"] if len(value) > 4 else [])
-        return f"[{', '.join(shown)}]"
-    return value if isinstance(value, str) else f"{value:.6g}"
-
-
-def _tiny(value: float | None) -> str:
-    return "-" if value is None else "0" if value == 0 else f"{value:.1e}"
-
-
-def _finite(value: float | None) -> float | None:
-    return value if value is not None and math.isfinite(value) else None
