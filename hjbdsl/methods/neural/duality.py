@@ -31,9 +31,8 @@ from hjbdsl.methods.neural.path_model import PathModel
 from hjbdsl.methods.neural.path_sampling import Policy
 from hjbdsl.model.solution import Array
 from hjbdsl.numeric.compile import compile_expressions
+from hjbdsl.numeric.importance_weights import CERTAIN
 
-CERTAIN = 2.576
-"""Standard errors of a 99% confidence interval."""
 ROWS = 8192
 WIDEST = 2_000_000
 """Entries of a batch of states."""

@@ -25,7 +25,7 @@ import torch
 from torch import Tensor, nn
 
 from hjbdsl.errors import SolverError
-from hjbdsl.methods.neural.importance_weights import LogMean, log_mean
+from hjbdsl.numeric.importance_weights import LogMean, log_mean
 from hjbdsl.progress import report
 
 LogDensity = Callable[[Tensor], Tensor]

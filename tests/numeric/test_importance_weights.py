@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from hjbdsl.errors import SolverError
-from hjbdsl.methods.neural.importance_weights import log_mean, tail_index
+from hjbdsl.numeric.importance_weights import log_mean, tail_index
 
 Draw = Callable[[np.random.Generator, int], np.ndarray]
 

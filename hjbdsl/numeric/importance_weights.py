@@ -20,9 +20,10 @@ from dataclasses import dataclass
 import numpy as np
 
 from hjbdsl.errors import SolverError
-from hjbdsl.methods.neural.duality import CERTAIN
 from hjbdsl.model.solution import Array
 
+CERTAIN = 2.576
+"""Standard errors of a 99% confidence interval."""
 FEWEST_EFFECTIVE = 40
 """Effective paths below which there is no upper end."""
 FINITE_VARIANCE = 0.5
@@ -104,4 +105,4 @@ def tail_index(weights: Array) -> tuple[float, float]:
     return k, (1.0 + max(k, 0.0)) / math.sqrt(n)
 
 
-__all__ = ["FEWEST_EFFECTIVE", "LogMean", "log_mean", "tail_index"]
+__all__ = ["CERTAIN", "FEWEST_EFFECTIVE", "LogMean", "log_mean", "tail_index"]
