@@ -16,7 +16,6 @@ instead of dt."""
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -25,25 +24,11 @@ from numpy.typing import NDArray
 
 from hjbdsl.errors import SolverError
 from hjbdsl.methods.model_free.features import Features
+from hjbdsl.methods.model_free.precision import Precision, weights
 from hjbdsl.methods.model_free.transitions import Transitions
 from hjbdsl.model.solution import Array
 
 _CHUNK = 20_000
-SHAPE = 2
-MOST_WEIGHT = 300.0
-
-
-@dataclass(frozen=True, slots=True)
-class Precision:
-    """Weights: one over the variance of the increments, relative to the typical one. Its logarithm is in the class of degree
-    `SHAPE`."""
-
-    coefficients: Array
-
-    def __call__(self, features: Features, psi: Array) -> Array:
-        """(k,) from the class, of whatever degree, at the start of the steps."""
-        logarithm = psi[:, features.within(SHAPE)] @ self.coefficients
-        return np.exp(-np.clip(logarithm, -math.log(MOST_WEIGHT), math.log(MOST_WEIGHT)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,7 +78,7 @@ class Operator:
         """Coefficients (p,) of q = r + L^a V - rho V - average, for V = X theta."""
         q = self.reward + (self.coarse if coarse else self.generator) @ theta
         q[: len(theta)] -= rho * theta
-        q[0] -= average
+        q[self.features.constants] -= average
         return q
 
 
@@ -113,17 +98,19 @@ def batches(features: Features, data: Transitions) -> Iterator[tuple[Transitions
 def gather(features: Features, data: Transitions, precision: Precision | None = None) -> Moments:
     """Read the data once. The test functions are the class itself, weighted by `precision`."""
     p = features.count
-    gram, change, reward, square, total = np.zeros((p, p)), np.zeros((p, p)), np.zeros(p), 0.0, 0.0
+    gram, change, reward, square, total, mass = np.zeros((p, p)), np.zeros((p, p)), np.zeros(p), 0.0, 0.0, 0.0
     for part, psi, later in batches(features, data):
-        tests = psi if precision is None else psi * precision(features, psi)[:, None]
+        weight = weights(features, precision, part)
+        tests = psi * weight[:, None]
         gram += tests.T @ psi
         change += tests.T @ (later - psi)
         reward += tests.T @ part.r
-        square += float(part.r @ (part.r * tests[:, 0]))
-        total += float(part.r @ tests[:, 0])
+        square += float(part.r @ (part.r * weight))
+        total += float(part.r @ weight)
+        mass += float(weight.sum())
     k = len(data)
     gram = (gram + gram.T) / 2
-    variance = max(square / k - (total / k) ** 2 / (gram[0, 0] / k), 0.0)
+    variance = max(square / k - (total / k) ** 2 / (mass / k), 0.0)
     return Moments(features, data.dt, gram / k, change / k, reward / k, square / k, variance, k, data.reward == "mean", precision)
 
 

@@ -19,6 +19,7 @@ from hjbdsl.model.solution import Array
 Modes = NDArray[np.int64]
 
 TIME_DEGREE = 5
+_MOST_EXPONENT = 300.0
 
 
 def exponents(degrees: Sequence[Sequence[int]], most: int) -> NDArray[np.int64]:
@@ -35,13 +36,15 @@ def exponents(degrees: Sequence[Sequence[int]], most: int) -> NDArray[np.int64]:
 @dataclass(frozen=True, slots=True)
 class StateFeatures:
     """X. `axes`: coordinates of (t, x): column 0 is the time; `labels` (L, 1 + lattice columns): joint mode and lattice values;
-    `choice` (I, axes): which function of each coordinate; `degree` (I,)."""
+    `choice` (I, axes): which function of each coordinate; `degree` (I,). Every function carries the factor exp(tilt . z) in the
+    coordinates z, so that a homogeneous V (a power of a positive state, an exponential of a real one) is of degree 0."""
 
     axes: tuple[StateAxis, ...]
     lattice: tuple[int, ...]
     labels: Array
     choice: NDArray[np.int64]
     degree: NDArray[np.int64]
+    tilt: tuple[float, ...] = ()
 
     @property
     def count(self) -> int:
@@ -55,10 +58,18 @@ class StateFeatures:
     def __call__(self, t: Array, x: Array, mode: Modes) -> Array:
         """(k, I)."""
         tables = [_functions(axis, _column(axis, t, x), self._most(i))[0] for i, axis in enumerate(self.axes)]
-        smooth = np.ones((len(t), len(self.choice)))
+        smooth = np.repeat(self.size(t, x)[:, None], len(self.choice), axis=1)
         for place, table in enumerate(tables):
             smooth *= table[:, self.choice[:, place]]
         return self._by_label(smooth, x, mode)
+
+    def size(self, t: Array, x: Array) -> Array:
+        """The common factor exp(tilt . z) (k,)."""
+        exponent = np.zeros(len(t))
+        for axis, slope in zip(self.axes, self.tilt, strict=False):
+            if slope:
+                exponent += slope * axis.of(_column(axis, t, x))
+        return np.exp(np.clip(exponent, -_MOST_EXPONENT, _MOST_EXPONENT))
 
     def kept(self, keep: NDArray[np.int64]) -> StateFeatures:
         """Some of the features, the same ones for every label."""
@@ -75,9 +86,11 @@ class StateFeatures:
             for other, along in enumerate(self.axes):
                 column = _column(along, t, x)
                 values, slopes = _functions(along, column, self._most(other))
+                if other == place:
+                    slopes = slopes + values * (self.tilt[place] if self.tilt else 0.0)
                 factor = slopes * axis.slope(column)[:, None] if other == place else values
                 product *= factor[:, self.choice[:, other]]
-            result += product
+            result += product * self.size(t, x)[:, None]
         return self._by_label(result, x, mode)
 
     def _most(self, place: int) -> int:
@@ -88,9 +101,12 @@ class StateFeatures:
     def _by_label(self, smooth: Array, x: Array, mode: Modes) -> Array:
         if len(self.labels) == 1:
             return smooth
+        return (self.belongs(x, mode)[:, :, None] * smooth[:, None, :]).reshape(len(x), self.count)
+
+    def belongs(self, x: Array, mode: Modes) -> NDArray[np.bool_]:
+        """Which label a place has (k, L)."""
         place = np.column_stack([mode, x[:, list(self.lattice)]])
-        belongs = np.abs(place[:, None, :] - self.labels[None]).max(axis=2) < 0.5
-        return (belongs[:, :, None] * smooth[:, None, :]).reshape(len(x), self.count)
+        return np.asarray(np.abs(place[:, None, :] - self.labels[None]).max(axis=2) < 0.5)
 
 
 def _column(axis: StateAxis, t: Array, x: Array) -> Array:
@@ -196,6 +212,11 @@ class Features:
     def values(self) -> int:
         """How many features V has; the first so many of q's."""
         return self.state.count
+
+    @property
+    def constants(self) -> slice:
+        """Where the constant of every label is (without a tilt)."""
+        return slice(0, self.values, len(self.state.choice))
 
     @property
     def count(self) -> int:

@@ -15,12 +15,14 @@ from hjbdsl.methods.model_free.conditions import Moments, Operator, batches, ope
 from hjbdsl.methods.model_free.coordinates import ControlSpace, state_axis, time_axis
 from hjbdsl.methods.model_free.features import ControlFeatures, Features, StateFeatures, axis_degrees, exponents, paired
 from hjbdsl.methods.model_free.iteration import Learned, Places, Task, q_learning
+from hjbdsl.methods.model_free.precision import weights
 from hjbdsl.methods.model_free.transitions import Transitions
 from hjbdsl.model.problem import ControlProblem
 from hjbdsl.model.solution import Array
 from hjbdsl.numeric.state_space import lattice_points
 
-DEGREES = (2, 4, 6)
+DEGREES = (0, 2, 4, 6)
+"""Degree 0 only times a common factor."""
 MOST_FUNCTIONS = 260
 POWERS = {"line": 2, "box": 2, "log_up": 4, "log_down": 4}
 """The highest power of a control's coordinate: a quadratic in the control itself, more where the coordinate is a logarithm."""
@@ -42,7 +44,9 @@ class Chosen:
     neighbour: tuple[Operator, Learned] | None
 
 
-def build(problem: ControlProblem, space: ControlSpace, data: Transitions, end: float, degree: int) -> Features:
+def build(
+    problem: ControlProblem, space: ControlSpace, data: Transitions, end: float, degree: int, tilt: tuple[float, ...] = ()
+) -> Features:
     """The class of this degree, scaled by the data."""
     axes = [time_axis(end)] if math.isfinite(end) else []
     continuous = problem.continuous_states
@@ -52,24 +56,27 @@ def build(problem: ControlProblem, space: ControlSpace, data: Transitions, end: 
     choice = exponents([axis_degrees(axis, degree) for axis in axes], degree)
     degrees = np.array([[axis_degrees(axis, degree)[c] for axis, c in zip(axes, row, strict=True)] for row in choice])
     state = StateFeatures(
-        tuple(axes), problem.lattice_states, _labels(problem), choice, degrees.reshape(len(choice), len(axes)).sum(axis=1)
-    )
+        tuple(axes), problem.lattice_states, _labels(problem), choice, degrees.reshape(len(choice), len(axes)).sum(axis=1),
+        tilt,
+    )  # fmt: skip
     control = ControlFeatures(space, _powers(space))
-    total = all(axis.kind in ("line", "circle") for axis in axes) and all(axis.kind in ("line", "box") for axis in space.axes)
+    flat = [axis.kind in ("line", "circle") for axis in axes] + [axis.kind in ("line", "box") for axis in space.axes]
+    total = not tilt and all(flat)
     return Features(state, control, paired(state, control, degree if total else None), total)
 
 
 def largest(
-    problem: ControlProblem, space: ControlSpace, data: Transitions, end: float, degree: int | None
+    problem: ControlProblem, space: ControlSpace, data: Transitions, end: float, degree: int | None, tilt: tuple[float, ...] = ()
 ) -> tuple[Features, int]:
     """The class of the degree asked for, or the largest that the number of functions allows."""
     if degree is not None:
-        return build(problem, space, data, end, degree), degree
-    best, best_degree = build(problem, space, data, end, DEGREES[0]), DEGREES[0]
-    for higher in DEGREES[1:]:
+        return build(problem, space, data, end, degree, tilt), degree
+    least = next(d for d in DEGREES if d > 0)
+    best, best_degree = build(problem, space, data, end, least, tilt), least
+    for higher in (d for d in DEGREES if d > least):
         if math.comb(higher + len(problem.continuous_states), higher) > MOST_FUNCTIONS:
             break
-        wider = build(problem, space, data, end, higher)
+        wider = build(problem, space, data, end, higher, tilt)
         if wider.count > min(MOST_FUNCTIONS, len(data) // 50):
             break
         best, best_degree = wider, higher
@@ -80,11 +87,14 @@ def choose_degree(moments: Moments, top: int, task: Task, places: Places, sample
     """Learn in classes of rising degree until the next one agrees, beyond the noise, with the advantage rate. `sample`: some of
     the data."""
     features = moments.features
-    gains = np.concatenate([(later - psi)[:, : features.values] for _, psi, later in batches(features, sample)])
+    gains = np.concatenate([
+        (later - psi)[:, : features.values] * np.sqrt(weights(features, moments.precision, part))[:, None]
+        for part, psi, later in batches(features, sample)
+    ])  # fmt: skip
     if sample.mirrored:
         gains = (gains[::2] + gains[1::2]) / math.sqrt(2)
     tried: list[tuple[Moments, Operator, Learned]] = []
-    for degree in (top,) if fixed else [d for d in DEGREES if d <= top]:
+    for degree in (top,) if fixed else [d for d in DEGREES if d <= top and (d > 0 or any(features.state.tilt))]:
         own = moments.within(degree) if degree < top else moments
         inside = operator(own)
         learned = q_learning(inside, task, places)
@@ -110,7 +120,7 @@ def _agrees(
     theta[own] = learned.theta
     rate = learned.advantage.copy()
     rate[: len(own)] += task.rho * learned.theta
-    rate[0] += learned.average
+    rate[small.features.constants] += learned.average
     defect = wide.reward + wide.generator @ theta
     defect[keep] -= rate
     gram = moments.within(degree).gram
@@ -122,7 +132,7 @@ def _agrees(
     excess = max(float(defect @ gram @ defect) - scatter * (1 + 3 * math.sqrt(2 / more)), 0.0)
     # without a control q vanishes: the rewards set the scale then
     size = max(float(learned.advantage @ small.gram @ learned.advantage), moments.variance)
-    return bool(excess + float(np.mean(learned.residual**2)) <= NEGLIGIBLE**2 * size)
+    return bool(excess + learned.defect**2 <= NEGLIGIBLE**2 * size)
 
 
 def _labels(problem: ControlProblem) -> Array:

@@ -63,7 +63,7 @@ class Learned:
     """theta (I,): V = X theta; advantage (p,): q, or for the plain target Q/dt; average: the long-run average; residual (k,):
     the defect of the constraint at the places; settled: whether the policy has stopped changing; influence (I, p): d theta / d
     q, how an error of the coefficients of r + L^a V moves theta; average_influence (p,); astray: the share of places where q
-    has no maximum among the actions of the data."""
+    has no maximum among the actions of the data; defect: the root mean square of the residual as the places are weighted."""
 
     theta: Array
     advantage: Array
@@ -74,6 +74,7 @@ class Learned:
     influence: Array
     average_influence: Array
     astray: float
+    defect: float
 
 
 def choose(operator: Operator, task: Task, advantage: Array, places: Points, X: Array | None = None) -> Choice:
@@ -107,7 +108,7 @@ def plain_q_learning(operator: Operator, task: Task, places: Places) -> Learned:
 
     def rated(theta: Array, rate: float, average: float) -> Array:
         q = operator.reward + math.exp(-rate * dt) / dt * (operator.transition @ theta)
-        q[0] -= average
+        q[operator.features.constants] -= average
         return q
 
     return _iterate(operator, task, places, evaluated, rated)
@@ -130,6 +131,8 @@ def _iterate(operator: Operator, task: Task, places: Places, evaluated: Evaluate
     features, inner = operator.features, places.inner
     X = features.state(inner.t, inner.x, inner.mode)
     last = features.state(places.last.t, places.last.x, places.last.mode)
+    own = 1.0 / features.state.size(inner.t, inner.x) if places.weight is None else places.weight
+    weights = _balanced(own, 1.0 / features.state.size(places.last.t, places.last.x))
     theta, advantage, average = np.zeros(features.values), operator.reward.copy(), 0.0
     rates = _rates(task, operator.dt)
     for iteration in range(len(rates) + MOST_ITERATIONS):
@@ -137,7 +140,7 @@ def _iterate(operator: Operator, task: Task, places: Places, evaluated: Evaluate
         choice = choose(operator, task, advantage, inner, X)
         rows = features.products(X, choice.features)
         known = rows @ operator.reward + task.temperature * choice.entropy
-        system = _System(evaluated(rows, X, rate), last, task.average and rate == task.rho, places.weight)
+        system = _System(evaluated(rows, X, rate), last, task.average and rate == task.rho, weights)
         before, before_average = theta, average
         theta, shift = system.solve(-known, places.payoff)
         average = float(shift)
@@ -153,20 +156,24 @@ def _iterate(operator: Operator, task: Task, places: Places, evaluated: Evaluate
     influence, shifts = system.solve(-rows, np.zeros((len(last), rows.shape[1])))
     residual = system.inner @ theta + known - average
     astray = float(np.mean(strays(features.control, choice.v)))
-    return Learned(theta, advantage, average, residual, iteration + 1, settled, influence, shifts, astray)
+    defect = float(np.sqrt(np.mean((own * residual) ** 2)))
+    return Learned(theta, advantage, average, residual, iteration + 1, settled, influence, shifts, astray, defect)
+
+
+def _balanced(inner: Array, last: Array) -> Array:
+    """Weights of the constraint at the places and at the ends; what is paid at an end is certain, and counts for much."""
+    ends = TERMINAL_WEIGHT * math.sqrt(len(inner) / max(len(last), 1)) * last / (np.sqrt(np.mean(last**2)) if last.size else 1.0)
+    return np.concatenate([inner / np.sqrt(np.mean(inner**2)), ends])
 
 
 class _System:
     """inner theta + known = average in the least squares, and last theta = payoff. A relative value has no constant."""
 
-    def __init__(self, inner: Array, last: Array, relative: bool, weight: Array | None):
-        self.inner, self.relative = inner, relative
-        self.own = np.ones(len(inner)) if weight is None else weight / np.sqrt(np.mean(weight**2))
-        self.weight = TERMINAL_WEIGHT * math.sqrt(len(inner) / max(len(last), 1))
+    def __init__(self, inner: Array, last: Array, relative: bool, weight: Array):
+        self.inner, self.relative, self.own = inner, relative, weight
         rows = np.vstack([inner, last])
         if relative:
             rows[:, 0] = -1.0
-        self.own = np.concatenate([self.own, np.full(len(last), self.weight)])
         rows *= self.own[:, None]
         self.scale = np.sqrt((rows**2).sum(axis=0)) + 1e-300
         self.inverse = np.linalg.pinv(rows / self.scale, rcond=1e-12) / self.scale[:, None]

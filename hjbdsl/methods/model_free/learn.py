@@ -16,13 +16,15 @@ import sympy as sp
 from hjbdsl import progress
 from hjbdsl.errors import UsageError
 from hjbdsl.methods.model_free.collect import Behaviour, Simulator, policy_behaviour, wide_behaviour
-from hjbdsl.methods.model_free.conditions import Precision, gather
+from hjbdsl.methods.model_free.conditions import gather
 from hjbdsl.methods.model_free.coordinates import control_space
 from hjbdsl.methods.model_free.environment import Environment
 from hjbdsl.methods.model_free.function import LearnedFunction
 from hjbdsl.methods.model_free.function_class import Chosen, choose_degree, largest
+from hjbdsl.methods.model_free.homogeneity import of_rewards, of_value
 from hjbdsl.methods.model_free.iteration import FIRST_RATE, Places, Task, plain_q_learning, q_learning
 from hjbdsl.methods.model_free.lesson import Lesson
+from hjbdsl.methods.model_free.precision import Precision
 from hjbdsl.methods.model_free.transitions import Transitions
 from hjbdsl.methods.model_free.uncertainty import precision, scatter
 from hjbdsl.model.equation import HJBEquation
@@ -158,12 +160,20 @@ class _Learner:
         return data.with_rewards(data.r + self.task.temperature * logs, data.payoff)
 
     def _fit(self, data: Transitions, task: Task) -> Chosen:
-        features, top = largest(self.problem, control_space(self.problem, data.a), data, task.end, self.lesson.degree)
+        space, degree = control_space(self.problem, data.a), self.lesson.degree
+        features, top = largest(self.problem, space, data, task.end, degree)
         places = self._places(data)
         pairs = self.generator.permutation(len(data) // 2)[: SAMPLE // 2]
         sample = data.rows(np.stack([2 * pairs, 2 * pairs + 1], axis=1).ravel())
-        fixed = self.lesson.degree is not None
+        fixed = degree is not None
+        tilt = of_rewards(features, sample) if not self.task.average else ()
+        if tilt:
+            features, top = largest(self.problem, space, data, task.end, degree, tilt)
         chosen = choose_degree(gather(features, data), top, task, places, sample, fixed)
+        tilt = of_value(chosen.operator.features, chosen.learned, places) if not self.task.average else ()
+        if tilt and tilt != features.state.tilt:
+            features, top = largest(self.problem, space, data, task.end, degree, tilt)
+            chosen = choose_degree(gather(features, data), top, task, places, sample, fixed)
         weights = precision(chosen.moments, chosen.operator, chosen.learned, task, sample)
         if weights is not None:
             places = self._weighted(places, weights, chosen)
@@ -175,10 +185,9 @@ class _Learner:
     def _weighted(self, places: Places, weights: Precision, chosen: Chosen) -> Places:
         """The constraint counts as much at a state as the increments do there, at the centre of the actions."""
         features, inner = chosen.operator.features, places.inner
-        X = features.state(inner.t, inner.x, inner.mode)
         k = len(inner)
-        A = features.control(np.zeros((k, len(features.control.space.axes))), np.zeros(k, dtype=np.int64))
-        return replace(places, weight=np.sqrt(weights(features, features.products(X, A))))
+        centre = np.zeros((k, len(features.control.space.axes)))
+        return replace(places, weight=np.sqrt(weights(features, inner, centre, np.zeros(k, dtype=np.int64))))
 
     def _places(self, data: Transitions) -> Places:
         """Where the constraint is imposed: over the region, or where the data is; and the ends that were seen."""
@@ -230,7 +239,7 @@ class _Learner:
     def _defect(self, chosen: Chosen) -> float:
         """Of the constraint, by the spread of the rewards."""
         spread = math.sqrt(chosen.moments.variance)
-        return _size(chosen.learned.residual) / spread if spread > 0 else 0.0
+        return chosen.learned.defect / spread if spread > 0 else 0.0
 
     def _statements(self, data: Transitions, chosen: Chosen) -> tuple[str, ...]:
         where = "recorded" if self.recorded is not None else "simulated in mirrored pairs"

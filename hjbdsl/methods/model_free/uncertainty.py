@@ -12,15 +12,11 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from hjbdsl.methods.model_free.conditions import SHAPE, Moments, Operator, Precision, batches
+from hjbdsl.methods.model_free.conditions import Moments, Operator, batches
 from hjbdsl.methods.model_free.iteration import Learned, Task
+from hjbdsl.methods.model_free.precision import Precision, fitted, weights
 from hjbdsl.methods.model_free.transitions import Transitions
 from hjbdsl.model.solution import Array
-
-UNEVEN = 0.7
-"""Variances whose logarithms vary by less count as equal."""
-TINY = 1e-3
-SCORINGS = 40
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,10 +33,8 @@ def scatter(moments: Moments, operator: Operator, learned: Learned, task: Task, 
     """Another pass over the data."""
     features, values = moments.features, moments.features.values
     spread = np.zeros(moments.gram.shape)
-    for psi, increment in increments(moments, operator, learned, task, data):
-        weighted = psi * increment[:, None]
-        if moments.precision is not None:
-            weighted *= moments.precision(features, psi)[:, None]
+    for part, psi, increment in increments(moments, operator, learned, task, data):
+        weighted = psi * (increment * weights(features, moments.precision, part))[:, None]
         if data.mirrored:
             weighted = weighted[::2] + weighted[1::2]
         spread += weighted.T @ weighted
@@ -57,46 +51,24 @@ def scatter(moments: Moments, operator: Operator, learned: Learned, task: Task, 
 
 def increments(
     moments: Moments, operator: Operator, learned: Learned, task: Task, data: Transitions
-) -> Iterator[tuple[Array, Array]]:
-    """In chunks: the class at the start (k, p), and the martingale increments per unit of time (k,)."""
+) -> Iterator[tuple[Transitions, Array, Array]]:
+    """In chunks: the data, the class at the start (k, p), and the martingale increments per unit of time (k,)."""
     features, dt, values = moments.features, moments.dt, moments.features.values
     rate = learned.advantage.copy()
     rate[:values] += task.rho * learned.theta
-    rate[0] += learned.average
+    rate[features.constants] += learned.average
     for part, psi, later in batches(features, data):
         gain = (later - psi)[:, :values] @ learned.theta
-        yield psi, gain / dt - 0.5 * (psi + later) @ (rate - operator.reward) + part.r - psi @ operator.reward
+        yield part, psi, gain / dt - 0.5 * (psi + later) @ (rate - operator.reward) + part.r - psi @ operator.reward
 
 
 def precision(moments: Moments, operator: Operator, learned: Learned, task: Task, sample: Transitions) -> Precision | None:
     """Weights for a second reading of the data: where increments scatter more they count less. None where they scatter alike."""
-    columns = moments.features.within(SHAPE)
-    shapes, squares = [], []
-    for psi, increment in increments(moments, operator, learned, task, sample):
-        own = psi[::2] if sample.mirrored else psi
-        alone = (increment[::2] + increment[1::2]) / 2 if sample.mirrored else increment
-        shapes.append(own[:, columns])
-        squares.append(alone**2)
-    shape, square = np.concatenate(shapes), np.concatenate(squares)
-    typical = float(np.mean(square))
-    if typical <= 0:
-        return None
-    coefficients = _log_variance(shape, square / typical + TINY)
-    fitted = shape @ coefficients
-    if float(np.std(fitted)) < UNEVEN:
-        return None
-    coefficients[0] -= float(np.median(fitted))
-    return Precision(coefficients)
-
-
-def _log_variance(shape: Array, square: Array) -> Array:
-    """Coefficients of the logarithm of E[square], by the scores of a gamma law with a logarithmic link, damped."""
-    inverse = np.linalg.pinv(shape)
-    coefficients = np.zeros(shape.shape[1])
-    for _ in range(SCORINGS):
-        excess = square * np.exp(-np.clip(shape @ coefficients, -12, 12)) - 1
-        coefficients = coefficients + 0.5 * inverse @ np.clip(excess, -1, 20)
-    return coefficients
+    increment = np.concatenate([part for _, _, part in increments(moments, operator, learned, task, sample)])
+    if sample.mirrored:
+        increment = (increment[::2] + increment[1::2]) / 2
+        sample = sample.rows(slice(0, None, 2))
+    return fitted(moments.features, sample, increment)
 
 
 def control_scatter(operator: Operator, learned: Learned, shake: Scatter, X: Array, v: Array, point: NDArray[np.int64]) -> Array:
