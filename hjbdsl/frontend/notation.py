@@ -94,6 +94,8 @@ def _pieces(statements: tuple[ast.Statement, ...], objective: Objective, reader:
                 yield from _dynamics(state.id, terms, reader.scope)
             case ast.Jump(jump, intensity):
                 yield ("rate", jump.id), intensity
+            case ast.Let(name, None, body):
+                yield ("let", name), body
             case ast.Objective():
                 yield from _rewards(statement, objective, discount is not None, reader)
     rate = discount if discount is not None else _from_symbols(objective.discount)

@@ -13,9 +13,9 @@ from hjbdsl.model.equation import HJBEquation
 from hjbdsl.model.problem import Notation
 from hjbdsl.symbolic.boundary_text import BoundaryLine, boundary_lines
 from hjbdsl.symbolic.composition import working_problem
-from hjbdsl.symbolic.definitions import abbreviations, hamiltonian_definition, policy_notation
+from hjbdsl.symbolic.definitions import abbreviations, hamiltonian_definition, named_parts, policy_notation
 from hjbdsl.symbolic.dynamics_text import rate_lines
-from hjbdsl.symbolic.ends_text import data_law, exit_notation, terminal_notation
+from hjbdsl.symbolic.ends_text import data_law, exit_notation, reversed_drift, terminal_notation
 from hjbdsl.symbolic.horizon import last_time
 from hjbdsl.symbolic.maximiser_text import conditions_notation
 from hjbdsl.symbolic.value_text import value_definition
@@ -48,7 +48,7 @@ def account(equation: HJBEquation) -> Account:
     writer = writer_of(equation)
     entries = [
         Entry("value", "Value", (value_definition(writer.problem, writer),)),
-        Entry("with", "With", tuple(_definitions(writer))),
+        Entry("with", "With", tuple(_definitions(equation, writer))),
         Entry("equation", "HJB equation" if writer.problem.controls else "Equation", (equation.pde,)),
         Entry("hamiltonian", "Hamiltonian", (hamiltonian_definition(writer.problem, writer, equation.covariance),)),
         *_optimum_entries(equation, writer),
@@ -61,10 +61,14 @@ def account(equation: HJBEquation) -> Account:
     return Account(tuple(e for e in entries if e.formulas or e.remark), boundary_lines(equation, writer))
 
 
-def _definitions(writer: Writer) -> list[Notation]:
-    """What the equation speaks of without saying it: functions of the file, rates of jumps and modes, the law of the data."""
+def _definitions(equation: HJBEquation, writer: Writer) -> list[Notation]:
+    """What the equation speaks of without saying it: functions and names of the file, rates of jumps and modes, the law of the
+    data."""
     problem = writer.problem
-    return [*abbreviations(problem, writer), *rate_lines(problem, writer), *data_law(problem, writer)]
+    lines = [*abbreviations(problem, writer), *rate_lines(problem, writer)]
+    if problem.reversal is not None:
+        return [*lines, *data_law(problem, writer), *reversed_drift(problem, writer)]
+    return [*lines, *named_parts(problem, [equation.pde, value_definition(problem, writer), *lines])]
 
 
 def _optimum_entries(equation: HJBEquation, writer: Writer) -> list[Entry]:

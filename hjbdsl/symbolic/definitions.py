@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 import sympy as sp
 
@@ -17,6 +17,7 @@ from hjbdsl.symbolic.text import text_symbol
 from hjbdsl.symbolic.writing import Writer, divisor, equal
 
 _CALL = re.compile(r"([^\W\d]\w*)\(")
+_WORD = re.compile(r"[^\W\d]\w*")
 _KNOWN_FUNCTIONS = {
     "exp", "log", "sqrt", "sin", "cos", "tan", "tanh", "atan2", "erf", "Phi", "max", "min", "abs", "sign", "indicator", "norm",
     "if", "sum", "diag", "dot", "eye", "ones", "zeros",
@@ -31,6 +32,18 @@ def abbreviations(problem: ControlProblem, writer: Writer) -> list[Notation]:
     if own is not None and set(_CALL.findall(own.text)) - _KNOWN_FUNCTIONS - by_mode and not writer.vector:
         lines.append(equal(own, writer.write(problem.objective.running)))
     return lines
+
+
+def named_parts(problem: ControlProblem, formulas: Iterable[Notation]) -> list[Notation]:
+    """`β = b0 + (b1 - b0) t` for every name of a `let` that stands in the formulas or in such a line, in the file's order."""
+    lets = {key[1]: body for key, body in problem.notation.items() if key[0] == "let"}
+    spoken, waiting = set(), list(formulas)
+    while waiting:
+        words = set(_WORD.findall(waiting.pop().text))
+        met = {name for name in lets if text_symbol(name) in words} - spoken
+        spoken |= met
+        waiting += [lets[name] for name in met]
+    return [equal(Notation(text_symbol(name), latex_symbol(name)), body) for name, body in lets.items() if name in spoken]
 
 
 def hamiltonian_definition(problem: ControlProblem, writer: Writer, covariance: Mapping[tuple[int, int], sp.Expr]) -> Notation:

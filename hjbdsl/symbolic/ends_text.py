@@ -9,6 +9,7 @@ import sympy as sp
 from hjbdsl.model.problem import ControlProblem, GaussianMixture, Notation
 from hjbdsl.symbolic.horizon import last_time, terminal_value
 from hjbdsl.symbolic.latex import latex_symbol
+from hjbdsl.symbolic.terms.notation import drift_name
 from hjbdsl.symbolic.text import text_symbol
 from hjbdsl.symbolic.writing import Writer, equal, join, times
 
@@ -53,6 +54,19 @@ def data_law(problem: ControlProblem, writer: Writer) -> list[Notation]:
         normal = Notation(f"normal({mean.text}, {variance.text})", rf"\mathcal{{N}}({mean.latex},\, {variance.latex})")
         pieces.append(normal if len(law.weights) == 1 else times(writer.write(weight), normal))
     return [equal(Notation("p₀", "p_0"), join(pieces))]
+
+
+def reversed_drift(problem: ControlProblem, writer: Writer) -> list[Notation]:
+    """b(y, u) of a reversed process in several dimensions, which the equation names; nothing elsewhere."""
+    if problem.reversal is None or not writer.vector:
+        return []
+    name, end = drift_name(problem, problem.states[0], False), writer.write(last_time(problem))
+    return [
+        Notation(
+            f"{name.text} = -f + Σ u,  f and Σ of the forward process at time {end.text} - t",
+            rf"{name.latex} = -f + \Sigma u, \qquad f, \Sigma \text{{ of the forward process at time }} {end.latex} - t",
+        )
+    ]
 
 
 def _array(writer: Writer, entries: Sequence[sp.Expr]) -> Notation:

@@ -10,7 +10,7 @@ import sympy as sp
 from hjbdsl.model.equation import HJBEquation, Step
 from hjbdsl.model.problem import ControlProblem, Notation
 from hjbdsl.symbolic.composition import Composition
-from hjbdsl.symbolic.definitions import abbreviations
+from hjbdsl.symbolic.definitions import abbreviations, named_parts
 from hjbdsl.symbolic.dynamics_text import correlation_lines, dynamics_lines, rate_lines
 from hjbdsl.symbolic.equation_text import explored_group, optimiser_word, policy_letter, soft_word
 from hjbdsl.symbolic.kind import deterministic
@@ -36,11 +36,8 @@ def problem_step(_equation: HJBEquation, parts: Composition) -> Step:
         what = f"{eta} is {best}; V, the relative value, is what a start at one point rather than another is worth beyond it."
     else:
         what = f"V is {_worth(problem)} for a process restarted at this point{back}."
-    return Step(
-        "The problem",
-        f"The state moves as below. {what}",
-        (*lines, value_definition(problem, writer), *abbreviations(problem, writer)),
-    )
+    lines += [value_definition(problem, writer), *abbreviations(problem, writer)]
+    return Step("The problem", f"The state moves as below. {what}", (*lines, *named_parts(problem, lines)))
 
 
 def _worth(problem: ControlProblem) -> str:

@@ -9,7 +9,9 @@ from __future__ import annotations
 from hjbdsl.model.equation import HJBEquation, Step
 from hjbdsl.model.problem import Notation
 from hjbdsl.symbolic.composition import Composition
+from hjbdsl.symbolic.definitions import named_parts
 from hjbdsl.symbolic.dynamics_text import dynamics_lines
+from hjbdsl.symbolic.ends_text import reversed_drift
 from hjbdsl.symbolic.latex import latex_symbol
 from hjbdsl.symbolic.letters import clock, ready_for_print
 from hjbdsl.symbolic.terms.drift_diffusion import covariance
@@ -47,7 +49,11 @@ def reversal_steps(equation: HJBEquation, parts: Composition) -> tuple[Step, ...
         rf"V(t, {y.latex}) = -\log p_{{{end.latex}-t}}({y.latex})",
     )
     return (
-        Step("The forward process", "Data are turned into noise by the forward process.", (*lines, start)),
+        Step(
+            "The forward process",
+            "Data are turned into noise by the forward process.",
+            (*lines, *named_parts(problem, lines), start),
+        ),
         Step("Fokker-Planck", f"Its density p moves by the Fokker-Planck equation, in forward time {s.text}.", (density,)),
         Step(
             "Time reversal",
@@ -59,7 +65,7 @@ def reversal_steps(equation: HJBEquation, parts: Composition) -> tuple[Step, ...
             "The HJB equation of -log p",
             "Put p = e^(-V) into the Fokker-Planck equation in reverse time. The square of the gradient is a minimum over "
             "controls u of ½|u|² + u·Σᵀ∇V: a control problem whose value is V.",
-            (transform, equation.pde),
+            (transform, equation.pde, *reversed_drift(parts.problem, parts.writer)),
         ),
     )
 

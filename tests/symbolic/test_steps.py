@@ -61,6 +61,26 @@ def test_reversal_is_told_from_fokker_planck_to_score_matching():
     assert found.index("Fokker-Planck") < found.index("Time reversal") < found.index("Verification")
 
 
+def test_names_of_lets_are_told_where_formulas_speak_them():
+    reverse = (
+        "param b0 = 0.1, b1 = 20, T = 1\nlet slope = b1 - b0\nlet beta = b0 + slope*t\nlet idle = 3\nstate y in R^2\n"
+        "noise W in R^2\n"
+        "dy = -beta/2*y dt + sqrt(beta) dW\ndata y(0) ~ normal([0, 1], 2)\nreverse y on [0, T]\n"
+    )
+    control = (
+        "param T = 1\nlet slope = 1 + t\nlet beta = slope/2\nlet idle = 3\nstate y in R^2\ncontrol a in R^2\nnoise W in R^2\n"
+        "dy = (a - beta*y) dt + dW\nminimize E [ integral(0, T) |a|^2 dt ]\n"
+    )
+    for text, first in ((reverse, "β = b0 + slope t"), (control, "β = slope/2")):
+        formulas = [formula.text for formula in derive(loads_problem(text)).steps[0].formulas]
+        assert first in formulas
+        assert any(formula.startswith("slope = ") for formula in formulas)
+        assert not any(formula.startswith("idle") for formula in formulas)
+    page = render(derive(loads_problem(reverse)), "text", steps=False)
+    assert "b(y, u) = -f + Σ u" in page
+    assert "β" not in page  # at time T - t the equation is written out
+
+
 @pytest.mark.parametrize("path", GALLERY, ids=lambda p: p.stem)
 def test_gallery_renders_in_every_format(path):
     equation = derive(load_problem(str(path)))

@@ -40,13 +40,13 @@ def _drift_piece(problem: ControlProblem, writer: Writer, group: VariableGroup, 
         return derivative if problem.drift[offset] == 1 else times(drift, derivative)
     several = len(problem.states) > 1
     letters = (f"∇_{text_symbol(group.name)} V", rf"\nabla_{{{latex_symbol(group.name)}}} V") if several else ("∇V", r"\nabla V")
-    drift = written or _drift_name(problem, group, several)
+    drift = written or drift_name(problem, group, several)
     text = f"({drift.text})·{letters[0]}" if is_sum(drift.text) else f"{drift.text}·{letters[0]}"
     body = f"({drift.latex})" if is_sum(drift.latex) else drift.latex
     return Notation(text, rf"{body} \cdot {letters[1]}")
 
 
-def _drift_name(problem: ControlProblem, group: VariableGroup, several: bool) -> Notation:
+def drift_name(problem: ControlProblem, group: VariableGroup, several: bool) -> Notation:
     """`b(x, u)`, where the file's own notation is not at hand."""
     names = [g.name for g in (*problem.states, *problem.controls, *problem.adversaries)]
     text, latex = ", ".join(map(text_symbol, names)), ", ".join(map(latex_symbol, names))
