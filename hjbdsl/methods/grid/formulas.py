@@ -19,7 +19,7 @@ from hjbdsl.model.equation import VALUE, HJBEquation
 from hjbdsl.model.problem import TIME, ControlProblem
 
 _OWN_NAMES = re.compile(
-    r"([abcdeghknpquxyzABCDGMX]|up|down|ahead|behind|after|before|centre|low|high|best|width|start|left|right|bl|br|speed|"
+    r"([abcdeghknpquxyzABCDGMX]|up|down|ahead|behind|after|before|centre|low|high|best|width|start|left|right|bl|br|speed|to|"
     r"forward|backward|known_up|"
     r"known_down|axial|side_|jump_|q\d)\d+|[cdefgjkrstuVHMB]|here|mark|marks|mark_weights|target|rate|row|position|ended|bounds|terminal|"
     r"obstacle|candidate|admissible|coefficients|exit_value|sweep|assemble|optimise|hamiltonian|entry|leap_row|cross_row|repeated|"
