@@ -25,8 +25,10 @@ TRUSTED_ORDER = (0.7, 2.3)
 SMOOTHLY = 0.1
 """This near to second order the error falls smoothly, and extrapolation removes nearly all of it."""
 ROUNDING = 1e-11
-FAST = 1e-3
+FAST = 2e-2
 """Levels that draw together faster than any trusted order count as settled below this difference, relative to V's variation."""
+CLOSE = 1e-4
+"""... and so do levels beside a free boundary that differ by no more than this, whatever order their differences show."""
 MOST_BAND = 0.5
 """The widest band of an answer that counts as settled, relative to V's variation over the region."""
 
@@ -60,7 +62,8 @@ class Worth:
         trusted = TRUSTED_ORDER[0] <= order <= TRUSTED_ORDER[1] and not tiny
         size = max(float(np.ptp(values[-1])), 1e-3 * float(np.max(np.abs(values[-1]))), 1e-9)
         fast = order > TRUSTED_ORDER[1] and second < FAST * size
-        bare = Worth(differences, order, trusted, trusted or tiny or fast, floor, irregular=irregular, cut=cut)
+        close = irregular and max(first, second) < CLOSE * size
+        bare = Worth(differences, order, trusted, trusted or tiny or fast or close, floor, irregular=irregular, cut=cut)
         errors = bare.extrapolate(values)[1]
         # a band as wide as the answer itself says nothing about it
         settled = bare.settled and float(np.quantile(errors, 0.9)) < MOST_BAND * size
@@ -76,7 +79,8 @@ class Worth:
         earlier = np.abs(values[-2] - values[-3])
         if self.irregular and self.settled:
             # by luck two levels may agree at a point beside the boundary: their mean difference is the least that is claimed
-            return fine, 1.5 * np.maximum(np.maximum(step, 0.4 * earlier), self.differences[-1]) + rounding
+            times = 2.0 if self.order > TRUSTED_ORDER[0] else 4.0
+            return fine, times * np.maximum(np.maximum(step, 0.4 * earlier), self.differences[-1]) + rounding
         if not self.trusted:
             return fine, 3.0 * np.maximum(step, (0.25 if self.settled else 0.5) * earlier) + rounding
         gain = 2.0 ** min(self.order, 2.0) - 1.0

@@ -162,6 +162,8 @@ def _solve(task: Task, rows: Rows, stopped: NDArray[np.bool_], payoff: Array, ex
             V = np.empty(program.size)
             solve_band(states, width, strides, rows.axial, rows.cols, rows.weights, rows.counts, totals, right, fixed, V)
             return _finite(V), 0.0
+    if not task.average and not totals.all():
+        return _finite(np.full(1, np.nan)), 0.0  # a state that rests for ever: SuperLU's own complaint goes to standard output
     line, columns, weights = rows.entries()
     used = ~fixed[line]
     if program.size <= FEW and not task.average:

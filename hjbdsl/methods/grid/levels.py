@@ -18,6 +18,7 @@ from hjbdsl.methods.grid.emit import emit
 from hjbdsl.methods.grid.evolution import evolve, graded_times
 from hjbdsl.methods.grid.function import Level
 from hjbdsl.methods.grid.howard import Task, improvable, obstacle_side, pseudo_time, sound
+from hjbdsl.methods.grid.mark_rules import MarkRules
 from hjbdsl.methods.grid.memory import shortage
 from hjbdsl.methods.grid.mesh import CIRCLE, Axis, Mesh
 from hjbdsl.methods.grid.program import GridProgram
@@ -27,16 +28,12 @@ from hjbdsl.methods.grid.stationary import settle
 from hjbdsl.methods.grid.trials import beyond_formulas
 from hjbdsl.model.equation import HJBEquation
 from hjbdsl.model.solution import Array
-from hjbdsl.numeric.marks import MarkSupport, mark_quadrature, mark_support
 
 SLICES = {1: 80, 2: 40, 3: 10, 4: 6}
-MARK_NODES = 16
 FIRST_CELLS = {1: 24, 2: 16, 3: 16, 4: 12}
 FINEST_MULTIPLE = 8
 MOST_IMPROVABLE = 0.6
 MOST_CROSSINGS = 1e4
-FAR_MARK = 1e9
-"""Stands for the infinite end of a mark's law."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,27 +67,28 @@ class Runner:
         self.equation = equation = self.form.equation
         problem = equation.problem
         d = len(problem.continuous_states)
-        rules = [mark_quadrature(jump.law, problem.values, MARK_NODES) for jump in problem.jumps]
-        ends = [_support_ends(mark_support(jump.law, problem.values)) for jump in problem.jumps]
-        # the ends of a law's support have weight 0: no mass to speak of, but a jump there must not leave the state space
-        self.marks = tuple(np.append(rule.nodes, end) for rule, end in zip(rules, ends, strict=True))
-        self.mark_weights = tuple(np.append(rule.weights, np.zeros(2)) for rule in rules)
-        self.module = load_generated(emit(self.form, [len(m) for m in self.marks]), "grid")
+        self.rules = MarkRules.of(equation)
+        self.module = load_generated(emit(self.form, self.rules.counts), "grid")
         self.noisy = noise_unbounded(equation)
         self.end = math.inf if equation.stationary else float(problem.numeric(problem.objective.end))
         self.slices = SLICES[d]
         self.substeps = max(1, round(max(steps, 320.0) / self.slices))
         self.growth = 2.0 ** (d + 1) if not equation.stationary or d == 1 else 6.0 if d == 2 else 14.0
 
-    def level(self, axes: tuple[Axis, ...], multiple: int, start: Solved | None) -> Solved:
-        """Solve on the mesh with `multiple` times the cells of the coarsest. Raises TooLarge where memory would not do."""
+    def program(self, mesh: Mesh) -> GridProgram:
+        """The program on a mesh."""
+        return GridProgram(self.module, mesh, *self.rules.at(max(1, mesh.shape[0] // sum(mesh.axes[0].cells))))
+
+    def level(self, axes: tuple[Axis, ...], multiple: int, start: Solved | None, killing: float = 0.0) -> Solved:
+        """Solve on the mesh with `multiple` times the cells of the coarsest, with `killing` added to the discount of a stationary
+        equation. Raises TooLarge where memory would not do."""
         began = time.thread_time()
         shape = tuple(axis.nodes(multiple) for axis in axes)
         short = shortage(self.module, shape, 1 if self.equation.stationary else self.slices + 1)
         if short is not None:
             raise TooLarge(short)
-        program = GridProgram(self.module, Mesh.of(axes, shape), self.marks, self.mark_weights)
-        solved = self._stationary(program, start) if self.equation.stationary else self._evolution(program, multiple)
+        program = self.program(Mesh.of(axes, shape))
+        solved = self._stationary(program, start, killing) if self.equation.stationary else self._evolution(program, multiple)
         V, policy, stopped, residual, way, numbers = solved
         grid = (len(V), self.module.MODES, *shape)
         times = np.zeros(1) if self.equation.stationary else graded_times(self.end, self.slices)
@@ -116,13 +114,14 @@ class Runner:
         way = f"{march.steps} {march.way} steps in time"
         return march.V, march.policy, march.stopped, 0.0, way, {"steps": float(march.steps)}
 
-    def _stationary(self, program: GridProgram, start: Solved | None) -> _Parts:
+    def _stationary(self, program: GridProgram, start: Solved | None, killing: float) -> _Parts:
         """Policy iteration, from the level before; the coarsest level climbs from a handful of nodes."""
         average = self.equation.problem.objective.form == "average"
-        task = Task(program, 0.0, obstacle_side(self.equation), average, noisy=self.noisy)
+        source = np.zeros(program.size) if killing else None
+        task = Task(program, 0.0, obstacle_side(self.equation), average, killing, source, noisy=self.noisy)
         V, policy, stopped = np.zeros(program.size), program.new_policy(), None
         if start is None:
-            start = self._coarser(program.mesh.axes)
+            start = self._coarser(program.mesh.axes, killing)
         if start is not None:
             closed = tuple(axis.kind == CIRCLE for axis in program.mesh.axes)
             V = doubled(start.level.V[0], closed, CUBIC).ravel()
@@ -154,7 +153,7 @@ class Runner:
         every = [bound for group in problem.controls for bound in group.bounds]
         return [c for c, b in enumerate(every) if not b.points and b.upper == sp.oo and b.lower in (-sp.oo, sp.S.Zero)]
 
-    def _coarser(self, axes: tuple[Axis, ...]) -> Solved | None:
+    def _coarser(self, axes: tuple[Axis, ...], killing: float) -> Solved | None:
         """The solution with half the cells of the coarsest level, where that still is a grid."""
         few = max(sum(axis.cells) for axis in axes) < FIRST_CELLS[len(axes)]
         if few or min(axis.cells[1] for axis in axes) < 4:
@@ -165,7 +164,7 @@ class Runner:
         if any(2 * h != c for axis, half in zip(axes, halves, strict=True) for c, h in zip(axis.cells, half.cells, strict=True)):
             return None
         try:
-            return self.level(halves, 1, None)
+            return self.level(halves, 1, None, killing)
         except TooLarge:
             raise
         except SolverError:
@@ -184,10 +183,6 @@ def _restless(program: GridProgram, policy: Array, stopped: NDArray[np.bool_]) -
     for i, n in enumerate(program.mesh.shape):
         speed = np.maximum(speed, (rows.axial[2 * i] + rows.axial[2 * i + 1]) / n**2)
     return float(np.median((speed / np.maximum(discount, 1e-3))[free])) if free.any() else 0.0
-
-
-def _support_ends(support: MarkSupport) -> Array:
-    return np.clip([support.low, support.high], -FAR_MARK, FAR_MARK)
 
 
 __all__ = ["Runner", "Solved", "TooLarge"]

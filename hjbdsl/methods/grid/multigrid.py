@@ -186,7 +186,8 @@ class Multigrid:
             self.slow = True
             if not np.isfinite(norms[-1]) or norms[-1] > before:
                 np.copyto(fine.V, V)
-        np.copyto(V, self._krylov(fine.V.copy(), reduction * before))
+        with np.errstate(over="ignore", invalid="ignore"):  # it keeps the best of what it meets
+            np.copyto(V, self._krylov(fine.V.copy(), reduction * before))
         return fine.defect(V, fine.b, fine.left) / before
 
     def _krylov(self, x: Array, wanted: float) -> Array:

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from hjbdsl.budget import BudgetExceeded, time_budget
 from hjbdsl.errors import SolverError
+from hjbdsl.methods.grid.escape import FURTHER, killed
 from hjbdsl.methods.grid.formulas import DiscreteStates
 from hjbdsl.methods.grid.function import GridFunction, Worth
 from hjbdsl.methods.grid.levels import Runner, Solved, TooLarge
@@ -81,12 +82,13 @@ def solve(
         return Rejected(reason)
     began = time.thread_time()
     deadline = began + float(options.get("seconds", SECONDS))
+    equation, killing = killed(equation)
     try:
         runner = Runner(equation, float(options.get("nt", 0)), deadline)
     except NotImplementedError as unsupported:
         return Rejected(f"the scheme cannot write {unsupported}")
     try:
-        return Accepted(_Search(equation, runner, options, deadline).solution(tol))
+        return Accepted(_Search(equation, runner, options, deadline, killing).solution(tol))
     except TooLarge as failure:
         return Rejected(str(failure))
 
@@ -94,15 +96,17 @@ def solve(
 class _Search:
     """The sequence of levels of one equation."""
 
-    def __init__(self, equation: HJBEquation, runner: Runner, options: Mapping[str, float | str], deadline: float):
-        self.equation, self.runner, self.deadline = equation, runner, deadline
+    def __init__(
+        self, equation: HJBEquation, runner: Runner, options: Mapping[str, float | str], deadline: float, killing: float
+    ):
+        self.equation, self.runner, self.deadline, self.killing = equation, runner, deadline, killing
         self.box = region_box(equation)
         d = len(self.box)
         most = FINEST_FRONT if runner.module.FRONT else FINEST
         wanted = min(int(options.get("nx", NODES[d])), most[d])
         self.cells = max(4, round((wanted - 1) / COARSEST[d]))
         self.labels = DiscreteStates.of(equation.problem).labels
-        self.outside, self.share = 0.0, 1.0
+        self.outside, self.share, self.escaping = 0.0, 1.0, 0.0
         self.irregular = equation.obstacle is not None and equation.obstacle.kind == "stop"
         self.points = self._samples()
         self.cut = runner.module.EXIT and len(self.box) > 1
@@ -122,12 +126,13 @@ class _Search:
 
     def solution(self, tol: float | None) -> Solution:
         axes, first = self._domain()
+        self.escaping = self._escape(axes, first)
         levels = self._refine(axes, first, tol)
         if len(levels) < 2:
             raise SolverError(f"only {len(levels)} of the levels was finished in time{self.note}; ask for fewer nodes with nx")
         values = [level.level.at(*self.points) for level in levels[-3:]]
         self._look_outside_again(levels, values)
-        floor = self.outside + levels[-1].residual * float(np.max(np.abs(values[-1])))
+        floor = self.outside + self.escaping + levels[-1].residual * float(np.max(np.abs(values[-1])))
         worth = Worth.of(values, floor, self.irregular, self.cut)
         return self._present(levels, values, worth)
 
@@ -166,14 +171,22 @@ class _Search:
                 break
         return axes, solved
 
+    def _escape(self, axes: tuple[Axis, ...], solved: Solved) -> float:
+        """What the killing of paths that stay away for very long may have done to V on the region."""
+        if self.killing == 0.0:
+            return 0.0
+        faster = self.runner.level(axes, 1, None, (FURTHER - 1.0) * self.killing)
+        return float(np.max(np.abs(faster.level.at(*self.points) - solved.level.at(*self.points))))
+
     def _look_outside_again(self, levels: list[Solved], values: list[Array]) -> None:
         """Where the artificial ends seem to matter most, their last movement is measured once more on a finer level: far out the
         coarsest one is too coarse to tell."""
         band = float(np.median(Worth.of(values, 0.0, self.irregular, self.cut).extrapolate(values)[1]))
         left = self.deadline - time.thread_time()
-        if len(values) < 3 or self.outside < 0.2 * band or not self.narrower or levels[-3].seconds * 3.0 > left:
+        back = -2 if len(self.box) > 2 else -3  # three levels a dimension: the first is the coarsest itself
+        if len(values) < 3 or self.outside < 0.2 * band or not self.narrower or levels[back].seconds * 3.0 > left:
             return
-        multiple = 2 ** (len(levels) - 3)
+        multiple = 2 ** (len(levels) + back)
         report(f"domain, {_nodes(self.narrower, multiple)}", self._done(multiple))
         try:
             fine = tuple(
@@ -183,7 +196,7 @@ class _Search:
         except SolverError as failure:
             self.note += f" (the ends were not moved on a finer level: {failure})"
             return
-        self.outside = min(self.outside, self.share * float(np.max(np.abs(nearer - values[-3]))))
+        self.outside = min(self.outside, self.share * float(np.max(np.abs(nearer - values[back]))))
 
     def _axes(self, padding: float) -> tuple[Axis, ...]:
         """In four dimensions with a quarter of the cells that a mesh takes at least: no multigrid goes below it. Walled: the
@@ -233,13 +246,15 @@ class _Search:
 
     def _wants_more(self, levels: list[Solved], multiple: int, tol: float | None) -> bool:
         """Whether a further level may bring the band down to `tol`: not below what the artificial ends leave open."""
-        return tol is not None and self.outside < tol < self._band(levels) and multiple <= MOST_FURTHER * COARSEST[len(self.box)]
+        if tol is None or multiple > MOST_FURTHER * COARSEST[len(self.box)]:
+            return False
+        return self.outside + self.escaping < tol < self._band(levels)
 
     def _band(self, levels: list[Solved]) -> float:
         if len(levels) < 3:
             return np.inf
         values = [level.level.at(*self.points) for level in levels[-3:]]
-        return float(np.max(Worth.of(values, self.outside, self.irregular, self.cut).extrapolate(values)[1]))
+        return float(np.max(Worth.of(values, self.outside + self.escaping, self.irregular, self.cut).extrapolate(values)[1]))
 
     def _present(self, levels: list[Solved], values: list[Array], worth: Worth) -> Solution:
         problem, fine = self.equation.problem, levels[-1]
@@ -265,6 +280,8 @@ class _Search:
         if average is not None and average_error is not None:
             settled = settled and average_error < 0.1 * (1.0 + abs(average))
         further, told = tables(self.runner, levels, self.box)
+        if self.killing:
+            told = (f"paths away for {1.0 / self.killing:.0e} units of time count as gone: V moved by {self.escaping:.2g}", *told)
         return Solution(
             "grid", f"monotone finite differences on {shape} nodes", "converged" if settled else "not_converged", function,
             Evidence(

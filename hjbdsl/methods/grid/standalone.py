@@ -19,6 +19,7 @@ from hjbdsl.methods.grid.emit import emit
 from hjbdsl.methods.grid.function import GridFunction, Worth
 from hjbdsl.methods.grid.howard import obstacle_side
 from hjbdsl.methods.grid.levels import FINEST_MULTIPLE, FIRST_CELLS, Runner
+from hjbdsl.methods.grid.mark_rules import MOST_PANELS, PANEL_NODES, PANELS, MarkRules, panel_rule
 from hjbdsl.methods.grid.mesh import CIRCLE, LOGARITHMIC, Axis, region_box
 from hjbdsl.methods.grid.trials import CLEARLY, FINE, MOST_ROUNDS, NEGLIGIBLE, ROUGHLY
 from hjbdsl.model.equation import HJBEquation
@@ -45,7 +46,7 @@ def program(equation: HJBEquation, solution: Solution, options: Mapping[str, flo
         raise TypeError("the program is made from an answer of the grid")
     runner = Runner(equation, float(options.get("nt", 0)), math.inf)
     form, problem = runner.form, equation.problem
-    parameters, kernels = _parted(problem, _kernels(equation, emit(form, [len(m) for m in runner.marks])))
+    parameters, kernels = _parted(problem, _kernels(equation, emit(form, runner.rules.counts)))
     d, covariance = len(problem.continuous_states), form.equation.covariance
     way = "front" if runner.module.FRONT else "implicit" if d == 1 and covariance else "explicit"
     axes = function.levels[-1].mesh.axes
@@ -55,7 +56,7 @@ def program(equation: HJBEquation, solution: Solution, options: Mapping[str, flo
         "needs_prange": "prange" in kernels, "stationary": equation.stationary, "way": way,
         "levels": tuple(2**k for k in range(len(solution.tables["level_nodes"]))), "end": repr(runner.end),
         "slices": runner.slices, "substeps": runner.substeps, "finest_multiple": FINEST_MULTIPLE,
-        "marks": [_array(m) for m in runner.marks], "mark_weights": [_array(w) for w in runner.mark_weights],
+        **_marks(runner.rules),
         "floor": repr(float(function.worth.floor)), "region": repr(tuple(region_box(equation))),
         "points": _points(equation, function), "axes_data": [_axis(axis) for axis in axes],
         "has_exit": bool(runner.module.EXIT), "side": obstacle_side(form.equation), "stops": obstacle_side(form.equation) != 0,
@@ -168,6 +169,23 @@ def _axis(axis: Axis) -> str:
         f'Axis("{kind}", {float(axis.near_low)!r}, {float(axis.near_high)!r}, {tuple(map(int, axis.cells))}, '
         f"{tuple(map(float, axis.widening))}, ({ends[axis.ends[0]]}, {ends[axis.ends[1]]}), {tuple(map(float, axis.slopes))})"
     )
+
+
+def _marks(rules: MarkRules) -> dict[str, object]:
+    """What the template needs of the jumps' marks: the rules where every level has the same, else how they are made."""
+    if not rules.fixed:
+        return {"marks": [], "mark_weights": [], "mark_rules": ""}
+    if rules.same:
+        marks, weights = rules.at(1)
+        return {"marks": [_array(m) for m in marks], "mark_weights": [_array(w) for w in weights], "mark_rules": ""}
+    calls = []
+    for given, law, ends in zip(rules.fixed, rules.laws, rules.ends, strict=True):
+        most, first = MOST_PANELS[rules.dimension], PANELS[rules.dimension]
+        rule = f"panel_rule({law[0]!r}, {law[1]!r}, {law[2]!r}, min({first} * multiple, {most}), {PANEL_NODES})"
+        if given is not None:
+            rule = f"(np.array({_array(given[0])}), np.array({_array(given[1])}))"
+        calls.append(f"with_ends({rule}, {_array(ends)})")
+    return {"marks": calls, "mark_weights": [], "mark_rules": inspect.getsource(panel_rule).rstrip()}
 
 
 def _array(values: Array) -> str:

@@ -90,7 +90,7 @@ def _crossings(runner: Runner, level: Solved) -> list[list[list[tuple[float, flo
 
 
 def _program(runner: Runner, level: Solved) -> GridProgram:
-    return GridProgram(runner.module, level.level.mesh, runner.marks, runner.mark_weights)
+    return runner.program(level.level.mesh)
 
 
 def _law(runner: Runner, levels: Sequence[Solved], box: Sequence[tuple[float, float]]) -> tuple[Law | None, Solved | None]:

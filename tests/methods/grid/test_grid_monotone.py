@@ -10,7 +10,6 @@ import pytest
 from hjbdsl import pipeline
 from hjbdsl.methods.grid.levels import Runner
 from hjbdsl.methods.grid.mesh import Mesh, build_axes
-from hjbdsl.methods.grid.program import GridProgram
 
 CROSS = """problem cross
 param rho = {rho}
@@ -90,7 +89,7 @@ def test_weights_are_not_negative_and_no_more_than_the_diagonal(name: str) -> No
     equation = pipeline.derive(pipeline.loads(PROBLEMS[name]))
     runner = Runner(equation, 0.0, math.inf)
     axes = build_axes(equation, 1.0, 24)
-    program = GridProgram(runner.module, Mesh.of(axes, tuple(axis.nodes(1) for axis in axes)), runner.marks, runner.mark_weights)
+    program = runner.program(Mesh.of(axes, tuple(axis.nodes(1) for axis in axes)))
     X = np.meshgrid(*program.mesh.X, indexing="ij")
     for bend in (1.0, -1.0):
         V = np.tile((bend * sum(x**2 for x in X) + np.sin(3 * X[0])).ravel(), program.module.MODES)

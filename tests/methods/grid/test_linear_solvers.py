@@ -35,7 +35,7 @@ def program_of(text: str, cells: int) -> GridProgram:
     equation = pipeline.derive(pipeline.loads(text))
     runner = Runner(equation, 0.0, math.inf)
     axes = build_axes(equation, 1.0, cells)
-    return GridProgram(runner.module, Mesh.of(axes, tuple(axis.nodes(1) for axis in axes)), runner.marks, runner.mark_weights)
+    return runner.program(Mesh.of(axes, tuple(axis.nodes(1) for axis in axes)))
 
 
 def rows_of(program: GridProgram) -> tuple[Rows, Array]:
