@@ -7,6 +7,7 @@ import math
 import numpy as np
 import pytest
 
+from tests.methods.grid.reflected import DRIFT_TO_A_WALL
 from tests.methods.grid.test_grid_known_answers import LQ, solved
 
 
@@ -23,16 +24,7 @@ def test_law_of_a_regulated_state_is_normal() -> None:
 
 
 def test_law_between_reflecting_walls_is_exponential() -> None:
-    text = """problem wall
-state x in [0, 1]
-noise W
-dx = -0.7 dt + 0.5 dW
-evaluate E integral(0, inf) exp(-0.2*t)*x dt
-boundary x = 0 : reflect
-boundary x = 1 : reflect
-region x in [0, 1]
-"""
-    solution = solved(text, nx=401)
+    solution = solved(DRIFT_TO_A_WALL, nx=401)
     x, law = solution.tables["law_nodes_0"], solution.tables["law"][0, 0]
     k = 2 * 0.7 / 0.25
     assert np.max(np.abs(law - k * np.exp(-k * x) / (1 - math.exp(-k)))[1:-1]) < 1e-3  # the ends stand for half cells

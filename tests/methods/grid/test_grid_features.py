@@ -13,6 +13,7 @@ from hjbdsl import pipeline
 from hjbdsl.errors import HjbError, SolverError
 from hjbdsl.methods import grid
 from hjbdsl.model.solution import Solution
+from tests.methods.grid.reflected import WALLS
 from tests.methods.grid.test_grid_known_answers import assert_within, solved
 
 
@@ -122,19 +123,10 @@ region x in [-1, 1], y in [-1, 1]
 
 
 def test_levels_are_added_until_the_band_is_as_narrow_as_asked() -> None:
-    text = """problem ends
-state x in [0, 1]
-noise W
-dx = 0.5 dW
-evaluate E integral(0, inf) exp(-0.3*t)*cos(pi*x) dt
-boundary x = 0 : reflect
-boundary x = 1 : reflect
-region x in [0, 1]
-"""
     x = np.linspace(0.1, 0.9, 13)
     bands = []
     for tolerance in (1e-1, 2e-6):
-        solution: Solution = grid.solve(pipeline.derive(pipeline.loads(text)), {"nx": 101}, tolerance).solution
+        solution: Solution = grid.solve(pipeline.derive(pipeline.loads(WALLS)), {"nx": 101}, tolerance).solution
         assert_within(solution, x, np.cos(math.pi * x) / (0.3 + 0.125 * math.pi**2), most=tolerance)
         bands.append(np.max(solution.function.evaluate(np.zeros(13), x[:, None], np.zeros(13, np.int64)).error))
     assert bands[1] < 2e-6

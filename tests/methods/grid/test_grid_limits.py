@@ -8,17 +8,8 @@ from hjbdsl import pipeline, progress
 from hjbdsl.methods import grid
 from hjbdsl.methods.grid import levels, memory
 from hjbdsl.model.solution import Rejected
+from tests.methods.grid.reflected import WALLS
 from tests.methods.grid.test_grid_known_answers import solved
-
-WALLS = """problem walls
-state x in [0, 1]
-noise W
-dx = 0.5 dW
-evaluate E integral(0, inf) exp(-0.3*t)*cos(pi*x) dt
-boundary x = 0 : reflect
-boundary x = 1 : reflect
-region x in [0, 1]
-"""
 
 
 def interrupt_at(monkeypatch: pytest.MonkeyPatch, multiple: int) -> None:

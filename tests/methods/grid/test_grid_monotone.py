@@ -10,6 +10,7 @@ import pytest
 from hjbdsl import pipeline
 from hjbdsl.methods.grid.levels import Runner
 from hjbdsl.methods.grid.mesh import Mesh, build_axes
+from tests.methods.grid.reflected import DRIFT_TO_A_WALL
 
 CROSS = """problem cross
 param rho = {rho}
@@ -62,15 +63,7 @@ dx = (a - x) dt + 0.3 dW + J dN
 minimize E integral(0, inf) exp(-0.2*t)*(x^2 + a^2) dt
 region x in [-1, 1]
 """,
-    "reflection": """problem wall
-state x in [0, 1]
-noise W
-dx = -0.7 dt + 0.5 dW
-evaluate E integral(0, inf) exp(-0.2*t)*x dt
-boundary x = 0 : reflect
-boundary x = 1 : reflect
-region x in [0, 1]
-""",
+    "reflection": DRIFT_TO_A_WALL,
     "stopping": """problem halt
 state x > 0
 noise W
