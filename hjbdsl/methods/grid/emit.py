@@ -229,7 +229,7 @@ def emit(form: Recast, mark_counts: Sequence[int]) -> str:
     controlled = any(c in e.free_symbols for e in equation.covariance.values() for c in chosen)
     sense = (1.0 if equation.maximise else -1.0) * (1.0 if problem.control_symbols or not problem.adversary_symbols else -1.0)
     np_base = [[int(i == j) for j in range(d)] for i in range(d)] + [[-1] * d]
-    terms = max(6, d * d)
+    terms = {2: 3, 3: 6}.get(d, d * d)  # most terms of a decomposition
     arrays = (f"np.zeros(({d + 1}, {terms}))", f"np.array({np_base})", f"np.zeros(({terms}, {d}), np.int64)")
     context: dict[str, object] = {
         **_geometry(d), **_coefficients(emitter),
@@ -272,6 +272,10 @@ def emit(form: Recast, mark_counts: Sequence[int]) -> str:
     context["cross_controlled"], context["cross_fixed"] = has_cross and controlled, has_cross and not controlled
     context["leaps_controlled"] = controlled_leaps
     context["fixed"] = (has_cross and not controlled) or (has_leaps and not controlled_leaps)
+    at = f"t, s, {context['node']}, {context['ks']}{context['comma_policy']}"
+    given = f"{at}, {context['mesh_arguments']}{context['marks']}{scratch}"
+    # Python packs more than 30, which numba does not inline
+    context["fixed_arguments"] = given.replace("[j, ", "").count(",") + 1
     context["row_scratch"] = row_scratch = (has_cross and controlled) or controlled_leaps
     context["extras"] = f", {context['ks']}, {context['mesh_arguments']}{context['marks']}{scratch}" if row_scratch else ""
     context["given"] = "known, leaving" + (f", {context['axials']}" if has_cross and not controlled else "")
