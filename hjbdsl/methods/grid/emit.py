@@ -27,9 +27,9 @@ from hjbdsl.methods.grid.choices import (
     silent,
     soft_context,
 )  # fmt: skip
+from hjbdsl.methods.grid.first_order import front_context, is_first_order
 from hjbdsl.methods.grid.formulas import Emitter
 from hjbdsl.methods.grid.recast import Recast
-from hjbdsl.model.equation import HJBEquation
 
 _ENVIRONMENT = Environment(
     loader=PackageLoader("hjbdsl.codegen"), undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True,
@@ -195,16 +195,6 @@ def _jumps_somewhere(expression: sp.Basic) -> bool:
     return bool(expression.atoms(sp.Piecewise, sp.sign))
 
 
-def _is_front(equation: HJBEquation, exit_lines: Sequence[str]) -> bool:
-    """Whether the equation is of first order, with time, on a domain without walls: then high order pays."""
-    problem = equation.problem
-    plain = not (
-        equation.stationary or equation.covariance or problem.jumps or problem.modes or problem.lattice_states or exit_lines
-    )
-    walls = any(c.kind in ("reflect", "slope", "constrain", "value", "absorbing") for c in equation.boundaries)
-    return plain and not walls and equation.optimum.status != "implicit"
-
-
 def emit(form: Recast, mark_counts: Sequence[int]) -> str:
     """The program's text. `mark_counts`: quadrature nodes a jump. Raises NotImplementedError with what it cannot write."""
     equation, soft = form.equation, form.soft
@@ -257,9 +247,10 @@ def emit(form: Recast, mark_counts: Sequence[int]) -> str:
         "has_modes": bool(problem.modes), "soft": soft_context(emitter, soft), **_shown(emitter, form),
     }  # fmt: skip
     context["rough"] = PARTS[d] if final is not None and not equation.stationary and _jumps_somewhere(final) else 0
-    context["front"], context["cases"] = _is_front(equation, exit_lines), case_branches(emitter)
-    context |= {name: ", ".join(f"{stem}{i}" for i in range(d)) for name, stem in
-                (("ps_centre", "centre"), ("lefts", "left"), ("rights", "right"), ("bls", "bl"), ("brs", "br"))}  # fmt: skip
+    context["front"], context["cases"] = is_first_order(equation, bool(exit_lines)), case_branches(emitter)
+    context["ps_centre"] = ", ".join(f"centre{i}" for i in range(d))
+    if context["front"]:
+        context |= front_context(emitter)
     context["differences"] = differences = needed_differences(emitter)
     context["direct"] = (
         equation.optimum.status == "symbolic" and bool(emitter.controls) and not context["game"] and soft is None

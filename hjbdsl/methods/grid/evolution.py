@@ -1,7 +1,7 @@
 """Equations with time, backwards from the terminal value, by the way that fits.
 
 implicit   BDF2 with steps that grow from the terminal time, each step by policy iteration (one dimension)
-front      first-order equations: WENO5 derivatives with third-order strong-stability-preserving Runge-Kutta (Shu, Osher 1988)
+front      first-order equations: WENO5 derivatives (Jiang, Peng 2000) with strong-stability-preserving Runge-Kutta steps: `front`
 explicit   V(t - dt) = V + dt H(V) with convex weights, or with noise the second-order Runge-Kutta-Legendre steps of s stages that
            reach (s^2 + s - 2)/4 times as far (Meyer, Balsara, Aslam 2012)
 """
@@ -16,13 +16,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hjbdsl.errors import SolverError
+from hjbdsl.methods.grid.front import Front
 from hjbdsl.methods.grid.howard import Task, obstacle_side, policy_iteration, sound
 from hjbdsl.methods.grid.program import GridProgram
 from hjbdsl.model.equation import HJBEquation
+from hjbdsl.model.problem import TIME
 from hjbdsl.model.solution import Array
 
 SAFETY = 0.9
-COURANT = 0.7
 MOST_STAGES = 25
 IMPLICIT_TOLERANCE = 1e-8
 
@@ -65,6 +66,8 @@ class _March:
         self.side = obstacle_side(equation)
         self.times = graded_times(end, slices)
         self.policy = program.new_policy()
+        moving = equation.obstacle is not None and TIME in equation.problem.numeric(equation.obstacle.payoff).free_symbols
+        self.payoff = program.data(end, 2) if self.side and not moving else None
         self.V = self.constrain(end, program.data(end, 3))
         self.steps = 0
         self.recorded: list[tuple[Array, Array, NDArray[np.bool_]]] = []
@@ -72,15 +75,18 @@ class _March:
     def constrain(self, t: float, V: Array) -> Array:
         """Put the exit value where the process has ended, and hold V on its side of the obstacle."""
         if self.side:
-            payoff = self.program.data(t, 2)
+            payoff = self.obstacle(t)
             V = np.maximum(V, payoff) if self.side > 0 else np.minimum(V, payoff)
         return np.where(self.program.gone, self.program.data(t, 1), V) if self.program.module.EXIT else V
+
+    def obstacle(self, t: float) -> Array:
+        return self.payoff if self.payoff is not None else self.program.data(t, 2)
 
     def record(self, t: float, stopped: NDArray[np.bool_] | None = None) -> None:
         if stopped is None:
             stopped = np.zeros(self.program.size, np.bool_)
             if self.side:
-                payoff = self.program.data(t, 2)
+                payoff = self.obstacle(t)
                 stopped = np.abs(self.V - payoff) <= 1e-12 * (1.0 + np.abs(payoff))
         self.recorded.append((self.V.copy(), self.policy.copy(), stopped))
 
@@ -113,31 +119,19 @@ class _March:
         return self.answer("implicit")
 
     def front(self) -> EvolutionAnswer:
-        program, t = self.program, self.end
-        H, rates = np.empty(program.size), np.empty(program.mesh.shape[0])
-
-        def slope(V: Array, at: float) -> Array:
-            program.module.front(V, H, rates, self.policy, at, *program.arguments)
-            if not np.isfinite(H).all():
-                raise SolverError("the Hamiltonian is not finite everywhere")
-            return H
-
-        slope(self.V, t)
+        wave, t = Front(self.program), self.end
+        wave.slope(self.V, t, self.policy, True)
         self.record(t)
         began = time.thread_time()
         for target in self.times[-2::-1]:
             while t > target + 1e-12 * self.end:
-                first = slope(self.V, t)
-                dt = (t - target) / math.ceil((t - target) * float(np.max(rates)) / COURANT + 1e-9)
-                V = self.V + dt * first
-                V = 0.75 * self.V + 0.25 * (V + dt * slope(V, t - dt))
-                V = self.V / 3.0 + 2.0 / 3.0 * (V + dt * slope(V, t - 0.5 * dt))
+                V, dt = wave.step(self.V, t, t - target, self.policy)
                 self.V = self.constrain(t - dt, V)
                 t, self.steps = t - dt, self.steps + 1
                 now, done = time.thread_time(), (self.end - t) / self.end
                 if now > self.deadline or (done > 0.1 and began + (now - began) / done > self.deadline + 10.0):
                     raise SolverError("out of time")
-            slope(self.V, t)
+            wave.slope(self.V, t, self.policy, True)
             self.record(t)
         return self.answer("WENO5")
 

@@ -16,6 +16,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from hjbdsl.codegen.citations import cited, listing
 from hjbdsl.methods.grid import function as levels_function
 from hjbdsl.methods.grid.emit import emit
+from hjbdsl.methods.grid.front import COURANT
 from hjbdsl.methods.grid.function import GridFunction, Worth
 from hjbdsl.methods.grid.howard import obstacle_side
 from hjbdsl.methods.grid.levels import FINEST_MULTIPLE, FIRST_CELLS, Runner
@@ -55,7 +56,7 @@ def program(equation: HJBEquation, solution: Solution, options: Mapping[str, flo
         "header": _header(equation), "listing": listing(problem), "parameters": parameters, "kernels": kernels, "d": d,
         "needs_prange": "prange" in kernels, "stationary": equation.stationary, "way": way,
         "levels": tuple(2**k for k in range(len(solution.tables["level_nodes"]))), "end": repr(runner.end),
-        "slices": runner.slices, "substeps": runner.substeps, "finest_multiple": FINEST_MULTIPLE,
+        "courant": COURANT, "slices": runner.slices, "substeps": runner.substeps, "finest_multiple": FINEST_MULTIPLE,
         **_marks(runner.rules),
         "floor": repr(float(function.worth.floor)), "region": repr(tuple(region_box(equation))),
         "points": _points(equation, function), "axes_data": [_axis(axis) for axis in axes],
@@ -114,6 +115,7 @@ def _citations(equation: HJBEquation) -> dict[str, list[str]]:
     stopping = [problem.stopping.span] if problem.stopping is not None else []
     told = {
         "coefficients": [objective, *discount, *motion],
+        "flow": [objective, *discount, *motion, *players],
         "bounds": players,
         "admissible": [*players, *joint],
         "ended": [*exits, *walls],
