@@ -18,7 +18,7 @@ from hjbdsl.frontend.arithmetic import Arithmetic, Unworkable
 from hjbdsl.frontend.findings import Fault
 from hjbdsl.frontend.scope import RuleTime, Scope
 from hjbdsl.frontend.shapes import Array, Shape
-from hjbdsl.model.problem import VariableGroup
+from hjbdsl.model.problem import ModeParameter, VariableGroup
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,6 +78,9 @@ class PartialOperation:
 class Evaluator(Protocol):
     @property
     def partial_operations(self) -> dict[sp.Expr, PartialOperation]: ...
+
+    @property
+    def mode_parameters(self) -> dict[str, ModeParameter]: ...
 
     @property
     def scope(self) -> Scope: ...

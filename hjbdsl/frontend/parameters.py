@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
 
 import sympy as sp
 
@@ -17,15 +16,12 @@ from hjbdsl.frontend import ast, shapes
 from hjbdsl.frontend.applications import constant, whole_number
 from hjbdsl.frontend.arithmetic import Arithmetic, as_float
 from hjbdsl.frontend.conditions import label_index
-from hjbdsl.frontend.context import CONSTANT, Context
+from hjbdsl.frontend.context import CONSTANT, Context, Evaluator
 from hjbdsl.frontend.findings import Consequence, Fault, Findings
 from hjbdsl.frontend.notation_text import plain
 from hjbdsl.frontend.scope import ChainName, Scope
 from hjbdsl.frontend.shapes import Array, Shape, scalar, shape_text
 from hjbdsl.model.problem import ModeParameter, Parameter
-
-if TYPE_CHECKING:
-    from hjbdsl.frontend.evaluate import Reader
 
 LARGEST_VALUE = 1e300
 
@@ -45,7 +41,7 @@ class ParameterTable:
     def __post_init__(self) -> None:
         self.arithmetic = Arithmetic(self.values)
 
-    def array(self, name: ast.Name, declaration: ast.ParamDecl, reader: Reader, numeric: bool) -> Array:
+    def array(self, name: ast.Name, declaration: ast.ParamDecl, reader: Evaluator, numeric: bool) -> Array:
         """The parameter in symbols, or in numbers where `numeric`."""
         if declaration.name in self._open:
             remedy = "a parameter may use only others"
@@ -55,7 +51,7 @@ class ParameterTable:
         array = self.arrays[declaration.name]
         return shapes.mapped(array, lambda entry: entry.xreplace(self.values)) if numeric else array
 
-    def load(self, declaration: ast.ParamDecl, reader: Reader) -> None:
+    def load(self, declaration: ast.ParamDecl, reader: Evaluator) -> None:
         """Read a parameter; when that fails the mistake is reported here, once, and the name is broken."""
         self._open.append(declaration.name)
         try:
@@ -67,7 +63,7 @@ class ParameterTable:
             self.scope.broken.add(declaration.name)
             raise Consequence
 
-    def _read(self, declaration: ast.ParamDecl, reader: Reader) -> Array:
+    def _read(self, declaration: ast.ParamDecl, reader: Evaluator) -> Array:
         if isinstance(declaration.value, ast.ModeTable):
             message = f"`{declaration.name}` has one value a mode but names no mode"
             raise Fault("HJB049", message, f"write `param {declaration.name}(z) = ...` with the mode's name", declaration.span)
@@ -80,7 +76,7 @@ class ParameterTable:
         array = reader.value(declaration.value, Context("a parameter", expected=shape))
         return _shaped(array, shape, declaration.name, declaration.value)
 
-    def _symbol(self, declaration: ast.ParamDecl, value: ast.Expr, number: sp.Expr, reader: Reader) -> sp.Symbol:
+    def _symbol(self, declaration: ast.ParamDecl, value: ast.Expr, number: sp.Expr, reader: Evaluator) -> sp.Symbol:
         size = as_float(number)
         if not abs(size) < LARGEST_VALUE:
             reason = "is not a finite real number" if size != size else "is too large for a number"  # noqa: PLR0124
@@ -91,7 +87,7 @@ class ParameterTable:
         self.values[symbol] = number
         return symbol
 
-    def by_mode(self, call: ast.Call, declaration: ast.ParamDecl, reader: Reader, context: Context) -> Array:
+    def by_mode(self, call: ast.Call, declaration: ast.ParamDecl, reader: Evaluator, context: Context) -> Array:
         """`mu(z)`: a symbol for each entry that differs between modes; `mu(good)`: the value in one mode."""
         self.scope.used.add(declaration.name)
         mode = declaration.mode
@@ -119,7 +115,7 @@ class ParameterTable:
                    for i in range(len(values[0].entries))]  # fmt: skip
         return Array(values[0].shape, tuple(entries))
 
-    def _entry(self, name: str, i: int, values: list[sp.Expr], chain: ChainName, reader: Reader, shape: Shape) -> sp.Expr:
+    def _entry(self, name: str, i: int, values: list[sp.Expr], chain: ChainName, reader: Evaluator, shape: Shape) -> sp.Expr:
         if all(value == values[0] for value in values):
             return values[0]
         if shape == ():
@@ -135,7 +131,7 @@ class ParameterTable:
             reader.mode_parameters[label] = ModeParameter(sp.Symbol(label, **assumption), chain.index, tuple(values))
         return reader.mode_parameters[label].symbol
 
-    def _table(self, declaration: ast.ParamDecl, chain: ChainName, reader: Reader) -> tuple[Array, ...]:
+    def _table(self, declaration: ast.ParamDecl, chain: ChainName, reader: Evaluator) -> tuple[Array, ...]:
         """One value a label, in the order of the labels."""
         mode, table = declaration.mode, declaration.value
         assert mode is not None
@@ -174,7 +170,7 @@ def sign_assumption(size: float) -> dict[str, bool]:
     return {"real": True, "negative": True} if size < 0 else {"real": True}
 
 
-def declared_shape(declaration: ast.ParamDecl, reader: Reader) -> Shape | None:
+def declared_shape(declaration: ast.ParamDecl, reader: Evaluator) -> Shape | None:
     """The extents of `R^(n,m)`; None for a scalar."""
     extents = []
     for expression in declaration.shape:
@@ -194,7 +190,7 @@ def _shaped(array: Array, shape: Shape, name: str, value: ast.Expr) -> Array:
     return shapes.reshaped(array, shape)
 
 
-def check_membership(number: sp.Expr, declaration: ast.ParamDecl, reader: Reader) -> None:
+def check_membership(number: sp.Expr, declaration: ast.ParamDecl, reader: Evaluator) -> None:
     """`param sigma = 0.2 in (0, inf)`: the value must lie in the domain written."""
     size = as_float(number)
     place = f"`{declaration.name}` = {plain(declaration.value)}" if not isinstance(declaration.value, ast.ModeTable) else ""
@@ -217,7 +213,7 @@ def check_membership(number: sp.Expr, declaration: ast.ParamDecl, reader: Reader
         raise Fault("HJB046", message, "change the value or the domain", declaration.value.span)
 
 
-def limit(reader: Reader, expression: ast.Expr, what: str) -> sp.Expr:
+def limit(reader: Evaluator, expression: ast.Expr, what: str) -> sp.Expr:
     """A constant that may be `inf` or `-inf`."""
     match expression:
         case ast.Name("inf"):
