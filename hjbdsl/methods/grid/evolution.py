@@ -1,6 +1,5 @@
-"""Equations with time, backwards from the terminal value, by the way that fits.
+"""Equations with time, marched backwards from the terminal value by explicit steps (implicit ones: `implicit`).
 
-implicit   BDF2 with steps that grow from the terminal time, each step by policy iteration (one dimension)
 front      first-order equations: WENO5 derivatives (Jiang, Peng 2000) with strong-stability-preserving Runge-Kutta steps: `front`
 explicit   V(t - dt) = V + dt H(V) with convex weights, or with noise the second-order Runge-Kutta-Legendre steps of s stages that
            reach (s^2 + s - 2)/4 times as far (Meyer, Balsara, Aslam 2012)
@@ -17,48 +16,33 @@ from numpy.typing import NDArray
 
 from hjbdsl.errors import SolverError
 from hjbdsl.methods.grid.front import Front
-from hjbdsl.methods.grid.howard import Task, obstacle_side, policy_iteration, sound
+from hjbdsl.methods.grid.howard import obstacle_side, sound
 from hjbdsl.methods.grid.program import GridProgram
+from hjbdsl.methods.grid.time_mesh import graded_times
 from hjbdsl.model.equation import HJBEquation
 from hjbdsl.model.problem import TIME
 from hjbdsl.model.solution import Array
 
 SAFETY = 0.9
 MOST_STAGES = 25
-IMPLICIT_TOLERANCE = 1e-8
 
 
 @dataclass(frozen=True, slots=True)
 class EvolutionAnswer:
-    """V, policy and stopping set on time slices (ascending): (slices, nodes), (slices, nodes, controls), (slices, nodes)."""
+    """V, policy and stopping set on time slices (ascending): (slices, nodes), (slices, nodes, controls), (slices, nodes). `left`:
+    what the iterations of the steps left over, relative to V; `erred`: the estimated error in time, in the mean."""
 
+    times: Array
     V: Array
     policy: Array
     stopped: NDArray[np.bool_]
     steps: int
     way: str
+    left: float = 0.0
+    erred: float = 0.0
 
 
-def graded_times(end: float, count: int) -> Array:
-    """`count` + 1 times from 0 to `end`, quadratically dense at the end, where kinks of the terminal value smooth out."""
-    return end * (1.0 - np.linspace(1.0, 0.0, count + 1) ** 2)
-
-
-def evolve(
-    program: GridProgram, equation: HJBEquation, end: float, slices: int, substeps: int, deadline: float
-) -> EvolutionAnswer:
-    """March from `end` to 0, recording `slices` + 1 times; `substeps` implicit steps between two of them. Raises SolverError
-    where the march would not end before `deadline` (on the clock `time.thread_time`)."""
-    march = _March(program, equation, end, slices, deadline)
-    stochastic = all((i, i) in equation.covariance for i in equation.problem.continuous_states)
-    if program.module.FRONT:
-        return march.front()
-    if len(program.mesh.axes) == 1 and equation.covariance:
-        return march.implicit(substeps)
-    return march.explicit(stochastic)
-
-
-class _March:
+class March:
     """One march: its data, and what it has recorded."""
 
     def __init__(self, program: GridProgram, equation: HJBEquation, end: float, slices: int, deadline: float):
@@ -93,30 +77,7 @@ class _March:
     def answer(self, way: str) -> EvolutionAnswer:
         ordered = self.recorded[::-1]
         V, policy, stopped = (np.array([entry[part] for entry in ordered]) for part in range(3))
-        return EvolutionAnswer(V, policy, stopped, self.steps, way)
-
-    def implicit(self, substeps: int) -> EvolutionAnswer:
-        times = graded_times(self.end, self.slices * substeps)[::-1]
-        _, _, failures = self.program.sweep(self.V, self.policy, self.end)
-        sound(failures)
-        self.record(self.end)
-        older, length, stopped = self.V, 0.0, None
-        for number in range(1, times.size):
-            dt = times[number - 1] - times[number]
-            ratio = dt / length if length else 0.0
-            leading = (1.0 + 2.0 * ratio) / (1.0 + ratio)
-            source = (self.V * (1.0 + ratio) - older * ratio**2 / (1.0 + ratio)) / dt
-            task = Task(self.program, times[number], self.side, shift=leading / dt, source=source)
-            solved = policy_iteration(task, self.V, self.policy, stopped, IMPLICIT_TOLERANCE, 40)
-            if solved.change > 1e-5:
-                raise SolverError(f"policy iteration did not settle at t = {times[number]:.4g}")
-            older, self.V, length, stopped = self.V, solved.V, dt, solved.stopped if self.side else None
-            self.steps += 1
-            if time.thread_time() > self.deadline:
-                raise SolverError("out of time")
-            if number % substeps == 0:
-                self.record(times[number], stopped)
-        return self.answer("implicit")
+        return EvolutionAnswer(self.times, V, policy, stopped, self.steps, way)
 
     def front(self) -> EvolutionAnswer:
         wave, t = Front(self.program), self.end

@@ -15,9 +15,9 @@ from hjbdsl.codegen.store import load_generated
 from hjbdsl.errors import SolverError
 from hjbdsl.methods.grid.choices import noise_unbounded
 from hjbdsl.methods.grid.emit import emit
-from hjbdsl.methods.grid.evolution import evolve, graded_times
 from hjbdsl.methods.grid.function import Level
 from hjbdsl.methods.grid.howard import Task, improvable, obstacle_side, pseudo_time, sound
+from hjbdsl.methods.grid.marching import Marching
 from hjbdsl.methods.grid.mark_rules import MarkRules
 from hjbdsl.methods.grid.memory import shortage
 from hjbdsl.methods.grid.mesh import CIRCLE, Axis, Mesh
@@ -29,7 +29,7 @@ from hjbdsl.methods.grid.trials import beyond_formulas
 from hjbdsl.model.equation import HJBEquation
 from hjbdsl.model.solution import Array
 
-SLICES = {1: 80, 2: 40, 3: 10, 4: 6}
+SLICES = {1: 80, 2: 48, 3: 12, 4: 6}
 FIRST_CELLS = {1: 24, 2: 16, 3: 16, 4: 12}
 FINEST_MULTIPLE = 8
 MOST_IMPROVABLE = 0.6
@@ -52,7 +52,7 @@ class Solved:
     numbers: Mapping[str, float]
 
 
-_Parts = tuple[Array, Array, NDArray[np.bool_], float, str, dict[str, float]]
+_Parts = tuple[Array, Array, Array, NDArray[np.bool_], float, str, dict[str, float]]
 
 
 class TooLarge(SolverError):
@@ -72,26 +72,30 @@ class Runner:
         self.noisy = noise_unbounded(equation)
         self.end = math.inf if equation.stationary else float(problem.numeric(problem.objective.end))
         self.slices = SLICES[d]
-        self.substeps = max(1, round(max(steps, 320.0) / self.slices))
+        self.marching = Marching(
+            equation, self.end, self.slices, FINEST_MULTIPLE, math.ceil(steps / FINEST_MULTIPLE), deadline, self.noisy
+        )
         self.growth = 2.0 ** (d + 1) if not equation.stationary or d == 1 else 6.0 if d == 2 else 14.0
 
     def program(self, mesh: Mesh) -> GridProgram:
         """The program on a mesh."""
         return GridProgram(self.module, mesh, *self.rules.at(max(1, mesh.shape[0] // sum(mesh.axes[0].cells))))
 
-    def level(self, axes: tuple[Axis, ...], multiple: int, start: Solved | None, killing: float = 0.0) -> Solved:
-        """Solve on the mesh with `multiple` times the cells of the coarsest, with `killing` added to the discount of a stationary
-        equation. Raises TooLarge where memory would not do."""
+    def level(self, axes: tuple[Axis, ...], multiple: int, start: Solved | None, parts: int = 0, killing: float = 0.0) -> Solved:
+        """Solve on the mesh with `multiple` times the cells of the coarsest; in time with the steps of a level of `parts` times
+        (0: likewise), without it with `killing` added to the discount. Raises TooLarge where memory would not do."""
         began = time.thread_time()
         shape = tuple(axis.nodes(multiple) for axis in axes)
         short = shortage(self.module, shape, 1 if self.equation.stationary else self.slices + 1)
         if short is not None:
             raise TooLarge(short)
         program = self.program(Mesh.of(axes, shape))
-        solved = self._stationary(program, start, killing) if self.equation.stationary else self._evolution(program, multiple)
-        V, policy, stopped, residual, way, numbers = solved
+        if self.equation.stationary:
+            solved = self._stationary(program, start, killing)
+        else:
+            solved = self._evolution(program, parts or multiple)
+        times, V, policy, stopped, residual, way, numbers = solved
         grid = (len(V), self.module.MODES, *shape)
-        times = np.zeros(1) if self.equation.stationary else graded_times(self.end, self.slices)
         shown = self._shown(program, times, policy)
         policy, shown = (np.moveaxis(nodes.reshape((*grid, nodes.shape[-1])), -1, 2) for nodes in (policy, shown))
         halted = stopped.reshape(grid) if obstacle_side(self.equation) else None
@@ -108,11 +112,14 @@ class Runner:
             self.module.show(chosen, t, program.mesh_array, *program.mesh.shape, out)
         return shown
 
-    def _evolution(self, program: GridProgram, multiple: int) -> _Parts:
-        substeps = max(1, round(self.substeps * multiple / FINEST_MULTIPLE))
-        march = evolve(program, self.equation, self.end, self.slices, substeps, self.deadline)
-        way = f"{march.steps} {march.way} steps in time"
-        return march.V, march.policy, march.stopped, 0.0, way, {"steps": float(march.steps)}
+    def _evolution(self, program: GridProgram, parts: int) -> _Parts:
+        march = self.marching.run(program, parts)
+        numbers = {"steps": float(march.steps)}
+        way = f"{march.steps} {march.way} steps in time{self.marching.why}"
+        if march.way == "implicit":
+            numbers["time_error"] = march.erred
+            way += f", which err by {march.erred:.1g} in the mean"
+        return march.times, march.V, march.policy, march.stopped, march.left, way, numbers
 
     def _stationary(self, program: GridProgram, start: Solved | None, killing: float) -> _Parts:
         """Policy iteration, from the level before; the coarsest level climbs from a handful of nodes."""
@@ -143,7 +150,7 @@ class Runner:
         if self.noisy and _restless(program, answer.policy, answer.stopped) > MOST_CROSSINGS:
             raise SolverError("the best policy on the grid is noise without bound: it lives on the artificial ends")
         numbers = {"iterations": float(answer.iterations), "average": answer.average}
-        return answer.V[None], answer.policy[None], answer.stopped[None], answer.change, "policy iteration", numbers
+        return np.zeros(1), answer.V[None], answer.policy[None], answer.stopped[None], answer.change, "policy iteration", numbers
 
     def _unbounded(self) -> list[int]:
         """Controls that may be scaled freely: unbounded above, from 0 or without end below, bound to no other."""
@@ -164,7 +171,7 @@ class Runner:
         if any(2 * h != c for axis, half in zip(axes, halves, strict=True) for c, h in zip(axis.cells, half.cells, strict=True)):
             return None
         try:
-            return self.level(halves, 1, None, killing)
+            return self.level(halves, 1, None, killing=killing)
         except TooLarge:
             raise
         except SolverError:

@@ -175,7 +175,7 @@ class _Search:
         """What the killing of paths that stay away for very long may have done to V on the region."""
         if self.killing == 0.0:
             return 0.0
-        faster = self.runner.level(axes, 1, None, (FURTHER - 1.0) * self.killing)
+        faster = self.runner.level(axes, 1, None, killing=(FURTHER - 1.0) * self.killing)
         return float(np.max(np.abs(faster.level.at(*self.points) - solved.level.at(*self.points))))
 
     def _look_outside_again(self, levels: list[Solved], values: list[Array]) -> None:
@@ -192,7 +192,7 @@ class _Search:
             fine = tuple(
                 replace(a, cells=(multiple * a.cells[0], multiple * a.cells[1], multiple * a.cells[2])) for a in self.narrower
             )
-            nearer = self.runner.level(fine, 1, None).level.at(*self.points)
+            nearer = self.runner.level(fine, 1, None, multiple).level.at(*self.points)
         except SolverError as failure:
             self.note += f" (the ends were not moved on a finer level: {failure})"
             return

@@ -11,7 +11,9 @@ import math
 import re
 from collections.abc import Mapping
 
+import numpy as np
 from jinja2 import Environment, PackageLoader, StrictUndefined
+from numpy.typing import NDArray
 
 from hjbdsl.codegen.citations import cited, listing
 from hjbdsl.methods.grid import function as levels_function
@@ -19,14 +21,14 @@ from hjbdsl.methods.grid.emit import emit
 from hjbdsl.methods.grid.front import COURANT
 from hjbdsl.methods.grid.function import GridFunction, Worth
 from hjbdsl.methods.grid.howard import obstacle_side
-from hjbdsl.methods.grid.levels import FINEST_MULTIPLE, FIRST_CELLS, Runner
+from hjbdsl.methods.grid.levels import FIRST_CELLS, Runner
 from hjbdsl.methods.grid.mark_rules import MOST_PANELS, PANEL_NODES, PANELS, MarkRules, panel_rule
 from hjbdsl.methods.grid.mesh import CIRCLE, LOGARITHMIC, Axis, region_box
 from hjbdsl.methods.grid.trials import CLEARLY, FINE, MOST_ROUNDS, NEGLIGIBLE, ROUGHLY
 from hjbdsl.model.equation import HJBEquation
 from hjbdsl.model.names import unicode_name
 from hjbdsl.model.problem import ControlProblem
-from hjbdsl.model.solution import Array, Solution
+from hjbdsl.model.solution import Solution
 from hjbdsl.numeric.points import Points, default_points, written
 from hjbdsl.numeric.state_space import control_groups
 
@@ -49,14 +51,14 @@ def program(equation: HJBEquation, solution: Solution, options: Mapping[str, flo
     form, problem = runner.form, equation.problem
     parameters, kernels = _parted(problem, _kernels(equation, emit(form, runner.rules.counts)))
     d, covariance = len(problem.continuous_states), form.equation.covariance
-    way = "front" if runner.module.FRONT else "implicit" if d == 1 and covariance else "explicit"
+    way = "front" if runner.module.FRONT else "implicit" if "time_steps" in solution.tables else "explicit"
     axes = function.levels[-1].mesh.axes
     average = solution.average is not None
     context: dict[str, object] = {
         "header": _header(equation), "listing": listing(problem), "parameters": parameters, "kernels": kernels, "d": d,
         "needs_prange": "prange" in kernels, "stationary": equation.stationary, "way": way,
         "levels": tuple(2**k for k in range(len(solution.tables["level_nodes"]))), "end": repr(runner.end),
-        "courant": COURANT, "slices": runner.slices, "substeps": runner.substeps, "finest_multiple": FINEST_MULTIPLE,
+        "courant": COURANT, "slices": runner.slices, "steps": _array(solution.tables.get("time_steps", np.zeros(0))),
         **_marks(runner.rules),
         "floor": repr(float(function.worth.floor)), "region": repr(tuple(region_box(equation))),
         "points": _points(equation, function), "axes_data": [_axis(axis) for axis in axes],
@@ -190,7 +192,7 @@ def _marks(rules: MarkRules) -> dict[str, object]:
     return {"marks": calls, "mark_weights": [], "mark_rules": inspect.getsource(panel_rule).rstrip()}
 
 
-def _array(values: Array) -> str:
+def _array(values: NDArray[np.generic]) -> str:
     return repr([float(value) for value in values])
 
 

@@ -18,6 +18,7 @@ from hjbdsl import progress
 from hjbdsl.errors import SolverError
 from hjbdsl.methods.grid.howard import Policy, Task, policy_iteration, sound
 from hjbdsl.methods.grid.multigrid import Multigrid
+from hjbdsl.methods.grid.program import GridProgram
 from hjbdsl.model.solution import Array
 
 TOLERANCE = 1e-9
@@ -42,13 +43,32 @@ def settle(task: Task, V: Array, policy: Array, stopped: NDArray[np.bool_] | Non
     if nested and len(program.mesh.axes) in (2, 3) and not task.average and program.size > SMALL:
         kept = policy.copy()
         try:
-            return _multigrid(task, V, policy, stopped)
+            return _multigrid(task, Multigrid(program), V, policy, stopped, None)
         except _Stalled:
             policy[:] = kept
     answer = policy_iteration(task, V, policy, stopped, TOLERANCE, MOST_ITERATIONS)
     if answer.change > 1e-6:
         raise SolverError("policy iteration did not settle")
     return answer
+
+
+class StepSolver:
+    """The step equations 0 = opt_a { H_a(V) } - shift V + source of one march, in two or three dimensions."""
+
+    def __init__(self, program: GridProgram):
+        self.solver = Multigrid(program)
+
+    def settle(self, task: Task, V: Array, policy: Array, stopped: NDArray[np.bool_] | None, goal: float) -> Policy:
+        """Solve from the guess V until it errs by less than `goal`; `policy` is updated in place."""
+        kept = policy.copy()
+        try:
+            return _multigrid(task, self.solver, V, policy, stopped, goal)
+        except _Stalled:
+            policy[:] = kept
+        answer = policy_iteration(task, V, policy, stopped, TOLERANCE, MOST_ITERATIONS)
+        if answer.change > 1e-6:
+            raise SolverError(f"policy iteration did not settle at t = {task.t:.4g}")
+        return answer
 
 
 class _Stalled(Exception):
@@ -65,9 +85,11 @@ class _Look:
     defect: Array
 
 
-def _multigrid(task: Task, V: Array, policy: Array, guess: NDArray[np.bool_] | None) -> Policy:
+def _multigrid(
+    task: Task, solver: Multigrid, V: Array, policy: Array, guess: NDArray[np.bool_] | None, wanted: float | None
+) -> Policy:
+    """`wanted`: what may be left over (None: a share of what the mesh changed in V)."""
     program = task.program
-    solver = Multigrid(program)
     exit_value = program.data(task.t, 1) if program.module.EXIT else np.zeros(program.size)
     payoff = program.data(task.t, 2) if task.side else np.zeros(program.size)
     V = np.where(program.gone, exit_value, V)
@@ -82,11 +104,13 @@ def _multigrid(task: Task, V: Array, policy: Array, guess: NDArray[np.bool_] | N
         before_defects, defects = defects, [float(np.sum(look.defect[place])) for place in places]
         if update:
             rests = [_rest(*numbers) for numbers in zip(changes, earlier, defects, before_defects, strict=True)]
-            goal = max(min(GOAL * scale, SHARE * float(np.mean(np.abs(V - start)[inner]))), 10.0 * TOLERANCE * scale)
+            goal = wanted or max(min(GOAL * scale, SHARE * float(np.mean(np.abs(V - start)[inner]))), 10.0 * TOLERANCE * scale)
             if rests[0] <= goal and rests[1] <= FAR * goal:
                 return Policy(V, policy, look.stopped, 0.0, update, max(rests[0] / scale, 1e-14))
         progress.report("policy iteration", iteration=update, residual=defects[1])
         sound(solver.prepare(policy, look.fixed, look.held, task.t, task.shift))
+        if task.source is not None:
+            solver.grids[0].b += np.where(look.fixed, 0.0, task.source)
         before = V
         V = np.where(look.fixed, look.held, V)
         left_over = solver.solve(V, CYCLES, REDUCTION)
@@ -108,6 +132,9 @@ def _look(task: Task, V: Array, policy: Array, payoff: Array, exit_value: Array,
     program = task.program
     H, totals, failures = program.sweep(V, policy, task.t)
     sound(failures)
+    if task.source is not None:
+        H += np.where(program.gone, 0.0, task.source - task.shift * V)
+        totals += task.shift
     stopped = np.zeros(program.size, np.bool_)
     if not task.side:
         return _Look(program.gone, exit_value, stopped, np.abs(H))

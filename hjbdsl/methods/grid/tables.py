@@ -31,6 +31,8 @@ SUBSTEPS = {1: 4, 2: 1}
 def tables(runner: Runner, levels: Sequence[Solved], box: Sequence[tuple[float, float]]) -> tuple[Tables, tuple[str, ...]]:
     """The arrays, and sentences about them."""
     result = _convergence(runner, levels, box)
+    if runner.marching.steps is not None:
+        result["time_steps"] = runner.marching.steps
     if obstacle_side(runner.equation):
         result |= _stopping(runner, levels, box)
     law, level = _law(runner, levels, box)
