@@ -31,7 +31,8 @@ from hjbdsl.model.solution import Array
 
 SLICES = {1: 80, 2: 48, 3: 12, 4: 6}
 FIRST_CELLS = {1: 24, 2: 16, 3: 16, 4: 12}
-FINEST_MULTIPLE = 8
+COARSEST = {1: 8, 2: 8, 3: 4, 4: 8}
+"""Cells of the finest level for one of the coarsest."""
 MOST_IMPROVABLE = 0.6
 MOST_CROSSINGS = 1e4
 
@@ -73,7 +74,7 @@ class Runner:
         self.end = math.inf if equation.stationary else float(problem.numeric(problem.objective.end))
         self.slices = SLICES[d]
         self.marching = Marching(
-            equation, self.end, self.slices, FINEST_MULTIPLE, math.ceil(steps / FINEST_MULTIPLE), deadline, self.noisy
+            equation, self.end, self.slices, COARSEST[d], math.ceil(steps / COARSEST[d]), deadline, self.noisy
         )
         self.growth = 2.0 ** (d + 1) if not equation.stationary or d == 1 else 6.0 if d == 2 else 14.0
 

@@ -19,7 +19,7 @@ from hjbdsl.errors import SolverError
 from hjbdsl.methods.grid.escape import FURTHER, killed
 from hjbdsl.methods.grid.formulas import DiscreteStates
 from hjbdsl.methods.grid.function import GridFunction, Worth
-from hjbdsl.methods.grid.levels import Runner, Solved, TooLarge
+from hjbdsl.methods.grid.levels import COARSEST, Runner, Solved, TooLarge
 from hjbdsl.methods.grid.mesh import CONSTRAIN, Axis, build_axes, region_box
 from hjbdsl.methods.grid.refusals import growing_discount, singular_constraint, thin_targets
 from hjbdsl.methods.grid.tables import tables
@@ -34,8 +34,8 @@ FINEST_FRONT = {1: 801, 2: 145, 3: 65, 4: 33}
 SECONDS = 45.0
 MOST_PADDING = {1: 32.0, 2: 4.0, 3: 2.0, 4: 2.0}
 PADDING_TOLERANCE = {1: 1e-6, 2: 1e-4, 3: 1e-3, 4: 1e-2}
-COARSEST = {1: 8, 2: 8, 3: 4, 4: 8}
-"""Cells of the finest level for one of the coarsest."""
+STEP_RESIDUAL = 1e-4
+"""A step in time may leave over more than an equation without time: a share of what the step itself errs."""
 MOST_FURTHER = 8
 """Further refinement for `tol`, beyond which rounding wins over the scheme's order."""
 
@@ -276,7 +276,7 @@ class _Search:
             f"the levels do not settle (observed order {worth.order:.2f}, mean band {worth.typical:.2g} on values that vary by "
             f"{float(np.ptp(values[-1])):.2g}){self.note}: the band is a guess"
         )
-        settled = worth.settled and fine.residual < 1e-6 and not self.interrupted
+        settled = worth.settled and fine.residual < (1e-6 if self.equation.stationary else STEP_RESIDUAL) and not self.interrupted
         if average is not None and average_error is not None:
             settled = settled and average_error < 0.1 * (1.0 + abs(average))
         further, told = tables(self.runner, levels, self.box)
