@@ -59,7 +59,7 @@ def _lines_of_the_mesh(d: int) -> dict[str, object]:
     axes, across = range(d), range(d - 1)
 
     def product(factors: Sequence[str]) -> str:
-        return " * ".join(factors) or "1"
+        return " * ".join(factors) or "np.int64(1)"  # a plain 1 would have numba compile the kernel for that number alone
 
     def place(counts: Sequence[str], shift: str = "", start: int = 0) -> str:
         nodes = [f"(k{i} + {shift})" if shift else f"k{i}" for i in axes]
@@ -71,7 +71,8 @@ def _lines_of_the_mesh(d: int) -> dict[str, object]:
         "ms_padded": ", ".join(ms), "ns_padded": ", ".join(f"{n} + 2 * GHOSTS" for n in ns),
         "line_in_V": place(ns) or "0", "line_in_P": " + ".join(filter(None, (place(ms, "GHOSTS"), "GHOSTS"))),
         "outer": [product(ms[:i]) for i in axes], "inner_P": [product(ms[i + 1 :]) for i in axes],
-        "carried": [product(ns[i + 1 : -1]) for i in across], "carried_at": [place(ns[:-1], start=i + 1) or "0" for i in across],
+        "carried": [" * ".join(ns[i + 1 : -1]) or "1" for i in across],
+        "carried_at": [place(ns[:-1], start=i + 1) or "0" for i in across],
         "line_state": "".join(f"x{i}, " for i in across), "line_scales": ", ".join(f"scale{i}" for i in axes),
         **{name: ", ".join(f"{stem}{i}" for i in axes) for name, stem in names},
     }  # fmt: skip

@@ -20,6 +20,8 @@ from hjbdsl.model.solution import Array
 
 DIRECT = 260
 """Unknowns of the coarsest mesh that are solved by a dense inverse."""
+MOST_CONDITION = 1e12
+"""An inverse so many times larger than the matrix is rounding."""
 LEAST_CELLS = 4
 COARSEST_SWEEPS = 12
 GOOD_FACTOR = 0.3
@@ -231,15 +233,20 @@ class Multigrid:
 
 
 def _inverse(grid: Grid) -> Array | None:
-    """The dense inverse of a small system; None where it is singular."""
+    """The dense inverse of a small system. Where it is singular (no node of a coarse mesh has left, or states that never end under
+    a policy) the least correction that serves the rest: a mesh on which nothing ends knows nothing of V's level."""
     matrix = np.diag(grid.rows.totals)
     line, column, weight = grid.rows.entries()
     np.subtract.at(matrix, (line, column), weight)
+    if not np.isfinite(matrix).all():
+        return None
     try:
         inverse = np.asarray(np.linalg.inv(matrix), np.float64)
+        if np.max(np.abs(inverse)) * np.max(grid.rows.totals) < MOST_CONDITION:
+            return inverse
+        return np.asarray(np.linalg.pinv(matrix, 1.0 / MOST_CONDITION), np.float64)
     except np.linalg.LinAlgError:
         return None
-    return inverse if np.isfinite(inverse).all() else None
 
 
 __all__ = ["Multigrid"]

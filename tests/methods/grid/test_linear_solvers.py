@@ -91,6 +91,36 @@ def test_multigrid_finds_what_elimination_finds(text: str, cells: int) -> None:
     assert not solver.slow
 
 
+TARGET = """problem target
+state x in R, v in R
+control a in [-1, 1]
+noise W, B
+dx = v dt + 0.3 dW
+dv = a dt + 0.3 dB
+exit tau when x^2 + v^2 <= 0.04
+minimize E integral(0, tau) 1 dt
+region x in [-2, 2], v in [-1.5, 1.5]
+"""
+
+
+@pytest.mark.slow
+def test_a_target_that_coarse_meshes_miss() -> None:
+    """On the coarsest mesh no node has left, its matrix is singular, and its correction must do no harm."""
+    program = program_of(TARGET, 40)
+    rows, policy = rows_of(program)
+    held, fixed = np.zeros(program.size), program.gone
+    solver = Multigrid(program)
+    assert fixed.any()
+    assert not solver.grids[-1].program.gone.any()
+    assert solver.prepare(policy, fixed, held, 0.0, 0.0) == 0
+    V = np.zeros(program.size)
+    with np.errstate(all="raise", under="ignore"):
+        for _ in range(20):
+            solver.solve(V, 2, 1e-2)
+    exact = direct(rows, held, fixed)
+    assert np.max(np.abs(V - exact)) < 1e-6 * np.max(np.abs(exact))
+
+
 @pytest.mark.parametrize(("order", "degree"), [(CUBIC, 3), (LINEAR, 1)])
 def test_prolongation_is_exact_for_polynomials(order: int, degree: int) -> None:
     """In the middle; the nodes beside an end have one order less."""
