@@ -37,7 +37,8 @@ def abbreviations(problem: ControlProblem, writer: Writer) -> list[Notation]:
 def named_parts(problem: ControlProblem, formulas: Iterable[Notation]) -> list[Notation]:
     """`β = b0 + (b1 - b0) t` for every name of a `let` that stands in the formulas or in such a line, in the file's order."""
     lets = {key[1]: body for key, body in problem.notation.items() if key[0] == "let"}
-    spoken, waiting = set(), list(formulas)
+    spoken: set[str] = set()
+    waiting = list(formulas)
     while waiting:
         words = set(_WORD.findall(waiting.pop().text))
         met = {name for name in lets if text_symbol(name) in words} - spoken

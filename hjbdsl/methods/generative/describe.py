@@ -11,12 +11,12 @@ import numpy as np
 import sympy as sp
 
 from hjbdsl.methods.generative.draw import Drawn, draw
-from hjbdsl.methods.generative.likelihood import CONFIDENCE
 from hjbdsl.methods.generative.steering import Steered
 from hjbdsl.methods.generative.tilting import reward_function
 from hjbdsl.model.problem import ControlProblem
 from hjbdsl.model.samples import SampleRequest, Samples
 from hjbdsl.model.solution import Solution
+from hjbdsl.numeric.importance_weights import LogMean
 
 SCHEMA = "hjb.samples/1"
 _FAR = 3.0
@@ -36,8 +36,8 @@ def samples(
     drawn = draw(problem, solution.function, request, None if reward is None else reward_function(problem, reward))
     notes = _tilt(drawn.steered, log_normaliser)
     converged, warnings = solution.status != "not_converged", list(solution.warnings)
-    if drawn.steered is not None and drawn.steered.effective < _FEW:
-        warnings.append(f"the steering is poor: its weights leave {drawn.steered.effective:.1%} of the paths")
+    if drawn.steered is not None and drawn.steered.log_normaliser.effective < _FEW:
+        warnings.append(f"the steering is poor: its weights leave {drawn.steered.log_normaliser.effective:.1%} of the paths")
         converged = False
     assert problem.reversal is not None
     columns = tuple(s.name for group in problem.states if group.name == problem.reversal.state for s in group.symbols)
@@ -87,14 +87,26 @@ def _tilt(steered: Steered | None, log_normaliser: float | None) -> dict[str, An
         return {"log_normaliser": {"value": log_normaliser, "error": 1e-12 * (1 + abs(log_normaliser))}, "statements": [words]}
     if steered is None:
         return {}
-    words = (
-        f"steered by adjoint matching: log Z = {steered.log_normaliser:.4g} ± {steered.log_normaliser_error:.2g} by the weights "
-        f"of the steered paths (they leave {steered.effective:.0%}), {steered.data_log_normaliser:.4g} ± "
-        f"{steered.data_log_normaliser_error:.2g} by the data alone"
-    )
-    numbers = {"value": steered.log_normaliser, "error": steered.log_normaliser_error, "confidence": CONFIDENCE}
-    data = {"value": steered.data_log_normaliser, "error": steered.data_log_normaliser_error, "confidence": CONFIDENCE}
-    return {"log_normaliser": numbers, "log_normaliser_of_data": data, "effective": steered.effective, "statements": [words]}
+    found, plain = steered.log_normaliser, steered.data_log_normaliser
+    words = f"steered by adjoint matching: log Z = {_in_words(found)} by the weights of the steered paths (they leave "
+    words += f"{found.effective:.0%}), {_in_words(plain)} by the data alone"
+    return {
+        "log_normaliser": _interval(found), "log_normaliser_of_data": _interval(plain), "effective": found.effective,
+        "statements": [words],
+    }  # fmt: skip
+
+
+def _in_words(mean: LogMean) -> str:
+    if mean.converged:
+        return f"{mean.value:.4g} in [{mean.lower:.4g}, {mean.upper:.4g}]"
+    return f"at least {mean.lower:.4g} (few weigh nearly all; the mean, {mean.value:.4g}, is unreliable)"
+
+
+def _interval(mean: LogMean) -> dict[str, float | None]:
+    """The ends that there are, `error` the larger distance to them; null where the weights' tail allows no upper end."""
+    error = _number(max(mean.value - mean.lower, mean.upper - mean.value))
+    ends = {"lower": _number(mean.lower), "upper": _number(mean.upper)}
+    return {"value": mean.value, "error": error, **ends, "confidence": mean.confidence}
 
 
 def _numbers(values: Any) -> list[float | None]:

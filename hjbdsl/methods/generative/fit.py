@@ -18,7 +18,7 @@ from hjbdsl.methods.generative.precondition import frame_of
 from hjbdsl.methods.generative.score import LearnedScore
 from hjbdsl.methods.generative.settings import MOST_DIMENSIONS, choose, drawn_rows
 from hjbdsl.methods.generative.start import RowsLaw, mixture_law
-from hjbdsl.methods.generative.training import Settings, Trained, train
+from hjbdsl.methods.generative.training import Settings, Split, Trained, train
 from hjbdsl.model.problem import ControlProblem, GaussianMixture
 from hjbdsl.model.solution import Array
 from hjbdsl.numeric.data_file import read_rows
@@ -30,7 +30,7 @@ _FLOOR = 1e-6
 
 @dataclass(frozen=True, slots=True)
 class Fitted:
-    """`score` learned from `rows` (k, n); `held_out` rows were not seen in training."""
+    """`score` learned from `rows` (k, n), the last of which, validation, chose the weights; `held_out` rows were not seen."""
 
     score: LearnedScore
     rows: Array
@@ -60,16 +60,16 @@ def fit(problem: ControlProblem, options: Mapping[str, float | str], seed: int, 
     forward = forward_process(problem, covariance)
     order = np.random.default_rng(seed).permutation(len(data))
     aside = min(max(int(_HELD_OUT_SHARE * len(data)), 10), _MOST_HELD_OUT)
-    held_out, rows = data[order[:aside]], data[order[aside:]]
+    held_out, validation, training = data[order[:aside]], data[order[aside : 2 * aside]], data[order[2 * aside :]]
     frame = frame_of(forward, mean, covariance)
     checkpoint = checkpoints / f"{_digest(problem, settings, data)}.pt" if checkpoints is not None else None
-    trained = train(rows, held_out, forward, frame, settings, checkpoint)
+    trained = train(Split(training, validation, held_out), forward, frame, settings, checkpoint)
     if trained.finished and checkpoint is not None:
         checkpoint.unlink(missing_ok=True)
     score = LearnedScore(
         forward, frame, settings.architecture, settings.prediction, trained.weights, settings.lowest, settings.device
     )
-    return Fitted(score, rows, held_out, trained, settings)
+    return Fitted(score, np.concatenate([training, validation]), held_out, trained, settings)
 
 
 def spread_of(rows: Array) -> Array:

@@ -37,7 +37,7 @@ def choose(options: Mapping[str, float | str], dimension: int, seed: int) -> Set
     unknown = [name for name in options if name not in dict(OPTIONS)]
     if unknown:
         raise UsageError(f"generative has no option `{unknown[0]}`; there are {', '.join(name for name, _ in OPTIONS)}")
-    width, blocks, steps = (128, 3, 4000) if dimension <= 4 else (192, 3, 6000) if dimension <= 16 else (256, 3, 6000)
+    width, blocks, steps = (128, 3, 2000) if dimension <= 4 else (192, 3, 6000) if dimension <= 16 else (256, 3, 6000)
     dropout = _share(options, "dropout", 0.0 if dimension <= 16 else 0.2)
     architecture = Architecture(dimension, _count(options, "width", width), _count(options, "blocks", blocks), dropout)
     return Settings(

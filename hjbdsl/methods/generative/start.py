@@ -70,6 +70,23 @@ class MixtureLaw(DataLaw):
         total: Array = logsumexp(np.stack(logs), axis=0, b=self.weights[:, None])
         return total
 
+    def bend(self, forward: Forward, s: float, y: Array, along: Array, spread: Array) -> Array:
+        """v'Hv - tr(H E), (k,), with H the Hessian of log p_s at y, v the rows of `along` (k, n) and E = `spread` (n, n)."""
+        now = forward.moments(s)
+        centres = self.means @ now.transition.T + now.offset
+        covariances = now.transition @ self.covariances @ now.transition.T + now.covariance
+        logs = np.stack([gaussian_log_density(y, m, c) for m, c in zip(centres, covariances, strict=True)])
+        shares = np.exp(logs + np.log(self.weights)[:, None] - logsumexp(logs, axis=0, b=self.weights[:, None]))
+        total, slope = np.zeros(len(y)), np.zeros(y.shape)
+        for share, centre, covariance in zip(shares, centres, covariances, strict=True):
+            inverse = np.linalg.inv(covariance)
+            pull = (centre - y) @ inverse
+            own = np.sum(pull * along, axis=1) ** 2 - np.sum(pull @ spread * pull, axis=1)
+            total += share * (own - np.sum(along @ inverse * along, axis=1) + np.sum(inverse * spread))
+            slope += share[:, None] * pull
+        bend: Array = total - np.sum(slope * along, axis=1) ** 2 + np.sum(slope @ spread * slope, axis=1)
+        return bend
+
     @property
     def moments(self) -> tuple[Array, Array]:
         weights = self.weights / self.weights.sum()

@@ -29,6 +29,7 @@ from hjbdsl.methods.generative.score import Count, LearnedScore, Score
 from hjbdsl.methods.generative.start import DataLaw, MixtureLaw, RowsLaw, noised, root
 from hjbdsl.methods.generative.training import scaled_level
 from hjbdsl.model.solution import Array
+from hjbdsl.numeric.importance_weights import LogMean, log_mean
 from hjbdsl.numeric.torch_threads import one_thread
 from hjbdsl.progress import report
 
@@ -41,7 +42,6 @@ _BATCH = 1024
 _RATE = 2e-3
 _WEIGHED_PATHS = 4000
 _WEIGHED_STEPS = 100
-_QUANTILE = 2.576
 
 Reward = Callable[[Array], tuple[Array, Array]]
 """Points (k, n) to values (k,) and gradients (k, n)."""
@@ -69,16 +69,13 @@ class SteeredScore(Score):
 
 @dataclass(frozen=True, slots=True)
 class Steered:
-    """`law` of the tilted data (rows with weights); log Z with half its 99% interval, from the weights of the steered paths
-    and from the data alone; `effective` the share of the steered paths that their weights leave."""
+    """`law` of the tilted data (rows with weights); log Z from the weights of the steered paths and from the data alone, each
+    with its interval."""
 
     score: SteeredScore
     law: RowsLaw
-    log_normaliser: float
-    log_normaliser_error: float
-    data_log_normaliser: float
-    data_log_normaliser_error: float
-    effective: float
+    log_normaliser: LogMean
+    data_log_normaliser: LogMean
 
 
 def steer(base: Score, law: DataLaw, reward: Reward, seed: int = 0, rounds: int = _ROUNDS) -> Steered:
@@ -89,19 +86,12 @@ def steer(base: Score, law: DataLaw, reward: Reward, seed: int = 0, rounds: int 
     if np.ptp(values) > 0 and not np.any(slopes):
         raise UsageError("the reward changes by jumps only, and steering follows its gradient: smooth it, as in Phi((y - a)/0.1)")
     logs = np.log(weights) + values
-    normaliser = float(logsumexp(logs))
-    tilted = RowsLaw(rows, np.exp(logs - normaliser))
-    shares = np.exp(values - normaliser)
-    spread = float(np.sqrt(np.sum(weights * (shares - 1) ** 2) / len(rows)))
+    tilted = RowsLaw(rows, np.exp(logs - logsumexp(logs)))
     with one_thread():
         correction = _matched(base, law, tilted, reward, rounds, seed)
     score = SteeredScore(base.forward, base.lowest, base, correction)
     weighed = _weigh(base, correction, law, reward, random)
-    estimate = float(logsumexp(weighed) - np.log(len(weighed)))
-    relative = np.exp(weighed - estimate)
-    half = _QUANTILE * float(relative.std(ddof=1)) / np.sqrt(len(weighed))
-    effective = float(relative.sum() ** 2 / np.sum(relative**2) / len(relative))
-    return Steered(score, tilted, estimate, half, normaliser, _QUANTILE * spread, effective)
+    return Steered(score, tilted, log_mean(weighed), log_mean(logs + np.log(len(rows))))
 
 
 def _weighted(law: DataLaw, random: np.random.Generator) -> tuple[Array, Array]:
