@@ -1,5 +1,5 @@
 """What others write for the problems of `benchmarks.grid`: implicit upwind with sparse matrices, algebraic multigrid inside
-policy iteration, and hj-reachability as it ships; and the memory's bandwidth.
+policy iteration; and the memory's bandwidth. (finhjb: `grid_firm`; hj-reachability: `reach`.)
 """
 
 from __future__ import annotations
@@ -97,19 +97,6 @@ def amg_policy_iteration(n: int, d: int, noise: float, tolerance: float = 1e-7) 
         new = solver.solve(cost.ravel(), x0=V.ravel(), tol=1e-9, accel="bicgstab").reshape(V.shape)
         change, V = float(np.max(np.abs(new - V))), new
     return V, count
-
-
-def reach_air3d(shape: tuple[int, int, int]) -> tuple[Array, int]:
-    """hj-reachability, accuracy very_high: V(0) of Air3D on [-6, 20] x [-10, 10] x circle, T = 2.8."""
-    import hj_reachability as hj  # noqa: PLC0415  a peer that need not be installed
-
-    grid = hj.Grid.from_lattice_parameters_and_boundary_conditions(
-        hj.sets.Box(np.array([-6.0, -10.0, 0.0]), np.array([20.0, 10.0, 2 * np.pi])), shape, periodic_dims=2
-    )
-    values = np.linalg.norm(np.asarray(grid.states)[..., :2], axis=-1) - 5
-    settings = hj.SolverSettings.with_accuracy("very_high", hamiltonian_postprocessor=hj.solver.backwards_reachable_tube)
-    V = hj.step(settings, hj.systems.Air3d(), grid, 0.0, values, -2.8, progress_bar=False)
-    return np.asarray(V), 0
 
 
 def triad(size: int = 20_000_000) -> float:
