@@ -6,6 +6,7 @@ source. (Howard 1960; Bokanowski, Maroso, Zidani 2009 for obstacles and converge
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
@@ -24,6 +25,10 @@ WIDEST_BAND = 40
 FEW = 200
 """Unknowns of a system that is solved as a full matrix."""
 PSEUDO_STEPS = 24
+STILL = 1e-3
+"""Steps twice as long each that move V by less, two in a row, have arrived for a start."""
+FAST, CAUTION = 0.05, 5.0
+"""A change of V that is smaller than the one before by FAST leaves CAUTION times as much as at the same factor again."""
 TURNED = 0.05
 """A control that changes by this share of its size is still on its way."""
 
@@ -74,15 +79,15 @@ def obstacle_side(equation: HJBEquation) -> int:
 def policy_iteration(
     task: Task, V: Array, policy: Array, stopped: NDArray[np.bool_] | None, tolerance: float, most: int
 ) -> Policy:
-    """Iterate until V changes by less than `tolerance` of its size. `stopped` is a guess of the stopping set (None: from V).
+    """Iterate until V would change by less than `tolerance` of its size. `stopped` is a guess of the stopping set (None: from V).
     `policy` is updated in place. Raises SolverError where no control is admissible."""
     program = task.program
     exit_value = program.data(task.t, 1) if program.module.EXIT else np.zeros(program.size)
     payoff = program.data(task.t, 2) if task.side else np.zeros(program.size)
     V = np.where(program.gone, exit_value, V)
-    guess, constant, change, iteration = stopped, 0.0, np.inf, 0
+    guess, constant, change, left, iteration = stopped, 0.0, math.inf, math.inf, 0
     stopped = np.zeros(program.size, np.bool_)
-    while iteration < most and change >= tolerance:
+    while iteration < most and left >= tolerance:
         iteration += 1
         held = policy.copy() if task.noisy else policy
         H, totals, failures = program.sweep(V, policy, task.t)
@@ -92,18 +97,22 @@ def policy_iteration(
             waiting = (payoff - V) * np.maximum(totals + task.shift, 1e-12)
             stopped = guess if guess is not None else ~program.gone & (task.side * waiting >= task.side * gain)
             guess = None
-        rows, failures = program.rows(policy, task.t)
+        rows, failures = program.rows(policy, task.t, program.scratch())
         sound(failures)
         before, earlier = V, constant
         V, constant = _solve(task, rows, stopped, payoff, exit_value)
         # far out V may be astronomically large, and near the region of no size: each node is measured by its own. A step in
         # time ends on nodes that never settle where nothing depends on them
-        size = np.abs(V) + np.median(np.abs(V)) if task.shift == 0.0 else np.full(1, np.max(np.abs(V)))
-        change = float(np.max(np.abs(V - before) / (1e-3 + size)))
+        size = np.abs(V)
+        size = size + _median(size) if task.shift == 0.0 else size.max(keepdims=True)
+        last, change = change, float((np.abs(V - before) / (1e-3 + size)).max())
         change = max(change, abs(constant - earlier) / (1e-3 + abs(constant)))
         if task.noisy and np.any(np.abs(policy - held) > TURNED * (np.abs(policy) + np.abs(held) + 1e-6)):
             change = max(change, 2.0 * tolerance)
-    return Policy(V, policy, stopped, constant, iteration, change)
+        # Howard's iteration is Newton's: where it is seen to contract fast, the next change is known to be smaller still
+        fast = change < FAST * last < math.inf and not (task.side or task.noisy or task.average)
+        left = CAUTION * change * change / last if fast else change
+    return Policy(V, policy, stopped, constant, iteration, left)
 
 
 def improvable(task: Task, solved: Policy, components: Sequence[int]) -> float:
@@ -124,6 +133,12 @@ def improvable(task: Task, solved: Policy, components: Sequence[int]) -> float:
     return float(np.mean(better[free])) if free.any() else 0.0
 
 
+def _median(values: Array) -> float:
+    """The upper one of the two where they are even in number: in a fifth of the time of numpy's."""
+    middle = values.size // 2
+    return float(np.partition(values, middle)[middle])
+
+
 def _hamiltonian(program: GridProgram, policy: Array, V: Array, t: float) -> Array:
     return program.rows(policy, t)[0].apply(V)
 
@@ -135,11 +150,15 @@ def pseudo_time(task: Task, V: Array, policy: Array) -> Array:
     _, totals, failures = program.sweep(V, policy, task.t)
     sound(failures)
     shift = 1.0 + float(np.median(totals))
+    changes = [math.inf, math.inf]
     for _ in range(PSEUDO_STEPS):
+        if max(changes) < STILL:
+            break
         step = replace(task, shift=shift, source=shift * V, average=False)
-        V = policy_iteration(step, V, policy, None, 1e-2, 2).V
+        before, V = V, policy_iteration(step, V, policy, None, 1e-2, 2).V
         if task.average:
             V = V - V[program.mesh.nodes // 2]
+        changes = [changes[1], float(np.abs(V - before).max() / (1e-3 + np.abs(V).max()))]
         shift *= 0.5
     return V
 
@@ -207,6 +226,6 @@ def _krylov(matrix: sparse.csc_matrix, right: Array, preconditioner: sparse_lina
 
 
 def _finite(solution: Array) -> Array:
-    if not np.all(np.isfinite(solution)):
+    if not np.isfinite(solution).all():
         raise SolverError("the linear system of a policy is singular: some states never reach an end")
     return solution

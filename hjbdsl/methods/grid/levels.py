@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 import sympy as sp
@@ -22,7 +22,7 @@ from hjbdsl.methods.grid.mark_rules import MarkRules
 from hjbdsl.methods.grid.memory import shortage
 from hjbdsl.methods.grid.mesh import CIRCLE, Axis, Mesh
 from hjbdsl.methods.grid.program import GridProgram
-from hjbdsl.methods.grid.prolongation import CUBIC, LINEAR, NEAREST, doubled
+from hjbdsl.methods.grid.prolongation import CUBIC, LINEAR, NEAREST, refined
 from hjbdsl.methods.grid.recast import recast
 from hjbdsl.methods.grid.stationary import settle
 from hjbdsl.methods.grid.trials import beyond_formulas
@@ -71,6 +71,8 @@ class Runner:
         self.rules = MarkRules.of(equation)
         self.module = load_generated(emit(self.form, self.rules.counts), "grid")
         self.noisy = noise_unbounded(equation)
+        # where formulas give the maximiser in every case, no policy is stuck between them
+        self.freely = [] if self.module.DIRECT and not self.noisy else self._unbounded()
         self.end = math.inf if equation.stationary else float(problem.numeric(problem.objective.end))
         self.slices = SLICES[d]
         self.marching = Marching(
@@ -85,16 +87,17 @@ class Runner:
     def level(self, axes: tuple[Axis, ...], multiple: int, start: Solved | None, parts: int = 0, killing: float = 0.0) -> Solved:
         """Solve on the mesh with `multiple` times the cells of the coarsest; in time with the steps of a level of `parts` times
         (0: likewise), without it with `killing` added to the discount. Raises TooLarge where memory would not do."""
-        began = time.thread_time()
         shape = tuple(axis.nodes(multiple) for axis in axes)
         short = shortage(self.module, shape, 1 if self.equation.stationary else self.slices + 1)
         if short is not None:
             raise TooLarge(short)
-        program = self.program(Mesh.of(axes, shape))
-        if self.equation.stationary:
-            solved = self._stationary(program, start, killing)
-        else:
-            solved = self._evolution(program, parts or multiple)
+        return self._solved(Mesh.of(axes, shape), start, parts or multiple, killing, False)
+
+    def _solved(self, mesh: Mesh, start: Solved | None, parts: int, killing: float, rough: bool) -> Solved:
+        """`rough`: as a start only."""
+        began, shape = time.thread_time(), mesh.shape
+        program = self.program(mesh)
+        solved = self._stationary(program, start, killing, rough) if self.equation.stationary else self._evolution(program, parts)
         times, V, policy, stopped, residual, way, numbers = solved
         grid = (len(V), self.module.MODES, *shape)
         shown = self._shown(program, times, policy)
@@ -122,31 +125,31 @@ class Runner:
             way += f", which err by {march.erred:.1g} in the mean"
         return march.times, march.V, march.policy, march.stopped, march.left, way, numbers
 
-    def _stationary(self, program: GridProgram, start: Solved | None, killing: float) -> _Parts:
+    def _stationary(self, program: GridProgram, start: Solved | None, killing: float, rough: bool) -> _Parts:
         """Policy iteration, from the level before; the coarsest level climbs from a handful of nodes."""
         average = self.equation.problem.objective.form == "average"
         source = np.zeros(program.size) if killing else None
         task = Task(program, 0.0, obstacle_side(self.equation), average, killing, source, noisy=self.noisy)
         V, policy, stopped = np.zeros(program.size), program.new_policy(), None
         if start is None:
-            start = self._coarser(program.mesh.axes, killing)
+            start = self._coarser(program.mesh, killing)
         if start is not None:
             closed = tuple(axis.kind == CIRCLE for axis in program.mesh.axes)
-            V = doubled(start.level.V[0], closed, CUBIC).ravel()
+            V = refined(start.level.V[0], program.mesh.shape, closed, CUBIC).ravel()
             for c in range(self.module.CONTROLS):
-                policy[:, c] = doubled(start.policy[0][:, c], closed, LINEAR).ravel()
+                policy[:, c] = refined(start.policy[0][:, c], program.mesh.shape, closed, LINEAR).ravel()
             if start.stopped is not None:
-                stopped = doubled(start.stopped[0].astype(float), closed, NEAREST).ravel() > 0.5
+                stopped = refined(start.stopped[0].astype(float), program.mesh.shape, closed, NEAREST).ravel() > 0.5
         else:
             V = pseudo_time(task, V, policy)
         try:
-            answer = settle(task, V, policy, stopped, start is not None)
+            answer = settle(task, V, policy, stopped, start is not None, rough)
         except SolverError:
             V = pseudo_time(task, np.zeros(program.size), policy)
-            answer = settle(task, V, policy, None, False)
+            answer = settle(task, V, policy, None, False, rough)
         if start is None or not self.module.DIRECT:  # else the coarser mesh has tried, and formulas go on from there
             answer = beyond_formulas(task, answer)
-        if improvable(task, answer, self._unbounded()) > MOST_IMPROVABLE:
+        if self.freely and improvable(task, answer, self.freely) > MOST_IMPROVABLE:
             raise SolverError("policy iteration is stuck at a policy that is not optimal")
         if self.noisy and _restless(program, answer.policy, answer.stopped) > MOST_CROSSINGS:
             raise SolverError("the best policy on the grid is noise without bound: it lives on the artificial ends")
@@ -161,20 +164,20 @@ class Runner:
         every = [bound for group in problem.controls for bound in group.bounds]
         return [c for c, b in enumerate(every) if not b.points and b.upper == sp.oo and b.lower in (-sp.oo, sp.S.Zero)]
 
-    def _coarser(self, axes: tuple[Axis, ...], killing: float) -> Solved | None:
-        """The solution with half the cells of the coarsest level, where that still is a grid."""
-        few = max(sum(axis.cells) for axis in axes) < FIRST_CELLS[len(axes)]
-        if few or min(axis.cells[1] for axis in axes) < 4:
+    def _coarser(self, mesh: Mesh, killing: float) -> Solved | None:
+        """The solution with half the cells, or nearly so, where that still is a grid; every node there is one here where an exit
+        might fall between the nodes."""
+        cells = [n - (axis.kind != CIRCLE) for axis, n in zip(mesh.axes, mesh.shape, strict=True)]
+        if (
+            max(cells) < FIRST_CELLS[len(cells)]
+            or min(c * axis.cells[1] / sum(axis.cells) for axis, c in zip(mesh.axes, cells, strict=True)) < 4
+        ):
             return None
-        halves = tuple(
-            replace(axis, cells=(-(-axis.cells[0] // 2), -(-axis.cells[1] // 2), -(-axis.cells[2] // 2))) for axis in axes
-        )
-        if any(2 * h != c for axis, half in zip(axes, halves, strict=True) for c, h in zip(axis.cells, half.cells, strict=True)):
+        if self.module.EXIT and any(c % 2 for c in cells):
             return None
+        shape = tuple(-(-c // 2) + (axis.kind != CIRCLE) for axis, c in zip(mesh.axes, cells, strict=True))
         try:
-            return self.level(halves, 1, None, killing=killing)
-        except TooLarge:
-            raise
+            return self._solved(Mesh.of(mesh.axes, shape), None, 1, killing, True)
         except SolverError:
             return None  # too coarse to be solved is only no start
 

@@ -14,12 +14,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hjbdsl.methods.grid import relaxation
+from hjbdsl.methods.grid.banded import reach, solve_band
 from hjbdsl.methods.grid.mesh import CIRCLE, Mesh
 from hjbdsl.methods.grid.program import GridProgram, Rows
 from hjbdsl.model.solution import Array
 
 DIRECT = 260
 """Unknowns of the coarsest mesh that are solved by a dense inverse."""
+BANDED, WIDEST_BAND = 1000, 24
+"""Unknowns and width of a coarsest mesh that is solved by elimination in a band."""
 MOST_CONDITION = 1e12
 """An inverse so many times larger than the matrix is rounding."""
 LEAST_CELLS = 4
@@ -37,7 +40,8 @@ MANY = 0.2
 @dataclass(slots=True)
 class Grid:
     """One mesh of the hierarchy with its work space. `dims`: n0, n1, n2 with leading ones; `halved`: the axes on which the next
-    mesh has half the cells; `inverse`: pivots of the lines (d, size); `dense`: the inverse matrix of a small coarsest mesh."""
+    mesh has half the cells; `inverse`: pivots of the lines (d, size); `dense`: the inverse matrix of a small coarsest mesh;
+    `width`: that of its matrix as a band, where it is narrow (0: not)."""
 
     program: GridProgram
     rows: Rows
@@ -53,6 +57,7 @@ class Grid:
     lines: Array
     windy: list[bool]
     dense: Array | None = None
+    width: int = 0
 
     @staticmethod
     def of(program: GridProgram) -> Grid:
@@ -85,6 +90,12 @@ class Grid:
                 relaxation.relax_last(*given, self.line)
             else:
                 relaxation.relax_strided(axis, *given, self.lines)
+
+    def eliminate(self, b: Array, V: Array) -> None:
+        """V from b by elimination in the band."""
+        rows, strides = self.rows, (*self.program.mesh.shape[1:], 1)
+        given = (rows.axial, rows.cols, rows.weights, rows.counts, rows.totals, b, self.fixed)
+        solve_band(rows.shape[0], self.width, strides, *given, V)
 
     def defect(self, V: Array, b: Array, out: Array) -> float:
         """out = b - A V; its norm."""
@@ -140,7 +151,8 @@ class Multigrid:
                 policy = np.ascontiguousarray(policy.reshape(*shape, -1)[grid.every]).reshape(-1, policy.shape[1])
                 fixed, held = fixed.reshape(shape)[grid.every].ravel(), held.reshape(shape)[grid.every].ravel()
         last = self.grids[-1]
-        last.dense = _inverse(last) if last.V.size <= DIRECT else None
+        last.width = _band(last)
+        last.dense = _inverse(last) if last.V.size <= DIRECT and not last.width else None
         return failures
 
     def cycle(self, level: int = 0) -> float:
@@ -164,6 +176,9 @@ class Multigrid:
         return norm
 
     def _coarsest(self, grid: Grid) -> None:
+        if grid.width:
+            grid.eliminate(grid.b, grid.V)
+            return
         if grid.dense is not None:
             np.dot(grid.dense, grid.b, out=grid.V)
             return
@@ -232,9 +247,22 @@ class Multigrid:
         return fine.V.copy()
 
 
+def _band(grid: Grid) -> int:
+    """The width of the matrix of a small mesh as a band: 0 where it has none, a wide one, or is singular."""
+    rows, shape = grid.rows, grid.program.mesh.shape
+    if len(shape) > 2 or any(rows.circular) or grid.V.size > BANDED:
+        return 0
+    width = reach(rows.shape[0], rows.shape[0] * (shape[1] if len(shape) == 2 else 1), rows.cols, rows.counts)
+    if width > WIDEST_BAND:
+        return 0
+    grid.width = width
+    grid.eliminate(np.ones(grid.V.size), grid.V)  # the row sums of an M-matrix' inverse, which is positive
+    return width if np.max(np.abs(grid.V)) * np.max(rows.totals) < MOST_CONDITION else 0
+
+
 def _inverse(grid: Grid) -> Array | None:
-    """The dense inverse of a small system. Where it is singular (no node of a coarse mesh has left, or states that never end under
-    a policy) the least correction that serves the rest: a mesh on which nothing ends knows nothing of V's level."""
+    """The dense inverse of a small system. Where it is singular (no node of a coarse mesh has left, or states that never end
+    under a policy) the least correction that serves the rest: a mesh on which nothing ends knows nothing of V's level."""
     matrix = np.diag(grid.rows.totals)
     line, column, weight = grid.rows.entries()
     np.subtract.at(matrix, (line, column), weight)

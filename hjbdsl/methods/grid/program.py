@@ -73,6 +73,7 @@ class GridProgram:
         for i, n in enumerate(mesh.shape):
             self.mesh_array[3 * i : 3 * i + 3, :n] = mesh.X[i], mesh.G[i], mesh.C[i]
             self.mesh_array[3 * d, 2 * i : 2 * i + 2] = mesh.axes[i].slopes
+        self._scratch: Rows | None = None
         self.gone = np.zeros(self.size, np.bool_)
         edges = np.array([axis.ends for axis in mesh.axes], np.int64)
         self.arguments = (
@@ -100,6 +101,12 @@ class GridProgram:
         H, totals = np.empty(self.size), np.empty(self.size)
         failures = self.module.sweep(V, H, totals, policy, t, *self.arguments)
         return H, totals, failures
+
+    def scratch(self) -> Rows:
+        """Rows to be overwritten again and again, by those who keep none."""
+        if self._scratch is None:
+            self._scratch = self.empty_rows()
+        return self._scratch
 
     def empty_rows(self) -> Rows:
         """Rows to be filled."""

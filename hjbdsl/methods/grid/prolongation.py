@@ -1,4 +1,5 @@
-"""Values on a mesh with twice the cells on every axis: nodes in common are kept, those between are interpolated, axis by axis.
+"""Values on a finer mesh, axis by axis: where it has twice the cells nodes in common are kept and those between are interpolated;
+else all are.
 
 In: values (S, *coarse). Out: values (S, *fine).
 """
@@ -15,8 +16,37 @@ CUBIC, LINEAR, NEAREST = 3, 1, 0
 def doubled(values: Array, circular: tuple[bool, ...], order: int) -> Array:
     """Interpolate. `order`: CUBIC through the four nodes around a new one, LINEAR between two, NEAREST (the one below)."""
     for axis, closed in enumerate(circular, start=1):
-        values = np.moveaxis(_doubled_first(np.moveaxis(values, axis, 0), closed, order), 0, axis)
+        values = _doubled_first(values.swapaxes(axis, 0), closed, order).swapaxes(0, axis)
     return np.ascontiguousarray(values)
+
+
+def refined(values: Array, shape: tuple[int, ...], circular: tuple[bool, ...], order: int) -> Array:
+    """Values at `shape` nodes, evenly spread over the same axes; `order` as for `doubled`."""
+    for axis, (n, closed) in enumerate(zip(shape, circular, strict=True), start=1):
+        first = values.swapaxes(axis, 0)
+        twice = 2 * first.shape[0] - (not closed)
+        values = (_doubled_first(first, closed, order) if n == twice else _spread(first, n, closed, order)).swapaxes(0, axis)
+    return np.ascontiguousarray(values)
+
+
+def _spread(v: Array, n: int, closed: bool, order: int) -> Array:
+    """Values at n nodes along the first axis, by the polynomial through the nodes around each."""
+    old = v.shape[0]
+    at = np.arange(n) * (old / n if closed else (old - 1) / (n - 1))
+    low = np.floor(at + 1e-9).astype(int)
+    if order == NEAREST:
+        return v[low % old]
+    offsets = (-1, 0, 1, 2) if order == CUBIC and old >= 4 else (0, 1)
+    if not closed:
+        low = np.clip(low, -offsets[0], old - 1 - offsets[-1])
+    result = np.zeros((n, *v.shape[1:]))
+    for k in offsets:
+        weight = np.ones(n)
+        for j in offsets:
+            if j != k:
+                weight = weight * (at - low - j) / (k - j)
+        result += weight.reshape(-1, *[1] * (v.ndim - 1)) * v[(low + k) % old]
+    return result
 
 
 def _doubled_first(v: Array, closed: bool, order: int) -> Array:
@@ -42,4 +72,4 @@ def _doubled_first(v: Array, closed: bool, order: int) -> Array:
     return fine
 
 
-__all__ = ["CUBIC", "LINEAR", "NEAREST", "doubled"]
+__all__ = ["CUBIC", "LINEAR", "NEAREST", "doubled", "refined"]

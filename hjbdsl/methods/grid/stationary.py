@@ -22,6 +22,7 @@ from hjbdsl.methods.grid.program import GridProgram
 from hjbdsl.model.solution import Array
 
 TOLERANCE = 1e-9
+START_TOLERANCE = 1e-5
 MOST_ITERATIONS = 60
 MOST_UPDATES = 25
 CYCLES = 2
@@ -32,13 +33,15 @@ GOAL = 3e-7
 """... and at most this, relative to V."""
 FAR = 1000.0
 """On the padding, outside the region that is asked for, so many times more may be left over."""
+MOST_ELIMINATED = 20_000
+"""Unknowns of a step in time beyond which elimination is no remedy."""
 SMALL = 300
 """Unknowns below which elimination is as quick."""
 
 
-def settle(task: Task, V: Array, policy: Array, stopped: NDArray[np.bool_] | None, nested: bool) -> Policy:
-    """Solve. `nested`: V comes from a coarser mesh, not from nothing. `policy` is updated in place. Raises SolverError where no
-    control is admissible or no iteration settles."""
+def settle(task: Task, V: Array, policy: Array, stopped: NDArray[np.bool_] | None, nested: bool, rough: bool = False) -> Policy:
+    """Solve. `nested`: V comes from a coarser mesh, not from nothing; `rough`: V is only a start itself. `policy` is updated in
+    place. Raises SolverError where no control is admissible or no iteration settles."""
     program = task.program
     if nested and len(program.mesh.axes) in (2, 3) and not task.average and program.size > SMALL:
         kept = policy.copy()
@@ -46,8 +49,8 @@ def settle(task: Task, V: Array, policy: Array, stopped: NDArray[np.bool_] | Non
             return _multigrid(task, Multigrid(program), V, policy, stopped, None)
         except _Stalled:
             policy[:] = kept
-    answer = policy_iteration(task, V, policy, stopped, TOLERANCE, MOST_ITERATIONS)
-    if answer.change > 1e-6:
+    answer = policy_iteration(task, V, policy, stopped, START_TOLERANCE if rough else TOLERANCE, MOST_ITERATIONS)
+    if answer.change > (START_TOLERANCE if rough else 1e-6):
         raise SolverError("policy iteration did not settle")
     return answer
 
@@ -65,6 +68,8 @@ class StepSolver:
             return _multigrid(task, self.solver, V, policy, stopped, goal)
         except _Stalled:
             policy[:] = kept
+        if task.program.size > MOST_ELIMINATED:
+            raise SolverError(f"multigrid stalls at t = {task.t:.4g}")
         answer = policy_iteration(task, V, policy, stopped, TOLERANCE, MOST_ITERATIONS)
         if answer.change > 1e-6:
             raise SolverError(f"policy iteration did not settle at t = {task.t:.4g}")
@@ -88,8 +93,9 @@ class _Look:
 def _multigrid(
     task: Task, solver: Multigrid, V: Array, policy: Array, guess: NDArray[np.bool_] | None, wanted: float | None
 ) -> Policy:
-    """`wanted`: what may be left over (None: a share of what the mesh changed in V)."""
-    program = task.program
+    """`wanted`: what may be left over in the mean, in a step of time, where single nodes may go on switching between two kinds of
+    row (None: a share of what the mesh changed in V, at every node)."""
+    program, size = task.program, np.max if wanted is None else np.mean
     exit_value = program.data(task.t, 1) if program.module.EXIT else np.zeros(program.size)
     payoff = program.data(task.t, 2) if task.side else np.zeros(program.size)
     V = np.where(program.gone, exit_value, V)
@@ -105,6 +111,8 @@ def _multigrid(
         if update:
             rests = [_rest(*numbers) for numbers in zip(changes, earlier, defects, before_defects, strict=True)]
             goal = wanted or max(min(GOAL * scale, SHARE * float(np.mean(np.abs(V - start)[inner]))), 10.0 * TOLERANCE * scale)
+            if wanted is not None and update > 1:
+                rests = [min(pair) for pair in zip(rests, changes, strict=True)]
             if rests[0] <= goal and rests[1] <= FAR * goal:
                 return Policy(V, policy, look.stopped, 0.0, update, max(rests[0] / scale, 1e-14))
         progress.report("policy iteration", iteration=update, residual=defects[1])
@@ -117,7 +125,7 @@ def _multigrid(
         if not (math.isfinite(left_over) and np.isfinite(V).all()) or left_over > 0.5:
             raise _Stalled
         moved = np.abs(V - before)
-        earlier, changes = changes, [float(np.max(moved[place])) for place in places]
+        earlier, changes = changes, [float(size(moved[place])) for place in places]
     raise _Stalled
 
 
