@@ -1,11 +1,12 @@
 """Diffusion models as control problems: what scores, samplers, the verification identity, steering and log Z come out at.
 
-    python -m benchmarks.diffusion [NAME...] [--steps N]
+    python -m benchmarks.diffusion [NAME...] [--steps N] [--seed N]
 
 NAME is one of the rows printed by `--list`; without names all run. `score` is the relative L2 error of the learned score at noise
 levels 0.1, 0.3, 1 and 3; `MMD` that of samples to as many true ones, with (true to true) beside it, for the learned and the exact
-score; `gap` is J(u) - V and E int |u - u*|^2 dt/2 of the learned control u, each with its 99% interval. Seconds are of the
-processor, one thread.
+score; `gap` is J(u) - V of the learned control u and what theory says it is, E int |u - u*|^2 dt/2, and the difference of both,
+each with its 99% interval. log Z comes from a sampler's paths alone, and from its paths and noised exact draws (`both ways`).
+Seconds are of the processor, one thread.
 """
 
 from __future__ import annotations
@@ -13,11 +14,12 @@ from __future__ import annotations
 import argparse
 import time
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
 
+from benchmarks.densities import TARGETS
 from hjbdsl import pipeline
 from hjbdsl.frontend.load import load_problem, loads_problem
 from hjbdsl.methods import closed_form
@@ -26,11 +28,12 @@ from hjbdsl.methods.generative.draw import score_and_law
 from hjbdsl.methods.generative.fit import fit
 from hjbdsl.methods.generative.samplers import sample
 from hjbdsl.methods.generative.score import Count, Score
-from hjbdsl.methods.generative.start import DataLaw, noised
+from hjbdsl.methods.generative.start import DataLaw, MixtureLaw, noised
 from hjbdsl.methods.generative.steering import steer
 from hjbdsl.methods.generative.tilted_law import tilted_mixture
 from hjbdsl.methods.generative.verification_gap import verification_gap
 from hjbdsl.methods.neural.path_integral import Sampler, SamplerSettings
+from hjbdsl.methods.neural.time_reversed import TimeReversedSampler
 from hjbdsl.model.problem import ControlProblem
 from hjbdsl.model.solution import Accepted, Array
 
@@ -42,7 +45,7 @@ dy = -beta/2*y dt + sqrt(beta) dW
 data y(0) ~ {law}
 reverse y on [0, T]
 """
-_DRAWN = 5000
+_DRAWN, _PATHS = 5000, 3000
 _SAMPLER, _STEPS = "exponential", 50
 
 
@@ -83,13 +86,22 @@ def drawn(score: Score, law: DataLaw, count: int, random: np.random.Generator) -
     return sample(score, start, _STEPS, _SAMPLER, random)
 
 
-def learned_mixture(name: str, problem: ControlProblem, steps: float | None) -> None:
+@dataclass(frozen=True, slots=True)
+class Run:
+    """`steps` of every training of a mixture; None: the default."""
+
+    steps: float | None
+    seed: int
+
+
+def learned_mixture(name: str, problem: ControlProblem, run: Run) -> None:
     """One line: a score learned from 20,000 rows against the exact one."""
     exact, law = exact_parts(problem)
+    assert isinstance(law, MixtureLaw)
     began = time.process_time()
-    fitted = fit(problem, {} if steps is None else {"steps": steps}, 0, None)
+    fitted = fit(problem, {} if run.steps is None else {"steps": run.steps}, run.seed, None)
     trained = time.process_time() - began
-    score, random = replace(fitted.score, count=Count()), np.random.default_rng(1)
+    score, random = replace(fitted.score, count=Count()), np.random.default_rng(run.seed + 1)
     errors = []
     for level in (0.1, 0.3, 1.0, 3.0):
         s = exact.forward.time_of(float(np.log(level)))
@@ -104,29 +116,30 @@ def learned_mixture(name: str, problem: ControlProblem, steps: float | None) -> 
     spent, evaluations = time.process_time() - began, score.count.evaluations
     distances = [maximum_mean_discrepancy(part, true, scale) for part in (rows, drawn(exact, law, _DRAWN, random), other)]
     bottom = exact.forward.time_of(float(np.log(0.05)))  # below, the score that `generative` reports is that at this time
-    gap = verification_gap(exact, law, lambda s, y: score(max(s, bottom), y), 3000, 200)
+    gap = verification_gap(exact, law, lambda s, y: score(max(s, bottom), y), _PATHS, 200, run.seed)
     print(
         f"{name:<10} score {' '.join(f'{e:.3f}' for e in errors)} | MMD {distances[0]:.4f} learned, {distances[1]:.4f} exact "
-        f"({distances[2]:.4f}) | gap {gap.cost:.4f} ± {gap.cost_error:.4f} against {gap.distance:.4f} ± "
-        f"{gap.distance_error:.4f} | training {trained:.0f} s, {evaluations} evaluations for samples {spent:.1f} s",
+        f"({distances[2]:.4f}) | gap {gap.cost:.5f} ± {gap.cost_error:.5f} against {gap.distance:.5f} ± {gap.distance_error:.5f}"
+        f", difference {gap.difference:.5f} ± {gap.difference_error:.5f} | training {trained:.0f} s, {evaluations} evaluations "
+        f"for samples {spent:.1f} s",
         flush=True,
     )
 
 
-def two_moons(_steps: float | None) -> None:
+def two_moons(run: Run) -> None:
     """Trained from the gallery's rows; 10,000 samples against as many true points."""
     from sklearn.datasets import make_moons  # noqa: PLC0415 (an extra: bench)
 
     began = time.process_time()
     problem = load_problem("problems/two_moons.hjb")
     options = problem.hint.options if problem.hint is not None else {}
-    fitted = fit(problem, options, 0, None)
+    fitted = fit(problem, options, run.seed, None)
     trained = time.process_time() - began
-    random = np.random.default_rng(2)
+    random = np.random.default_rng(run.seed + 2)
     start = noised(fitted.rows[random.integers(len(fitted.rows), size=10_000)], fitted.score.forward, 1.0, random)
     rows = sample(fitted.score, start, _STEPS, _SAMPLER, random)
     total = time.process_time() - began
-    true, other = (make_moons(10_000, noise=0.05, random_state=seed)[0] for seed in (1, 2))
+    true, other = (make_moons(10_000, noise=0.05, random_state=seed)[0] for seed in (run.seed + 1, run.seed + 101))
     scale = median_distance(true)
     mine, theirs = maximum_mean_discrepancy(rows, true, scale), maximum_mean_discrepancy(other, true, scale)
     print(
@@ -136,7 +149,7 @@ def two_moons(_steps: float | None) -> None:
     )
 
 
-def tilted(_steps: float | None) -> None:
+def tilted(run: Run) -> None:
     """The exact score of eight components steered by a quadratic reward, against the exactly tilted mixture."""
     score, law = exact_parts(mixture(ring_means(), 0.04))
     slope, bend = np.array([0.7, -0.3]), np.diag([0.4, 0.0])
@@ -148,7 +161,7 @@ def tilted(_steps: float | None) -> None:
         return y @ slope - np.einsum("ki,ij,kj->k", y, bend, y) / 2, slope - y @ bend
 
     began = time.process_time()
-    steered = steer(score, law, reward)
+    steered = steer(score, law, reward, run.seed)
     spent = time.process_time() - began
     random = np.random.default_rng(3)
     true, other = target.draw(_DRAWN, random), target.draw(_DRAWN, random)
@@ -156,65 +169,53 @@ def tilted(_steps: float | None) -> None:
     rows = drawn(steered.score, steered.law, _DRAWN, random)
     distances = [maximum_mean_discrepancy(part, true, scale) for part in (rows, law.draw(_DRAWN, random), other)]
     print(
-        f"tilt       log Z {steered.log_normaliser:.4f} ± {steered.log_normaliser_error:.4f}, exact {normaliser:.4f} | MMD "
-        f"{distances[0]:.4f} steered, {distances[1]:.4f} unsteered ({distances[2]:.4f}) | {steered.effective:.0%} of paths left "
-        f"by weights, {spent:.0f} s",
+        f"tilt       log Z {steered.log_normaliser}, exact {normaliser:.4f} | MMD "
+        f"{distances[0]:.4f} steered, {distances[1]:.4f} unsteered ({distances[2]:.4f}) | {spent:.0f} s",
         flush=True,
     )
 
 
-def _gaussian_grid(x: torch.Tensor) -> torch.Tensor:
-    places = torch.tensor([[a, b] for a in (-5.0, 0.0, 5.0) for b in (-5.0, 0.0, 5.0)])
-    squares = ((x[:, None, :] - places.to(x)) ** 2).sum(-1)
-    return torch.logsumexp(-squares / (2 * 0.3), 1) - np.log(9 * 2 * np.pi * 0.3)
-
-
-def _funnel(x: torch.Tensor) -> torch.Tensor:
-    first, rest = x[:, 0], x[:, 1:]
-    lead = -(first**2) / 18 - np.log(3 * np.sqrt(2 * np.pi))
-    follow = -(rest**2).sum(1) * torch.exp(-first) / 2 - rest.shape[1] / 2 * (first + np.log(2 * np.pi))
-    return lead + follow
-
-
-def _many_well(x: torch.Tensor) -> torch.Tensor:
-    """Five double wells -(x^2 - 1.5)^2 in the first coordinates, Gaussians in the other five."""
-    wells, rest = x[:, :5], x[:, 5:]
-    return -((wells**2 - 1.5) ** 2).sum(1) - (rest**2).sum(1) / 2
-
-
-def _many_well_log_z() -> float:
-    line = np.linspace(-4, 4, 20_001)
-    return 5 * float(np.log(np.trapezoid(np.exp(-((line**2 - 1.5) ** 2)), line))) + 2.5 * float(np.log(2 * np.pi))
-
-
-def normalisers(_steps: float | None) -> None:
-    """log Z of unnormalised densities by the path-integral sampler with the log-variance loss."""
-    targets = (
-        ("nine Gaussians, 2-d", _gaussian_grid, 2, 5.0, 0.0),
-        ("funnel, 10-d", _funnel, 10, 2.0, 0.0),
-        ("many-well, 10-d", _many_well, 10, 1.5, _many_well_log_z()),
-    )
-    for name, target, dimension, sigma, exact in targets:
+def normalisers(run: Run) -> None:
+    """log Z of unnormalised densities by both samplers: from their paths alone, and from paths both ways with exact draws."""
+    for target in TARGETS:
         began = time.process_time()
-        sampler = Sampler(target, torch.zeros(dimension), sigma, 1.0, SamplerSettings(rounds=400))
+        reversal = TimeReversedSampler(target.log_density, torch.zeros(target.dimension), target.spread, seed=run.seed)
+        reversal.train()
+        found = reversal.log_z()
+        print(
+            f"log Z      {target.name}: time-reversed {found} | exact {target.log_z:.4f}, {reversal.evaluations} evaluations, "
+            f"{reversal.slopes} gradients, {time.process_time() - began:.0f} s",
+            flush=True,
+        )
+        both = reversal.log_z_both_ways(torch.as_tensor(target.draw(20_000, np.random.default_rng(run.seed + 4))))
+        print(f"           {target.name}: time-reversed, both ways {both}", flush=True)
+
+
+def log_variance(run: Run) -> None:
+    """log Z of the same densities by the path-integral sampler with the log-variance loss."""
+    for target in TARGETS:
+        began = time.process_time()
+        start, settings = torch.zeros(target.dimension), SamplerSettings(rounds=400)
+        sampler = Sampler(target.log_density, start, target.noise, 1.0, settings, run.seed)
         sampler.train()
         found = sampler.log_z()
         print(
-            f"log Z      {name}: {found} | exact {exact:.4f}, {sampler.evaluations} evaluations, "
+            f"log Z      {target.name}: path integral {found} | exact {target.log_z:.4f}, {sampler.evaluations} evaluations, "
             f"{time.process_time() - began:.0f} s",
             flush=True,
         )
 
 
-ROWS: tuple[tuple[str, Callable[[float | None], None]], ...] = (
+ROWS: tuple[tuple[str, Callable[[Run], None]], ...] = (
     ("two-moons", two_moons),
-    ("mixture-2", lambda steps: learned_mixture("mixture-2", mixture(np.array([[-1.5, 0.5], [1.0, -0.8]]), 0.1), steps)),
-    ("mixture-8", lambda steps: learned_mixture("mixture-8", mixture(ring_means(), 0.04), steps)),
-    ("mixture-25", lambda steps: learned_mixture("mixture-25", mixture(grid_means(), 0.01), steps)),
-    ("10-d", lambda steps: learned_mixture("10-d", mixture(random_means(5, 10), 0.2), steps)),
-    ("50-d", lambda steps: learned_mixture("50-d", mixture(random_means(5, 50), 0.2), steps)),
+    ("mixture-2", lambda run: learned_mixture("mixture-2", mixture(np.array([[-1.5, 0.5], [1.0, -0.8]]), 0.1), run)),
+    ("mixture-8", lambda run: learned_mixture("mixture-8", mixture(ring_means(), 0.04), run)),
+    ("mixture-25", lambda run: learned_mixture("mixture-25", mixture(grid_means(), 0.01), run)),
+    ("10-d", lambda run: learned_mixture("10-d", mixture(random_means(5, 10), 0.2), run)),
+    ("50-d", lambda run: learned_mixture("50-d", mixture(random_means(5, 50), 0.2), run)),
     ("tilt", tilted),
     ("log-z", normalisers),
+    ("log-variance", log_variance),
 )
 
 
@@ -222,6 +223,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.diffusion", description=__doc__)
     parser.add_argument("names", nargs="*", metavar="NAME", help="rows to run")
     parser.add_argument("--steps", type=float, default=None, help="steps of every training of a mixture")
+    parser.add_argument("--seed", type=int, default=0, help="of everything random")
     parser.add_argument("--list", action="store_true", help="print the names")
     chosen = parser.parse_args()
     if chosen.list:
@@ -230,7 +232,7 @@ def main() -> None:
     torch.set_num_threads(1)
     for name, row in ROWS:
         if not chosen.names or name in chosen.names:
-            row(chosen.steps)
+            row(Run(chosen.steps, chosen.seed))
 
 
 if __name__ == "__main__":

@@ -12,24 +12,23 @@ weights correct what training and time steps leave. The control is N(t, x) + a(t
 
 In: log rho in torch. Out: `Sampler`: draws with weights, log Z with a confidence interval, or a lower end alone where few paths
 carry the weight. A mode of rho that no path meets is in neither.
+`time_reversed` needs fewer steps for the same densities, and resolves narrow places that this one's even steps jump over.
 (Zhang and Chen, Path Integral Sampler, ICLR 2022; Nüsken and Richter, Partial Differential Equations and Applications 2, 2021.)
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
 
 from hjbdsl.errors import SolverError
+from hjbdsl.methods.neural.annealing import LogDensity, value_and_slope
 from hjbdsl.numeric.importance_weights import LogMean, log_mean
 from hjbdsl.progress import report
 
-LogDensity = Callable[[Tensor], Tensor]
-"""x (B, n) -> log rho (B,), up to a constant."""
 LARGEST_SCORE = 10.0
 """Norm beyond which the density's own score is scaled down, times sqrt(n) and in units of 1/s."""
 
@@ -146,10 +145,7 @@ class Sampler:
 
     def _score(self, x: Tensor) -> Tensor:
         """s D log rho, shortened where it is steep."""
-        with torch.enable_grad():
-            y = x.detach().requires_grad_(True)
-            (slope,) = torch.autograd.grad(self.log_density(y).sum(), y)
-        slope = torch.nan_to_num(self.sigma * slope)
+        slope = self.sigma * value_and_slope(self.log_density, x)[1]
         most = LARGEST_SCORE * math.sqrt(len(self.start))
         return slope * (most / (slope.norm(dim=1, keepdim=True) + 1e-12)).clamp(max=1.0)
 
