@@ -98,3 +98,19 @@ def test_weights_are_not_negative_and_no_more_than_the_diagonal(name: str) -> No
         leaving = np.bincount(line, weights, program.size)
         assert np.all(rows.totals - leaving >= -1e-12 * rows.totals)
         assert weights.size > program.size // 2
+
+
+@pytest.mark.parametrize("aspect", [1.0, 0.05, 0.01])
+@pytest.mark.parametrize("rho", [0.95, -0.6])
+def test_selling_decomposes_on_meshes_much_wider_on_one_axis(rho: float, aspect: float) -> None:
+    """q = sum of weights e e', whatever decomposition the node before was left with."""
+    runner = Runner(pipeline.derive(pipeline.loads(CROSS.format(rho="0.95"))), 0.0, math.inf)
+    base = np.array([[1, 0], [0, 1], [-1, -1]])
+    for sign in (1.0, -1.0, 1.0):
+        cross = sign * rho / aspect
+        q = np.array([[1.0, cross], [cross, aspect**-2]])
+        weights, offsets = np.zeros(6), np.zeros((6, 2), np.int64)
+        terms = runner.module.selling(q, base, offsets, weights)
+        assert terms > 0
+        assert np.all(weights[:terms] >= 0.0)
+        assert np.einsum("k,ki,kj->ij", weights[:terms], offsets[:terms], offsets[:terms]) == pytest.approx(q)
