@@ -29,6 +29,8 @@ FAST = 2e-2
 """Levels that draw together faster than any trusted order count as settled below this difference, relative to V's variation."""
 CLOSE = 1e-4
 """... and so do levels beside a free boundary that differ by no more than this, whatever order their differences show."""
+FORGOTTEN = 20
+"""Nodes from which on a cubic spline has forgotten a value: its influence falls by 0.27 a node."""
 MOST_BAND = 0.5
 """The widest band of an answer that counts as settled, relative to V's variation over the region."""
 
@@ -124,6 +126,13 @@ class Level:
         return interpolate(self.mesh, self.times, self.V, t, x, s, order=3)
 
 
+def around(times: Array, t: Array, reach: int) -> slice:
+    """The slices between which the times `t` lie, and `reach` - 1 more on either side."""
+    lowest = np.clip(np.searchsorted(times, t.min()) - reach, 0, times.size - 1)
+    highest = np.clip(np.searchsorted(times, t.max()) + reach, 0, times.size - 1)
+    return slice(int(lowest), int(highest) + 1)
+
+
 def interpolate(mesh: Mesh, times: Array, nodes: Array, t: Array, x: Array, s: NDArray[np.int64], order: int) -> Array:
     """Spline in the grid's index coordinates, cubic (or linear) in time between slices."""
     z = mesh.index(x)
@@ -131,38 +140,32 @@ def interpolate(mesh: Mesh, times: Array, nodes: Array, t: Array, x: Array, s: N
     result = np.empty(t.size)
     for discrete in np.unique(s):
         chosen = np.nonzero(s == discrete)[0]
-        if times.size == 1:
-            needed = [0]
-        else:
-            lowest = np.clip(np.searchsorted(times, t[chosen].min()) - 3, 0, times.size - 1)
-            highest = np.clip(np.searchsorted(times, t[chosen].max()) + 3, 0, times.size - 1)
-            needed = list(range(int(lowest), int(highest) + 1))
-        values = np.array([_spline(mesh, nodes[k, discrete], z[:, chosen], order, wrap) for k in needed])
-        if len(needed) == 1:
-            result[chosen] = values[0]
-        else:
-            result[chosen] = _between_slices(times[needed], values, t[chosen], order)
+        needed = around(times, t[chosen], order)
+        values = np.array([_spline(mesh, slice_[discrete], z[:, chosen], order, wrap) for slice_ in nodes[needed]])
+        result[chosen] = values[0] if len(values) == 1 else _between_slices(times[needed], values, t[chosen], order)
     return result
 
 
 def _between_slices(times: Array, values: Array, t: Array, order: int) -> Array:
-    """`values` (slices, k) at the times `t` (k,); points of one time together, since paths and samples share theirs."""
-    result = np.empty(t.size)
-    for time in np.unique(t):
-        rows = t == time
-        if order == 1 or len(times) < 4:
-            after = int(np.clip(np.searchsorted(times, time), 1, len(times) - 1))
-            share = np.clip((time - times[after - 1]) / (times[after] - times[after - 1]), 0.0, 1.0)
-            result[rows] = (1 - share) * values[after - 1, rows] + share * values[after, rows]
-        else:
-            result[rows] = CubicSpline(times, values[:, rows])(time)
-    return result
+    """`values` (slices, k) at the times `t` (k,); one cubic spline tells how much each slice weighs."""
+    if order == 1 or len(times) < 4:
+        after, every = np.clip(np.searchsorted(times, t), 1, len(times) - 1), np.arange(t.size)
+        share = np.clip((t - times[after - 1]) / (times[after] - times[after - 1]), 0.0, 1.0)
+        return (1.0 - share) * values[after - 1, every] + share * values[after, every]
+    at, which = np.unique(t, return_inverse=True)
+    weights = CubicSpline(times, np.eye(times.size))(at)
+    return np.asarray(np.einsum("ki,ik->k", weights[which], values))
 
 
 def _spline(mesh: Mesh, values: Array, z: Array, order: int, wrap: bool) -> Array:
     if wrap:
         return map_coordinates(values, z, order=order, mode="grid-wrap")
-    width = [(4, 4) if axis.kind == CIRCLE else (0, 0) for axis in mesh.axes]
+    if z.size and np.isfinite(z).all():
+        low, high = np.maximum(z.min(axis=1).astype(int) - FORGOTTEN, 0), z.max(axis=1).astype(int) + FORGOTTEN + 2
+        low[[axis.kind == CIRCLE for axis in mesh.axes]] = 0
+        window = [slice(a, None if axis.kind == CIRCLE else b) for axis, a, b in zip(mesh.axes, low, high, strict=True)]
+        values, z = values[tuple(window)], z - low[:, None]
+    width = [(FORGOTTEN, FORGOTTEN) if axis.kind == CIRCLE else (0, 0) for axis in mesh.axes]
     if any(pair != (0, 0) for pair in width):
         values = np.pad(values, width, mode="wrap")
         z = z + np.array([[pair[0]] for pair in width])
@@ -208,10 +211,11 @@ class GridFunction(ValueFunction):
         value, error = self.worth.extrapolate([level.at(t, y, s) for level in self.levels])
         finest = self.levels[-1]
         error = error + finest.kink(t, y, s) + finest.between(t, y, s)
-        gradient = np.zeros(x.shape)
+        gradient, near = np.zeros(x.shape), around(finest.times, t, 1)
         for i, axis in enumerate(self.continuous):
-            slope = np.gradient(finest.V, axis=2 + i) / finest.mesh.G[i].reshape([-1 if j == i else 1 for j in range(y.shape[1])])
-            gradient[:, axis] = interpolate(finest.mesh, finest.times, slope, t, y, s, order=1)
+            step = finest.mesh.G[i].reshape([-1 if j == i else 1 for j in range(y.shape[1])])
+            slope = np.gradient(finest.V[near], axis=2 + i) / step
+            gradient[:, axis] = interpolate(finest.mesh, finest.times[near], slope, t, y, s, order=1)
         control = (
             np.column_stack([self.control(c, t, y, s) for c in range(self.controls)]) if self.controls else np.zeros((t.size, 0))
         )
