@@ -5,7 +5,7 @@ file), learns, and plays. `learn` does the learning on transitions in hand. Of t
 horizon of the objective and the kinds of states and controls: no drift, no noise, no reward."""
 
 from hjbdsl.methods.model_free.environment import Environment, make
-from hjbdsl.methods.model_free.learn import learn
+from hjbdsl.methods.model_free.learn import gathered, learn
 from hjbdsl.methods.model_free.lesson import Lesson
 from hjbdsl.methods.model_free.recorded import read, write
 from hjbdsl.methods.model_free.teach import Taught, control_errors, taught
@@ -17,6 +17,7 @@ __all__ = [
     "Taught",
     "Transitions",
     "control_errors",
+    "gathered",
     "learn",
     "make",
     "read",

@@ -28,6 +28,8 @@ BEYOND = 0.2
 """How far past the region episodes start, as a share of its width."""
 TRUST = 1.5
 """How far from the centre of the data so far, in standard deviations, the next actions are centred."""
+_BOXED = 0.3
+"""Standard deviation of actions about the policy, by half the length of their interval."""
 _UNIFORM = 0.3
 """The share of actions of a bounded control that are drawn from its whole interval."""
 
@@ -47,26 +49,24 @@ def wide_behaviour(space: ControlSpace) -> Behaviour:
     return draw
 
 
-def policy_behaviour(operator: Operator, task: Task, advantage: Array, first: ControlSpace) -> Behaviour:
-    """The learned policy, never narrower than the first actions were: that is what exploration is."""
+def policy_behaviour(operator: Operator, task: Task, advantage: Array, widths: Array) -> Behaviour:
+    """The learned policy, never narrower than `widths` (axes,) in the axes' own units: that is what exploration is."""
     space = operator.features.control.space
-    least = np.array(
-        [0.3 if axis.kind == "box" else before.scale / axis.scale for axis, before in zip(space.axes, first.axes, strict=True)]
-    )
+    boxes = np.array([axis.kind == "box" for axis in space.axes], dtype=bool)
+    least = np.where(boxes, _BOXED, widths / np.array([axis.scale for axis in space.axes]))
     wide = wide_behaviour(space)
 
     def draw(places: Points, generator: np.random.Generator) -> Array:
-        choice = choose(operator, task, advantage, places)
+        choice = choose(operator, task, advantage, places, guard=TRUST)
         k = len(places)
-        boxed = np.array([axis.kind == "box" for axis in space.axes], dtype=bool)
         width = np.maximum(choice.deviation, least)
         centre = np.clip(choice.v, -TRUST, TRUST)
         v = centre + width * generator.normal(size=choice.v.shape)
-        v = np.where(boxed, np.clip(v, -1, 1), v)
+        v = np.where(boxes, np.clip(v, -1, 1), v)
         chosen = np.where(generator.uniform(size=k) < 0.5, choice.point, generator.integers(0, len(space.points), k))
         own = space.back(places.t, places.x, v, chosen)
         anywhere = generator.uniform(size=k) < _UNIFORM
-        return np.where((anywhere & bool(boxed.any()))[:, None], wide(places, generator), own)
+        return np.where((anywhere & bool(boxes.any()))[:, None], wide(places, generator), own)
 
     return draw
 

@@ -147,4 +147,7 @@ def operator(moments: Moments) -> Operator:
 
 
 def _solve(matrix: Array, right: Array) -> Array:
-    return np.asarray(np.linalg.solve(matrix, right), dtype=np.float64)
+    try:
+        return np.asarray(np.linalg.solve(matrix, right), dtype=np.float64)
+    except np.linalg.LinAlgError:
+        raise SolverError("the transitions lead too far in one step for the class of functions: take a smaller --dt") from None

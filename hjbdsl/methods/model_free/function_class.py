@@ -24,7 +24,7 @@ from hjbdsl.numeric.state_space import lattice_points
 DEGREES = (0, 2, 4, 6)
 """Degree 0 only times a common factor."""
 MOST_FUNCTIONS = 260
-POWERS = {"line": 2, "box": 2, "log_up": 4, "log_down": 4}
+POWERS = {"line": 2, "box": 2, "log_up": 6, "log_down": 6}
 """The highest power of a control's coordinate: a quadratic in the control itself, more where the coordinate is a logarithm."""
 MOST_ASTRAY = 0.05
 """A class in which q has no maximum at so many more places is too large for the data."""

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from hjbdsl.methods.model_free.features import ControlFeatures
 from hjbdsl.model.solution import Array
 
-GUARD = 3.0
+GUARD = 2.2
 """How far from the data's mean, in standard deviations, an unbounded control is looked for where q is not concave."""
 _SWEEPS = 12
 _STARTS = {1: 41, 2: 13, 3: 7, 4: 5}
@@ -35,18 +35,18 @@ class Choice:
     weights: Array | None = None
 
 
-def maximiser(control: ControlFeatures, coefficients: Array) -> tuple[Array, NDArray[np.int64]]:
+def maximiser(control: ControlFeatures, coefficients: Array, guard: float = GUARD) -> tuple[Array, NDArray[np.int64]]:
     """The best v (k, axes) and finite point (k,)."""
     tables = control.by_point(coefficients)
-    found = [_best(control, tables[:, d]) for d in range(control.finite)]
+    found = [_best(control, tables[:, d], guard) for d in range(control.finite)]
     values = np.stack([value for _, value in found], axis=1)
     point = np.argmax(values, axis=1)
     return np.stack([v for v, _ in found], axis=1)[np.arange(len(point)), point], point
 
 
-def greedy(control: ControlFeatures, coefficients: Array) -> Choice:
+def greedy(control: ControlFeatures, coefficients: Array, guard: float = GUARD) -> Choice:
     """The policy that maximises q."""
-    v, point = maximiser(control, coefficients)
+    v, point = maximiser(control, coefficients, guard)
     return Choice(v, point, control(v, point), np.zeros(len(v)), np.zeros(v.shape))
 
 
@@ -66,12 +66,12 @@ def strays(control: ControlFeatures, v: Array) -> NDArray[np.bool_]:
     return np.any((np.abs(v) >= GUARD - 1e-6) & free, axis=1) & (control.powers.sum(axis=1).max() > 2)
 
 
-def _best(control: ControlFeatures, table: Array) -> tuple[Array, Array]:
+def _best(control: ControlFeatures, table: Array, guard: float) -> tuple[Array, Array]:
     """Of monomials with coefficients (k, M): maximiser (k, axes) and value (k,)."""
     axes, k = control.space.axes, len(table)
     if not axes:
         return np.zeros((k, 0)), table[:, 0]
-    reach = np.array([1.0 if axis.kind == "box" else GUARD for axis in axes])
+    reach = np.array([1.0 if axis.kind == "box" else guard for axis in axes])
     v = _start(control, table, reach)
     for _ in range(_SWEEPS):
         before = v.copy()

@@ -22,7 +22,7 @@ import numpy as np
 
 from hjbdsl.errors import SolverError
 from hjbdsl.methods.model_free.conditions import Operator
-from hjbdsl.methods.model_free.greedy import Choice, gibbs, greedy, strays
+from hjbdsl.methods.model_free.greedy import GUARD, Choice, gibbs, greedy, strays
 from hjbdsl.model.solution import Array
 from hjbdsl.numeric.points import Points
 
@@ -77,14 +77,16 @@ class Learned:
     defect: float
 
 
-def choose(operator: Operator, task: Task, advantage: Array, places: Points, X: Array | None = None) -> Choice:
+def choose(
+    operator: Operator, task: Task, advantage: Array, places: Points, X: Array | None = None, guard: float = GUARD
+) -> Choice:
     """The policy of an advantage rate at some places."""
     features = operator.features
     X = features.state(places.t, places.x, places.mode) if X is None else X
     coefficients = features.by_action(X, advantage)
     if task.temperature > 0:
         return gibbs(features.control, coefficients, task.temperature, places.t, places.x)
-    return greedy(features.control, coefficients)
+    return greedy(features.control, coefficients, guard)
 
 
 def q_learning(operator: Operator, task: Task, places: Places, coarse: bool = False) -> Learned:

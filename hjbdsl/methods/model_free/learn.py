@@ -7,25 +7,35 @@ region are read; transitions from a simulator, an environment or a file. Out: `A
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
 from dataclasses import replace
 
 import numpy as np
-import sympy as sp
 
 from hjbdsl import progress
-from hjbdsl.errors import UsageError
+from hjbdsl.errors import SolverError, UsageError
 from hjbdsl.methods.model_free.collect import Behaviour, Simulator, policy_behaviour, wide_behaviour
 from hjbdsl.methods.model_free.conditions import gather
-from hjbdsl.methods.model_free.coordinates import control_space
+from hjbdsl.methods.model_free.coordinates import ControlSpace, control_space
 from hjbdsl.methods.model_free.environment import Environment
+from hjbdsl.methods.model_free.exploration import (
+    HALVINGS,
+    MOST_EARLY,
+    MOST_ROUNDS,
+    MOST_STRIDE,
+    PROBE,
+    early_steps,
+    first_controls,
+    first_exploration,
+    gentler,
+    stride,
+)  # fmt: skip
 from hjbdsl.methods.model_free.function import LearnedFunction
 from hjbdsl.methods.model_free.function_class import Chosen, choose_degree, largest
 from hjbdsl.methods.model_free.homogeneity import of_rewards, of_value
-from hjbdsl.methods.model_free.iteration import FIRST_RATE, Places, Task, plain_q_learning, q_learning
+from hjbdsl.methods.model_free.iteration import Places, Task, plain_q_learning, q_learning
 from hjbdsl.methods.model_free.lesson import Lesson
 from hjbdsl.methods.model_free.precision import Precision
-from hjbdsl.methods.model_free.transitions import Transitions
+from hjbdsl.methods.model_free.transitions import Transitions, joined
 from hjbdsl.methods.model_free.uncertainty import precision, scatter
 from hjbdsl.model.equation import HJBEquation
 from hjbdsl.model.problem import ControlProblem
@@ -36,10 +46,6 @@ from hjbdsl.simulation import compile_process
 
 STEPS = 200_000
 ENVIRONMENT_STEPS = 40_000
-ROUNDS = 9
-ROUNDS_ORIENTED = 4
-EARLY = 0.05
-"""The share of the transitions that each round before the last takes."""
 PLACES = 1200
 MOST_DEFECT = 0.05
 """The largest defect of the constraint, by the spread of the rewards, of an answer that counts."""
@@ -88,6 +94,17 @@ def learn(
     return Accepted(_Learner(equation, lesson, environment, data).solution())
 
 
+def gathered(equation: HJBEquation, lesson: Lesson) -> Transitions:
+    """The transitions that a lesson with the simulator learns from in the end, rewards in the file's own sense, as `--data` takes
+    them. Raises `UsageError` where there is no such lesson."""
+    reason = rejection(equation)
+    if reason is not None or lesson.env is not None or lesson.data is not None:
+        raise UsageError(reason or "only the simulator's transitions are gathered")
+    learner = _Learner(equation, lesson, None, None)
+    data, _ = learner._learned()
+    return data.with_rewards(learner.sign * data.r, learner.sign * data.payoff)
+
+
 def task_of(problem: ControlProblem) -> Task:
     """What the learner is told of the objective."""
     exploration = problem.exploration
@@ -122,23 +139,53 @@ class _Learner:
         """All transitions at once, or in rounds: the policy learned from one round draws the actions of the next."""
         if self.recorded is not None:
             data = self._turned(self.recorded)
-            return data, self._fit(data, self.task)
-        first = control_space(self.problem, _first_controls(self.problem, self.lesson.around))
+            return data, self._fit(data, self.task)[0]
+        first = control_space(self.problem, first_controls(self.problem, self.lesson.around))
+        if self.simulator is not None and not self.lesson.around:
+            first = self._gentle(first)
         behaviour = wide_behaviour(first)
         if self.lesson.off_policy:
             progress.report("transitions under one behaviour", 0.0)
             data = self._collect(behaviour, self.steps)
-            return data, self._fit(data, self.task)
-        early = max(1, int(EARLY * self.steps))
-        extras = _extra_rates(self.task, self.lesson.dt, bool(self.lesson.around))
-        for number_, extra in enumerate(extras):
-            progress.report(f"round {number_ + 1} of {len(extras)}", number_ / len(extras))
-            last = number_ == len(extras) - 1
-            data = self._collect(behaviour, self.steps - early * (len(extras) - 1) if last else early)
-            task = replace(self.task, rho=self.task.rho + extra, average=self.task.average and extra == 0.0)
-            chosen = self._fit(data, task)
-            behaviour = policy_behaviour(chosen.operator, task, chosen.learned.advantage, first)
-        return data, chosen
+            return data, self._fit(data, self.task)[0]
+        early, left = early_steps(self.steps), self.steps
+        exploration = first_exploration(self.task, self.lesson.dt, first, bool(self.lesson.around))
+        for round_ in range(MOST_ROUNDS):
+            rate = self.task.rho + exploration.extra
+            progress.report(f"round {round_ + 1}, discount rate {rate:.3g}", 0.9 * (1 - left / self.steps))
+            data = self._collect(behaviour, early)
+            left -= early
+            task = replace(self.task, rho=rate, average=self.task.average and exploration.extra == 0.0)
+            try:
+                chosen, places = self._fit(data, task)
+            except SolverError:
+                # the round goes on with the same actions, and counts with the next one's
+                if left < (1 - MOST_EARLY) * self.steps:
+                    raise
+                more = self._collect(behaviour, early)
+                left -= early
+                data = joined([data, more])
+                chosen, places = self._fit(data, task)
+            exploration = exploration.after(chosen.operator, chosen.learned, task, places, first)
+            behaviour = policy_behaviour(chosen.operator, task, chosen.learned.advantage, exploration.widths)
+            if exploration.over or left < (1 - MOST_EARLY) * self.steps:
+                break
+        progress.report("last round", 0.6)
+        data = self._collect(behaviour, left)
+        return data, self._fit(data, self.task)[0]
+
+    def _gentle(self, first: ControlSpace) -> ControlSpace:
+        """First actions under which a step does not lead out of sight, where that is in their hands."""
+        before = stride(self.problem, self._collect(wide_behaviour(first), PROBE))
+        for _ in range(HALVINGS):
+            if before <= MOST_STRIDE:
+                break
+            smaller = gentler(first)
+            after = stride(self.problem, self._collect(wide_behaviour(smaller), PROBE))
+            if after > 0.9 * before:
+                break
+            first, before = smaller, after
+        return first
 
     def _collect(self, behaviour: Behaviour, count: int) -> Transitions:
         if self.simulator is not None:
@@ -159,28 +206,29 @@ class _Learner:
         logs = -0.5 * ((data.a - mean) ** 2 / variance + math.log(2 * math.pi * variance)).sum(axis=1)
         return data.with_rewards(data.r + self.task.temperature * logs, data.payoff)
 
-    def _fit(self, data: Transitions, task: Task) -> Chosen:
+    def _fit(self, data: Transitions, task: Task) -> tuple[Chosen, Places]:
         space, degree = control_space(self.problem, data.a), self.lesson.degree
         features, top = largest(self.problem, space, data, task.end, degree)
         places = self._places(data)
         pairs = self.generator.permutation(len(data) // 2)[: SAMPLE // 2]
         sample = data.rows(np.stack([2 * pairs, 2 * pairs + 1], axis=1).ravel())
         fixed = degree is not None
-        tilt = of_rewards(features, sample) if not self.task.average else ()
+        tilt = of_rewards(features, sample) if not task.average else ()
         if tilt:
             features, top = largest(self.problem, space, data, task.end, degree, tilt)
         chosen = choose_degree(gather(features, data), top, task, places, sample, fixed)
-        tilt = of_value(chosen.operator.features, chosen.learned, places) if not self.task.average else ()
-        if tilt and tilt != features.state.tilt:
-            features, top = largest(self.problem, space, data, task.end, degree, tilt)
-            chosen = choose_degree(gather(features, data), top, task, places, sample, fixed)
+        if not tilt and not task.average:
+            tilt = of_value(chosen.operator.features, chosen.learned, places)
+            if tilt:
+                features, top = largest(self.problem, space, data, task.end, degree, tilt)
+                chosen = choose_degree(gather(features, data), top, task, places, sample, fixed)
         weights = precision(chosen.moments, chosen.operator, chosen.learned, task, sample)
         if weights is not None:
             places = self._weighted(places, weights, chosen)
             chosen = choose_degree(gather(features, data, weights), top, task, places, sample, fixed)
         if self.lesson.algorithm == "td":
-            return replace(chosen, learned=plain_q_learning(chosen.operator, task, places))
-        return chosen
+            chosen = replace(chosen, learned=plain_q_learning(chosen.operator, task, places))
+        return chosen, places
 
     def _weighted(self, places: Places, weights: Precision, chosen: Chosen) -> Places:
         """The constraint counts as much at a state as the increments do there, at the centre of the actions."""
@@ -273,37 +321,3 @@ class _Learner:
 
 def _size(values: Array) -> float:
     return float(np.sqrt(np.mean(values**2))) if values.size else 0.0
-
-
-def _extra_rates(task: Task, dt: float, oriented: bool) -> list[float]:
-    """What is added to the discount rate in the rounds: the first policies are judged over a short future only, unless somebody
-    has said where to look."""
-    if oriented:
-        return [0.0] * ROUNDS_ORIENTED
-    first = min(1.0 / dt, FIRST_RATE) if math.isinf(task.end) else 0.0
-    return [first / 3**j if j < ROUNDS - 2 else 0.0 for j in range(ROUNDS)]
-
-
-def _first_controls(problem: ControlProblem, around: Mapping[str, float]) -> Array:
-    """A sample that sets centre and scale of the first actions: standard normal, or about 1 from a bound; else near what was
-    stated."""
-    unit = np.array([-1.0, 1.0])
-    unknown = set(around) - {str(s) for s in problem.control_symbols}
-    if unknown:
-        raise UsageError(f"`{sorted(unknown)[0]}` is no control; there are {', '.join(str(s) for s in problem.control_symbols)}")
-    columns = []
-    bounds_of = [b for group in problem.controls for b in group.bounds]
-    for symbol, bounds in zip(problem.control_symbols, bounds_of, strict=True):
-        low, high = problem.numeric(bounds.lower), problem.numeric(bounds.upper)
-        stated = around.get(str(symbol))
-        side, end = (
-            (1.0, low) if low != -sp.oo and high == sp.oo else (-1.0, high) if low == -sp.oo and high != sp.oo else (0.0, 0)
-        )
-        if side == 0.0 or bounds.is_finite_set:
-            columns.append(unit if stated is None else stated + unit * (abs(stated) or 1.0))
-            continue
-        distance = 1.0 if stated is None else side * (stated - float(end))
-        if not distance > 0:
-            raise UsageError(f"--around {symbol}={stated:g} lies outside the control's interval")
-        columns.append(float(end) + side * distance * np.exp(unit / 2))
-    return np.stack(columns, axis=1) if columns else np.zeros((2, 0))
