@@ -5,9 +5,11 @@ In: an `HJBEquation`. Out: `Accepted(Solution)` or `Rejected(reason)`. Raises So
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Mapping
 from dataclasses import replace
+from itertools import pairwise
 from types import MappingProxyType
 
 import numpy as np
@@ -34,6 +36,8 @@ FINEST_FRONT = {1: 801, 2: 145, 3: 65, 4: 33}
 SECONDS = 45.0
 MOST_PADDING = {1: 32.0, 2: 4.0, 3: 2.0, 4: 2.0}
 PADDING_TOLERANCE = {1: 1e-6, 2: 1e-4, 3: 1e-3, 4: 1e-2}
+STEADILY = 0.5
+"""How far from second order the order may be one level earlier, for it to count as observed."""
 STEP_RESIDUAL = 1e-4
 """A step in time may leave over more than an equation without time: a share of what the step itself errs."""
 MOST_FURTHER = 8
@@ -131,6 +135,7 @@ class _Search:
         if len(levels) < 2:
             raise SolverError(f"only {len(levels)} of the levels was finished in time{self.note}; ask for fewer nodes with nx")
         values = [level.level.at(*self.points) for level in levels[-3:]]
+        self.cut = self.cut or not _steady([level.level.at(*self.points) for level in levels[-4:]])
         self._look_outside_again(levels, values)
         floor = self.outside + self.escaping + levels[-1].residual * float(np.max(np.abs(values[-1])))
         worth = Worth.of(values, floor, self.irregular, self.cut)
@@ -293,6 +298,13 @@ class _Search:
             average=average, average_error=average_error,
             warnings=() if settled else (INTERRUPTED, warning) if self.interrupted else (warning,), tables=further,
         )  # fmt: skip
+
+
+def _steady(values: list[Array]) -> bool:
+    """Whether four levels draw together at second order twice in a row: once may be luck, on the way from one kind of row to
+    another."""
+    steps = [float(np.mean(np.abs(b - a))) for a, b in pairwise(values)]
+    return len(steps) == 3 and abs(math.log2(max(steps[0], 1e-300) / max(steps[1], 1e-300)) - 2.0) < STEADILY
 
 
 def _share_left(ratio: float) -> float:

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from hjbdsl import progress
 from hjbdsl.errors import SolverError
 from hjbdsl.methods.grid.howard import Policy, Task, policy_iteration, sound
+from hjbdsl.methods.grid.long_run import relative_values
 from hjbdsl.methods.grid.multigrid import Multigrid
 from hjbdsl.methods.grid.program import GridProgram
 from hjbdsl.model.solution import Array
@@ -43,6 +44,12 @@ def settle(task: Task, V: Array, policy: Array, stopped: NDArray[np.bool_] | Non
     """Solve. `nested`: V comes from a coarser mesh, not from nothing; `rough`: V is only a start itself. `policy` is updated in
     place. Raises SolverError where no control is admissible or no iteration settles."""
     program = task.program
+    if task.average and len(program.mesh.axes) in (2, 3) and program.size > SMALL:
+        kept = policy.copy()
+        found = relative_values(task, V, policy)
+        if found is not None:
+            return found
+        policy[:] = kept
     if nested and len(program.mesh.axes) in (2, 3) and not task.average and program.size > SMALL:
         kept = policy.copy()
         try:
