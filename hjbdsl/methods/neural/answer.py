@@ -12,9 +12,9 @@ import numpy as np
 
 from hjbdsl.methods.neural.bracket import Bracket, bracket
 from hjbdsl.methods.neural.feynman_kac import Rollout
-from hjbdsl.methods.neural.first_values import drawn
 from hjbdsl.methods.neural.function import NeuralFunction
 from hjbdsl.methods.neural.networks import Parameters
+from hjbdsl.methods.neural.sampling import drawn
 from hjbdsl.model.solution import Evidence, Solution
 
 if TYPE_CHECKING:
@@ -66,7 +66,7 @@ def _worth(training: PolicyIteration, parameters: Parameters) -> tuple[Bracket, 
     at = drawn(training.program, training.domain, POINTS, generator, inner=True)
     segment = training.segment(parameters, training.policy, generator)
     rollout = Rollout(training.model, training.domain, training.policy.control, generator)
-    worth = bracket(rollout, parameters, at, segment, training.rate)
+    worth = bracket(rollout, parameters, at, segment)
     value = training.model.chosen(parameters)(*at).numpy()
     return worth, (float(np.ptp(value)), float(np.max(np.abs(value))))
 

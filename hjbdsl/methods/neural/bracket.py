@@ -6,8 +6,8 @@ with V at the end, and R = V_t + max_a { f + L^a V - r V },
     J - V   =  E^pi int_0^h D (defect under pi) ds                    a feasible policy: V* >= J up to D_h (V* - V)
     V* - V <=  sup over policies of E int_0^h D R ds + D_h (V* - V)    (Dynkin's formula; Fleming and Soner, III.8)
 
-The second is estimated on the paths of pi with |R|; both are divided by 1 - exp(-r h) for what the segment's end leaves, and
-hold with the Monte-Carlo confidence.
+The second is estimated on the paths of pi with |R|. With q = sup E D_h over paths that still run at the end of the segment, both
+are divided by 1 - q for what that end leaves; before a horizon T, by h/T. They hold with the Monte-Carlo confidence.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ _PAIRS = 16
 @dataclass(frozen=True, slots=True)
 class Bracket:
     """`policy_gap` the largest |J - V|, `defect_gap` the largest E int D |R| ds, `noise` the largest standard error, all relative
-    to the size of V; `kept` the share 1 - exp(-r h) that the segment decides."""
+    to the size of V; `kept` the share of V that the segment decides."""
 
     band: Band
     policy_gap: float
@@ -40,15 +40,13 @@ class Bracket:
     kept: float
 
 
-def bracket(
-    rollout: Rollout, parameters: Parameters, at: tuple[Tensor, Tensor, Tensor], segment: Segment, rate: float
-) -> Bracket:
+def bracket(rollout: Rollout, parameters: Parameters, at: tuple[Tensor, Tensor, Tensor], segment: Segment) -> Bracket:
     """From the paths of the greedy policy out of every point of `at` (t, x, z)."""
     t, x, z = at
     returns = rollout.returns(parameters, t, x, z, segment, _PAIRS)
     value = rollout.model.chosen(parameters)(t, x, z)
-    finite = math.isfinite(rollout.program.horizon)
-    kept = 1.0 if finite or rate <= 0.0 else 1.0 - math.exp(-rate * segment.length)
+    horizon = rollout.program.horizon
+    kept = min(1.0, segment.length / horizon) if math.isfinite(horizon) else max(1e-3, 1.0 - float(returns.left.max()))
     relative = rollout.model.architecture.form in ("exponential", "multiplied")
     size = value.abs() if relative else value.abs().median() * torch.ones_like(value)
     gap, defect, noise = (q / size for q in ((returns.value - value).abs(), returns.defect, returns.error))

@@ -56,19 +56,14 @@ def _exit_group(model: ValueModel, domain: Domain, generator: torch.Generator, s
     outer = domain.points(1.3 * domain.scaled(outer))
     t = _clock(model, len(inner), generator)
     z = torch.randint(0, program.modes, (len(inner),), generator=generator)
-    gone = program.module.exited
-
-    def pairs() -> Tensor:
-        return (gone(t, inner, z) < 0.5) & (gone(t, outer, z) > 0.5)
-
-    kept = torch.nonzero(pairs())[:POINTS, 0]
+    between = ~program.exited(t, inner, z) & program.exited(t, outer, z)
+    kept = torch.nonzero(between)[:POINTS, 0]
     t, z, inner, outer = t[kept], z[kept], inner[kept], outer[kept]
     for _ in range(_BISECTIONS):
         middle = 0.5 * (inner + outer)
-        left = (gone(t, middle, z) > 0.5)[:, None]
+        left = program.exited(t, middle, z)[:, None]
         inner, outer = torch.where(left, inner, middle), torch.where(left, middle, outer)
-    paid = program.module.exit_value(t, outer, z) if program.problem.objective.exit_value is not None else torch.zeros_like(t)
-    return _value_group(model, t, outer, z, paid, scale)
+    return _value_group(model, t, outer, z, program.at_exit(t, outer, z), scale)
 
 
 def _terminal_group(model: ValueModel, domain: Domain, generator: torch.Generator, scale: float) -> Group:

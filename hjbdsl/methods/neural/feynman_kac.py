@@ -8,8 +8,7 @@ Dynkin's formula turns the return of a policy over a segment, bootstrapped with 
 
 which is Monte Carlo with the martingales int D grad V_k . S dW (and those of jumps and switches) as control variates: the noise,
 and with it the bias of the time step, vanish as the equation's defect does. At an exit D (payoff - V_k) is added. Outside the
-domain V_k is not trained: there the rewards themselves are summed, under the policy of the nearest point of the domain, -D V_k
-is added where a path leaves and D V_k where it comes back, which is the same identity with the martingale switched off.
+domain V_k is not trained but continued (`extension`): the identity holds for any V_k that is once continuously differentiable.
 
 Paths are antithetic; derivatives are central differences of paths under the same noise (pathwise derivatives, Glasserman, *Monte
 Carlo Methods in Financial Engineering*, section 7.1).
@@ -55,11 +54,13 @@ class Targets:
 
 @dataclass(frozen=True, slots=True)
 class Returns:
-    """At each of N points: the return of the policy with V_k at its end, its standard error, E int D |defect| ds."""
+    """At each of N points: the return of the policy with V_k at its end, its standard error, E int D |defect| ds, and
+    `left`, E of the discount factor of paths that still run at the end."""
 
     value: Tensor
     error: Tensor
     defect: Tensor
+    left: Tensor
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,7 +91,7 @@ class Rollout:
         step = 1e-2
         starts = [x, x + step * direction, x - step * direction]
         at_once = torch.cat(starts).repeat(2 * paths, 1)
-        corrections, _ = self._corrections(parameters, t.repeat(6 * paths), at_once, z.repeat(6 * paths), segment, paths)
+        corrections, _, _ = self._corrections(parameters, t.repeat(6 * paths), at_once, z.repeat(6 * paths), segment, paths)
         shaped = corrections.reshape(2, paths, 3, N).mean(0).transpose(0, 1)
         values = [self.model.chosen(parameters)(t, start, z) for start in starts]
         steepness = (shaped[1] - shaped[2]) / (2.0 * step)
@@ -100,10 +101,11 @@ class Rollout:
     def returns(self, parameters: Parameters, t: Tensor, x: Tensor, z: Tensor, segment: Segment, paths: int) -> Returns:
         """The return of the policy over the segment by `paths` antithetic pairs."""
         many = (t.repeat(2 * paths), x.repeat(2 * paths, 1), z.repeat(2 * paths))
-        corrections, defects = self._corrections(parameters, *many, segment, paths)
+        corrections, defects, left = self._corrections(parameters, *many, segment, paths)
         shaped = corrections.reshape(2, paths, len(t)).mean(0)
         value = self.model.chosen(parameters)(t, x, z) + shaped.mean(0)
-        return Returns(value, _standard_error(shaped), defects.reshape(2 * paths, len(t)).mean(0))
+        defect, remaining = (sums.reshape(2 * paths, len(t)).mean(0) for sums in (defects, left))
+        return Returns(value, _standard_error(shaped), defect, remaining)
 
     def unit(self, x: Tensor) -> Tensor:
         """The length of a scaled unit in each state at x."""
@@ -134,86 +136,61 @@ class Rollout:
 
     def _corrections(
         self, parameters: Parameters, t: Tensor, x: Tensor, z: Tensor, segment: Segment, paths: int
-    ) -> tuple[Tensor, Tensor]:
-        """int D defect ds along a path from each point, by the trapezoid rule, with what exits and crossings add; and
-        int D |defect| ds. (B,) each"""
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        """int D defect ds along a path from each point, by the trapezoid rule, with what exits add; int D |defect| ds; D at
+        the end of a path that still runs. (B,) each"""
         h = segment.length / segment.steps
         discounting = torch.ones_like(t)
-        alive, within = ~self._exited(t, x, z), self.domain.inside(x)
-        a, before, reward, rate, value = self._rates(parameters, t, x, z)
-        total, size = torch.where(alive & ~within, -value, 0.0), torch.zeros_like(t)
+        alive = ~self.program.exited(t, x, z)
+        a, before, rate, value = self._rates(parameters, t, x, z)
+        total, size = torch.zeros_like(t), torch.zeros_like(t)
         for _ in range(segment.steps):
             span = torch.full_like(t, h)
             if math.isfinite(self.program.horizon):
                 span = torch.minimum(span, (self.program.horizon - t).clamp(min=0.0))
-            y, mode = self._moved(t, x, z, a, span, self._noise(len(x), paths, x))
+            y, mode, leapt = self._moved(t, x, z, a, span, self._noise(len(x), paths, x))
             s, y, mode = t + span, torch.where(alive[:, None], y, x), torch.where(alive, mode, z)
-            inside, gone = self.domain.inside(y), alive & self._exited(s, y, mode)
+            gone = alive & self.program.exited(s, y, mode)
             if bool(gone.any()):
-                y = torch.where(gone[:, None], self._met(s, x, y, mode), y)
-            # a path leaves at the edge: what it finds there is V's own error, which hardly varies over one step
-            y = torch.where((within & ~inside & ~gone)[:, None], self.domain.nearest(y), y)
-            a, after, paid, following, value = self._rates(parameters, s, y, mode)
+                y = torch.where((gone & ~leapt)[:, None], self._met(s, x, y, mode), y)
+            a, after, following, value = self._rates(parameters, s, y, mode)
             factor = torch.exp(-0.5 * span * (rate + following))
-            gain = 0.5 * span * torch.where(within, before + factor * after, reward + factor * paid)
-            total = total + torch.where(alive, discounting * gain, 0.0)
-            size = size + torch.where(alive & within, discounting * 0.5 * span * (before.abs() + factor * after.abs()), 0.0)
+            share = torch.where(alive, 0.5 * span * discounting, 0.0)
+            total = total + share * (before + factor * after)
+            size = size + share * (before.abs() + factor * after.abs())
             discounting = torch.where(alive, discounting * factor, discounting)
-            crossed = (inside | gone).to(t) - within.to(t)
-            total = total + torch.where(alive & (crossed != 0.0), crossed * discounting * value, 0.0)
             if bool(gone.any()):
-                total = total + torch.where(gone, discounting * (self._at_exit(s, y, mode) - value), 0.0)
+                total = total + torch.where(gone, discounting * (self.program.at_exit(s, y, mode) - value), 0.0)
             alive = alive & ~gone
-            t, x, z, before, reward, rate, within = s, y, mode, after, paid, following, inside
+            t, x, z, before, rate = s, y, mode, after, following
             if not bool(alive.any()):
                 break
-        # the end of a path outside is bootstrapped with V at the nearest point of the domain
-        end = self.model.chosen(parameters)(t, self.domain.nearest(x), z)
-        return total + torch.where(alive & ~within, discounting * end, 0.0), size
+        return total, size, torch.where(alive, discounting, 0.0)
 
-    def _rates(self, parameters: Parameters, t: Tensor, x: Tensor, z: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:
-        """The control, the equation's defect under it, the reward rate, the discount rate, V; the control of the nearest point of
-        the domain outside it."""
+    def _rates(self, parameters: Parameters, t: Tensor, x: Tensor, z: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        """The control, the equation's defect under it, the discount rate, V."""
         program = self.program
         at = self.model.point(parameters, t, x, z)
-        beyond = ~self.domain.inside(x)
-        if bool(beyond.any()):
-            nearest = torch.where(beyond[:, None], self.domain.nearest(x), x)
-            a = self.policy(parameters, t, nearest, z, self.model.point(parameters, t, nearest, z))
-            a = program.projected(t, x, z, a)
-        else:
-            a = self.policy(parameters, t, x, z, at)
+        a = self.policy(parameters, t, x, z, at)
         defect = program.defect(t, x, z, a, at)
         for k in range(program.jumps):
             if program.controlled_jumps[k]:
                 difference = program.jump_difference(k, self.model.chosen(parameters), t, x, z, a, at.V)
                 defect = defect + program.rate(k)(t, x, z, a) * difference
-        return a, defect, program.module.running(t, x, z, a), program.module.discount(t, x, z, a), at.V
-
-    def _exited(self, t: Tensor, x: Tensor, z: Tensor) -> Tensor:
-        if self.program.problem.exit is None:
-            return torch.zeros(len(t), dtype=torch.bool, device=t.device)
-        result: Tensor = self.program.module.exited(t, x, z) > 0.5
-        return result
+        return a, defect, program.module.discount(t, x, z, a), at.V
 
     def _met(self, t: Tensor, x: Tensor, y: Tensor, z: Tensor) -> Tensor:
         """The first point of the exit on the way from x to y, by bisection."""
         inner, outer = x, y
         for _ in range(30):
             middle = 0.5 * (inner + outer)
-            left = self._exited(t, middle, z)[:, None]
+            left = self.program.exited(t, middle, z)[:, None]
             inner, outer = torch.where(left, inner, middle), torch.where(left, middle, outer)
         return outer
 
-    def _at_exit(self, t: Tensor, x: Tensor, z: Tensor) -> Tensor:
-        """What an exit pays."""
-        if self.program.problem.objective.exit_value is None:
-            return torch.zeros_like(t)
-        payoff: Tensor = self.program.module.exit_value(t, x, z)
-        return payoff
-
-    def _moved(self, t: Tensor, x: Tensor, z: Tensor, a: Tensor, span: Tensor, noise: Noise) -> tuple[Tensor, Tensor]:
-        """One Euler step, in the logarithm of positive states (exact there for geometric motion); then jumps and switches."""
+    def _moved(self, t: Tensor, x: Tensor, z: Tensor, a: Tensor, span: Tensor, noise: Noise) -> tuple[Tensor, Tensor, Tensor]:
+        """One Euler step, in the logarithm of positive states (exact there for geometric motion), then jumps and switches:
+        states, modes, which rows jumped."""
         module = self.program.module
         drift, root = module.drift(t, x, z, a), torch.sqrt(span)[:, None]
         moved = x + span[:, None] * drift
@@ -226,6 +203,7 @@ class Rollout:
                 variance = module.diffusion(t, x, z, a).square().sum(-1)
             exponent = (drift / level - 0.5 * variance / level.square()) * span[:, None] + push / level
             moved = torch.where(self.logarithm, self.origin + level * torch.exp(torch.clamp(exponent, -50.0, 50.0)), moved)
+        leapt = torch.zeros_like(z, dtype=torch.bool)
         for k in range(self.program.jumps):
             hit = noise.jump[:, k] < 1.0 - torch.exp(-self.program.rate(k)(t, x, z, a) * span)
             nodes, weights = self.program.marks(k, x)
@@ -233,7 +211,7 @@ class Rollout:
                 max=len(nodes) - 1
             )
             leap = self.program.move(k, t, x, z, a, nodes[index])
-            moved = torch.where(hit[:, None], moved + leap, moved)
+            moved, leapt = torch.where(hit[:, None], moved + leap, moved), leapt | hit
         moved = self.domain.kept_near(moved)
         for i, low, high in self.walls:
             moved[:, i] = _reflected(moved[:, i], low, high)
@@ -246,7 +224,7 @@ class Rollout:
             scaled = noise.switch / (1.0 - torch.exp(-chance[:, -1])).clamp(min=1e-300) * chance[:, -1]
             target = (chance <= scaled[:, None]).sum(1).clamp(max=self.program.modes - 1)
             mode = torch.where(leaving, target, z)
-        return moved, mode
+        return moved, mode, leapt
 
 
 def _standard_error(samples: Tensor) -> Tensor:

@@ -1,38 +1,43 @@
 """Where policy iteration starts: the best of some simple policies, its return, and the form of network that suits it.
 
 In: program, domain. Out: `Start`: a value model with parameters fitted to the return, and the policy: every control is constant,
-or proportional to a positive state.
+or proportional to a state.
 """
 
 from __future__ import annotations
 
-import itertools
 import math
 from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
 
-from hjbdsl import progress
 from hjbdsl.errors import SolverError
 from hjbdsl.methods.neural.conditions import condition_groups
 from hjbdsl.methods.neural.emit import smooth_end
-from hjbdsl.methods.neural.feynman_kac import Policy, Rollout, Segment, Targets
-from hjbdsl.methods.neural.improvement import affine
+from hjbdsl.methods.neural.feynman_kac import Rollout, Segment, Targets
+from hjbdsl.methods.neural.improvement import Improvement
 from hjbdsl.methods.neural.model import Functionals, ValueModel, blank
 from hjbdsl.methods.neural.networks import Architecture, Form, Parameters, initial_parameters
-from hjbdsl.methods.neural.program import NeuralProgram, Point
-from hjbdsl.methods.neural.sampling import Domain
+from hjbdsl.methods.neural.program import NeuralProgram
+from hjbdsl.methods.neural.sampling import Domain, drawn
+from hjbdsl.methods.neural.simple_policies import best_simple, default_control, held, standing
 from hjbdsl.methods.neural.training import Group, fit
 
-WIDTHS = {1: (16, 16), 2: (24, 24)}
+WIDTHS = {(1, False): (16, 16), (1, True): (20, 20), (2, False): (24, 24), (2, True): (24, 24)}
+"""Of the hidden layers, by the number of states and whether there is a clock."""
 WIDEST = (32, 32)
 POINTS = 250
 STEPS = 100
 LIFETIMES = 6.0
 """How many mean lifetimes 1/r the first paths run."""
+FLAT = 1e-6
+"""A return that varies by a smaller share of its size is the same from everywhere."""
+AFFINE = 1e-3
+"""Share of a variance that an affine function leaves where it all but explains it."""
+FAST = 2.0
+"""A terminal payoff that would halve within half the horizon fades fast."""
 _DECAY = 1e-6
-_FAR = (0.01, 0.03, 0.1, 0.3, 1.0, 3.0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,20 +45,6 @@ class Start:
     model: ValueModel
     parameters: Parameters
     policy: Tensor
-
-
-def drawn(
-    program: NeuralProgram, domain: Domain, count: int, generator: torch.Generator, inner: bool = False
-) -> tuple[Tensor, Tensor, Tensor]:
-    """Times, states and modes from which the process still runs: of the domain, or of the region alone."""
-    x = domain.sample(4 * count, generator, inner)
-    t = torch.rand(4 * count, generator=generator, dtype=torch.float64)
-    t = program.horizon * t if math.isfinite(program.horizon) else 0.0 * t
-    z = torch.randint(0, program.modes, (4 * count,), generator=generator)
-    if program.problem.exit is not None:
-        running = program.module.exited(t, x, z) < 0.5
-        t, x, z = t[running], x[running], z[running]
-    return t[:count], x[:count], z[:count]
 
 
 def lifetime(program: NeuralProgram, domain: Domain, generator: torch.Generator) -> Segment:
@@ -72,13 +63,6 @@ def lifetime(program: NeuralProgram, domain: Domain, generator: torch.Generator)
     return Segment(2.0 / max(speed, 1e-6), 2 * STEPS)
 
 
-def default_control(program: NeuralProgram, t: Tensor, x: Tensor, z: Tensor) -> Tensor:
-    """The middle of an interval, a little inside a half-line, 0 on a line."""
-    low, high = program.module.lowest(t, x, z), program.module.highest(t, x, z)
-    half = torch.where(torch.isfinite(low), low + 0.1, torch.where(torch.isfinite(high), high - 0.1, 0.0))
-    return torch.where(torch.isfinite(low) & torch.isfinite(high), 0.5 * (low + high), half)
-
-
 def first_values(program: NeuralProgram, domain: Domain, seed: int) -> Start:
     """Raises `SolverError` where no simple policy has a finite return."""
     generator = torch.Generator().manual_seed(seed)
@@ -90,13 +74,14 @@ def first_values(program: NeuralProgram, domain: Domain, seed: int) -> Start:
     segment = lifetime(program, domain, generator)
     simple = best_simple(model, domain, nothing, segment, generator)
     t, x, z = drawn(program, domain, POINTS, generator)
-    targets = Rollout(model, domain, held(program, simple), generator).targets(nothing, t, x, z, segment, 32)
+    simple, targets = _told(model, domain, nothing, simple, (t, x, z), segment, generator)
     if not bool(torch.isfinite(targets.value).all()):
         raise SolverError("no simple policy has a finite return from every state of the domain")
-    payoff = model.chosen(nothing)(t, x, z) if built_in else None
-    form, offset, scale, sign = formed(targets.value, payoff, program.horizon, domain.logarithms(x))
-    widths = WIDTHS.get(program.states, WIDEST)
-    architecture = Architecture(domain.features, horizon, widths, program.modes, form, offset, scale, sign)
+    wear = wearing(model, nothing, simple, x, z) if built_in else 0.0
+    payoff = model.chosen(nothing)(t, x, z) / (1.0 + wear * (program.horizon - t)) if built_in else None
+    form, offset, scale, sign = formed(targets.value, payoff, program.horizon, domain, x)
+    widths = WIDTHS.get((program.states, horizon is not None), WIDEST)
+    architecture = Architecture(domain.features, horizon, widths, program.modes, form, offset, scale, sign, wear)
     fitting = ValueModel(program, architecture)
     groups = target_groups(architecture, t, x, z, targets, 1.0)
     scale = float(targets.value.abs().median()) + 1e-12
@@ -111,6 +96,43 @@ def first_values(program: NeuralProgram, domain: Domain, seed: int) -> Start:
     return Start(fitting, fitted.parameters, simple)
 
 
+def _told(
+    model: ValueModel, domain: Domain, nothing: Parameters, simple: Tensor, at: tuple[Tensor, Tensor, Tensor], segment: Segment,
+    generator: torch.Generator,
+) -> tuple[Tensor, Targets]:  # fmt: skip
+    """The policy with its return; where that is the same from everywhere, one that keeps the states where they are."""
+    program = model.program
+
+    def earned(policy: Tensor) -> Targets:
+        return Rollout(model, domain, held(program, policy), generator).targets(nothing, *at, segment, 32)
+
+    targets = earned(simple)
+    if program.controls and _flat(targets.value):
+        for still in standing(program, simple, *at):
+            others = earned(still)
+            if not _flat(others.value):
+                return still, others
+    return simple, targets
+
+
+def _flat(returns: Tensor) -> bool:
+    return float(returns.std()) < FLAT * float(returns.abs().mean())
+
+
+def wearing(model: ValueModel, nothing: Parameters, simple: Tensor, x: Tensor, z: Tensor) -> float:
+    """The rate -(H(g) - r g)/g at which the equation has a terminal payoff g of one sign fade before T, where that is fast."""
+    program = model.program
+    end = torch.full_like(x[:, 0], program.horizon)
+    at = model.point(nothing, end, x, z)
+    a = Improvement(program, model, simple).control(nothing, end, x, z, at)
+    defect = program.defect(end, x, z, a, at)
+    large = at.V.abs() > 0.1 * at.V.abs().median()
+    if not bool((at.V[large] > 0).all() or (at.V[large] < 0).all()):
+        return 0.0
+    rate = float((-defect / at.V)[large].median())
+    return rate if rate * program.horizon > FAST else 0.0
+
+
 def weighted(functionals: Functionals, V: Tensor, length: float) -> Group:
     """The equation relative to the sizes of its terms: those of outliers held down, none below V over the lifetime `length`."""
     magnitude = V.abs() + 0.1 * V.abs().median() + 1e-12
@@ -119,65 +141,16 @@ def weighted(functionals: Functionals, V: Tensor, length: float) -> Group:
     return Group(functionals, 1.0 / (sizes + magnitude / length))
 
 
-def held(program: NeuralProgram, coefficients: Tensor) -> Policy:
-    """The policy that is affine in the states, (m, 1 + n), within the bounds."""
-
-    def control(_parameters: Parameters, t: Tensor, x: Tensor, z: Tensor, _at: Point) -> Tensor:
-        return program.projected(t, x, z, affine(coefficients, x))
-
-    return control
-
-
-def best_simple(model: ValueModel, domain: Domain, nothing: Parameters, segment: Segment, generator: torch.Generator) -> Tensor:
-    """Component by component, the constant or the multiple of a positive state whose return is best over the domain."""
-    program = model.program
-    t, x, z = drawn(program, domain, 64, generator)
-    best = torch.zeros(program.controls, 1 + program.states, dtype=torch.float64)
-    best[:, 0] = default_control(program, t, x, z)[0]
-    low, high = program.module.lowest(t, x, z)[0], program.module.highest(t, x, z)[0]
-    positive = [1 + i for i, feature in enumerate(domain.features) if feature.kind == "logarithm" and feature.origin == 0.0]
-    score = -math.inf
-    for c in range(program.controls):
-        bounded = math.isfinite(float(high[c]))
-        shapes = [0] if bounded else [0, *positive]
-        for column, value in itertools.product(shapes, _trials(float(low[c]), float(high[c]))):
-            progress.report("simple policies")
-            trial = best.clone()
-            trial[c] = 0.0
-            trial[c, column] = value
-            rollout = Rollout(model, domain, held(program, trial), torch.Generator().manual_seed(1))
-            y = rollout.targets(nothing, t, x, z, replace(segment, steps=segment.steps // 2), 1).value
-            reached = _score(program.sense * y)
-            if reached > score + 1e-9 * abs(reached):
-                score, best = reached, trial
-    return best
-
-
-def _score(returns: Tensor) -> float:
-    """The mean return, of returns of many magnitudes and one sign (all below zero) the mean logarithm: the share lost counts."""
-    if not bool(torch.isfinite(returns).all()):
-        return -math.inf
-    if bool((returns < 0).all()):
-        return -float(torch.log(-returns).mean())
-    return float(returns.mean())
-
-
-def _trials(low: float, high: float) -> list[float]:
-    if math.isfinite(low) and math.isfinite(high):
-        return [low + share * (high - low) for share in (0.05, 0.25, 0.5, 0.75, 0.95)]
-    if math.isfinite(low):
-        return [low + distance for distance in _FAR]
-    if math.isfinite(high):
-        return [high - distance for distance in _FAR]
-    return [0.0, 0.1, -0.1, 0.5, -0.5, 2.0, -2.0]
-
-
-def formed(y: Tensor, payoff: Tensor | None, horizon: float, logs: Tensor | None) -> tuple[Form, float, float, float]:
-    """Form, offset, scale and sign that suit first values y; `logs` (N, k) are the logarithms of positive states."""
+def formed(y: Tensor, payoff: Tensor | None, horizon: float, domain: Domain, x: Tensor) -> tuple[Form, float, float, float]:
+    """Form, offset, scale and sign that suit first values y at x: a logarithm where values of one sign have many magnitudes in
+    positive states, or where it is all but affine."""
     sign = float(torch.sign(y.median()))
-    many = logs is not None and bool((sign * y > 0).all()) and float(y.abs().max()) > 10.0 * float(y.abs().min())
-    if many and logs is not None:
-        many = _unexplained(torch.log(y.abs()), logs) < _unexplained(y, logs)
+    many, logs = False, domain.logarithms(x)
+    if bool((sign * y > 0).all()):
+        bent = _unexplained(torch.log(y.abs()), domain.scaled(x))
+        many = bent < AFFINE and bent < 0.1 * _unexplained(y, domain.scaled(x))
+        if logs is not None and float(y.abs().max()) > 10.0 * float(y.abs().min()):
+            many = _unexplained(torch.log(y.abs()), logs) < _unexplained(y, logs)
     if payoff is None:
         values = torch.log(y.abs()) if many else y
         return ("exponential" if many else "shifted"), float(values.mean()), float(values.std()) + 1e-6, sign
@@ -206,4 +179,4 @@ def target_groups(architecture: Architecture, t: Tensor, x: Tensor, z: Tensor, t
     ]
 
 
-__all__ = ["Start", "drawn", "first_values", "held", "lifetime", "target_groups", "weighted"]
+__all__ = ["Start", "first_values", "lifetime", "target_groups", "weighted"]

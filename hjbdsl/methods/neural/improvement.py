@@ -2,21 +2,24 @@
 
 In: program, model, points. Out: controls (B, m). In closed form wherever the symbolic maximiser holds (the signs of its
 second-order condition with it); where it is implicit, ascent on the Hamiltonian: a scan of every component and successive
-refinement about the best value. Where neither gives a control the `fallback` stands in.
+parabolas about the best value. Beyond the box of the network, where a continued V may have no maximiser, that of the nearest
+point of the box; where there is none either the `fallback` stands in.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
 
+from hjbdsl.methods.neural.extension import nearest
 from hjbdsl.methods.neural.model import ValueModel
 from hjbdsl.methods.neural.networks import Parameters
 from hjbdsl.methods.neural.program import NeuralProgram, Point
 
-_ROUNDS = 16
+_SWEEPS, _PARABOLAS = 3, 10
 _FAR = (0.01, 0.05, 0.2, 0.5, 1.0, 2.0, 5.0, 20.0)
 """Distances tried from the end of a half-line and both ways on a line."""
 
@@ -35,14 +38,28 @@ class Improvement:
         """The improved controls (B, m)."""
         if not self.program.controls:
             return x.new_zeros(len(x), 0)
-        status = self.program.equation.optimum.status
-        if status == "implicit":
-            return self._ascent(parameters, t, x, z, at)
+        inner = nearest(self.model.architecture, x)
+        beyond = (inner != x).any(-1)
+        if self.program.equation.optimum.status == "implicit":
+            if bool(beyond.any()):
+                at = self.model.point(parameters, t, inner, z)
+            return self.program.projected(t, x, z, self._ascent(parameters, t, inner, z, at))
         a, found = self.program.symbolic_control(t, x, z, at)
+        rows = torch.nonzero(beyond & ~found)[:, 0]
+        if len(rows):
+            at_edge = self.model.point(parameters, t[rows], inner[rows], z[rows])
+            there, held = self.program.symbolic_control(t[rows], inner[rows], z[rows], at_edge)
+            a, found = a.index_copy(0, rows, there), found.index_copy(0, rows, held)
         if self.limits is not None:
             a = torch.minimum(torch.maximum(a, self.limits[0]), self.limits[1])
         a = torch.where(found[:, None], a, affine(self.fallback, x))
         return self.program.projected(t, x, z, a)
+
+    def exists(self, t: Tensor, x: Tensor, z: Tensor, at: Point) -> Tensor:
+        """Where V has a maximiser, (B,): elsewhere it has the wrong curvature for any."""
+        if not self.program.controls or self.program.equation.optimum.status == "implicit":
+            return torch.ones(len(x), dtype=torch.bool, device=x.device)
+        return self.program.symbolic_control(t, x, z, at)[1]
 
     def held_back(self, parameters: Parameters, t: Tensor, x: Tensor, z: Tensor) -> Improvement:
         """The same policy within the range that it has on most of these points, as wide again on both sides."""
@@ -64,43 +81,55 @@ class Improvement:
         return torch.where(torch.isfinite(value), value, torch.full_like(value, -torch.inf))
 
     def _ascent(self, parameters: Parameters, t: Tensor, x: Tensor, z: Tensor, at: Point) -> Tensor:
-        """Coordinate by coordinate: the best of a scan, then a bracket about it shrunk by three a round."""
+        """Coordinate by coordinate: the best of a scan, then parabolas; in later sweeps parabolas about the last best."""
         low, high = self.program.module.lowest(t, x, z), self.program.module.highest(t, x, z)
         a = self.program.projected(t, x, z, affine(self.fallback, x))
-        for _ in range(1 if self.program.controls == 1 else 3):
+        widths: list[Tensor] = []
+        for sweep in range(1 if self.program.controls == 1 else _SWEEPS):
             for c in range(self.program.controls):
-                a = self._along(parameters, t, x, z, at, a, c, low[:, c], high[:, c])
+
+                def worth(trial: Tensor, a: Tensor = a, c: int = c) -> Tensor:
+                    candidate = a.clone()
+                    candidate[:, c] = trial
+                    return self._objective(parameters, t, x, z, candidate, at)
+
+                if sweep:
+                    places = [a[:, c] - widths[c], a[:, c], a[:, c] + widths[c]]
+                    trials = torch.stack([torch.clamp(place, low[:, c], high[:, c]) for place in places], 1)
+                else:
+                    trials = torch.sort(_trials(a[:, c], low[:, c], high[:, c]), 1).values
+                best, width = _peak(worth, trials)
+                if not sweep:
+                    widths.append(width)
+                a = a.clone()
+                a[:, c] = best
         return a
 
-    def _along(
-        self, parameters: Parameters, t: Tensor, x: Tensor, z: Tensor, at: Point, a: Tensor, c: int, low: Tensor, high: Tensor
-    ) -> Tensor:
-        trials = _trials(a[:, c], low, high)
-        best, width = self._best(parameters, t, x, z, at, a, c, trials)
-        for _ in range(_ROUNDS):
-            offsets = torch.linspace(-1.0, 1.0, 7, dtype=x.dtype, device=x.device)
-            trials = torch.clamp(best[:, None] + width[:, None] * offsets, low[:, None], high[:, None])
-            best, _ = self._best(parameters, t, x, z, at, a, c, trials)
-            width = width / 2.5
-        result = a.clone()
-        result[:, c] = best
-        return result
 
-    def _best(
-        self, parameters: Parameters, t: Tensor, x: Tensor, z: Tensor, at: Point, a: Tensor, c: int, trials: Tensor
-    ) -> tuple[Tensor, Tensor]:
-        """The best trial (B,) and the distance to its farther neighbour (B,)."""
-        values = []
-        for j in range(trials.shape[1]):
-            candidate = a.clone()
-            candidate[:, c] = trials[:, j]
-            values.append(self._objective(parameters, t, x, z, candidate, at))
-        ordered, order = torch.sort(trials, 1)
-        index = torch.stack(values, 1).gather(1, order).argmax(1, keepdim=True)
-        best = ordered.gather(1, index)[:, 0]
-        last = trials.shape[1] - 1
-        before, after = ordered.gather(1, (index - 1).clamp(min=0))[:, 0], ordered.gather(1, (index + 1).clamp(max=last))[:, 0]
-        return best, torch.maximum(best - before, after - best)
+def _peak(worth: Callable[[Tensor], Tensor], trials: Tensor) -> tuple[Tensor, Tensor]:
+    """Where `worth` is largest, (B,), from ordered trials (B, K) on, and the distance to the farther neighbour of the best trial:
+    the vertex of the parabola through the best three, now and then the middle of the wider gap. (Brent, Algorithms for
+    Minimization without Derivatives, 1973, chapter 5.)"""
+    values = torch.stack([worth(trials[:, k]) for k in range(trials.shape[1])], 1)
+    best = values.argmax(1, keepdim=True)
+    sides = ((best - 1).clamp(min=0), best, (best + 1).clamp(max=trials.shape[1] - 1))
+    left, middle, right = (trials.gather(1, side)[:, 0] for side in sides)
+    below, top, above = (values.gather(1, side)[:, 0] for side in sides)
+    width = torch.maximum(middle - left, right - middle)
+    for k in range(_PARABOLAS):
+        toward, back = (middle - left) * (top - above), (middle - right) * (top - below)
+        vertex = middle - 0.5 * ((middle - left) * toward - (middle - right) * back) / (toward - back)
+        wider = torch.where(middle - left > right - middle, 0.5 * (left + middle), 0.5 * (middle + right))
+        usable = (vertex > left) & (vertex < right) & (vertex != middle)
+        place = wider if k % 3 == 2 else torch.where(usable, vertex, wider)
+        value = worth(place)
+        better, before = value > top, place < middle
+        inner, lower = torch.where(better, middle, place), torch.where(better, top, value)
+        moves_left, moves_right = better ^ before, ~(better ^ before)
+        left, below = torch.where(moves_left, inner, left), torch.where(moves_left, lower, below)
+        right, above = torch.where(moves_right, inner, right), torch.where(moves_right, lower, above)
+        middle, top = torch.where(better, place, middle), torch.where(better, value, top)
+    return middle, width
 
 
 def affine(coefficients: Tensor, x: Tensor) -> Tensor:

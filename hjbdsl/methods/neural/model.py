@@ -14,7 +14,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from hjbdsl.methods.neural.networks import Architecture, Jet, Parameters, network_jet, network_value
+from hjbdsl.methods.neural.extension import extended_jet, extended_value
+from hjbdsl.methods.neural.networks import Architecture, Jet, Parameters, network_jet
 from hjbdsl.methods.neural.program import NeuralProgram, Point, ValueAt
 
 
@@ -51,7 +52,7 @@ class ValueModel:
 
     def jet(self, parameters: Parameters, t: Tensor, x: Tensor) -> Jet:
         """The jet of V in every mode."""
-        jet = network_jet(self.architecture, parameters, t, x)
+        jet = extended_jet(self.architecture, parameters, t, x)
         payoff = self._payoff_jet(t, x, jet) if self.architecture.form in ("added", "multiplied") else None
         return self._formed(jet, t, payoff)
 
@@ -65,7 +66,7 @@ class ValueModel:
                 return jet.exponential(architecture.offset, architecture.sign)
             case "added":
                 jet = self._remaining(jet, t)
-                return jet if payoff is None else jet.plus(payoff)
+                return jet if payoff is None else jet.plus(self._worn(payoff, t))
             case "multiplied" if payoff is not None:
                 return self._remaining(jet, t).exponential(0.0, 1.0).times(payoff)
         raise ValueError(f"unknown form `{architecture.form}`")
@@ -73,7 +74,7 @@ class ValueModel:
     def value(self, parameters: Parameters, t: Tensor, x: Tensor) -> Tensor:
         """V (B, S) alone."""
         architecture = self.architecture
-        value = network_value(architecture, parameters, t, x)
+        value = extended_value(architecture, parameters, t, x)
         left = ((architecture.horizon or 0.0) - t)[:, None]
         match architecture.form:
             case "shifted":
@@ -81,7 +82,7 @@ class ValueModel:
             case "exponential":
                 return architecture.sign * torch.exp(architecture.offset + value)
             case "added":
-                return self._payoff(t, x) + left * value
+                return self._payoff(t, x) / (1.0 + architecture.wear * left) + left * value
             case "multiplied":
                 return self._payoff(t, x) * torch.exp(left * value)
         raise ValueError(f"unknown form `{architecture.form}`")
@@ -154,8 +155,11 @@ class ValueModel:
         for k in range(program.jumps):
             intensity = program.rate(k)(t, x, z, a)
             for node, weight in zip(*program.marks(k, x), strict=True):
-                others.append(x + program.move(k, t, x, z, a, node.expand(B)))
-                weights.append(weight * intensity)
+                place = x + program.move(k, t, x, z, a, node.expand(B))
+                gone = program.exited(t, place, z)
+                running = running + torch.where(gone, weight * intensity * program.at_exit(t, place, z), 0.0)
+                others.append(place)
+                weights.append(torch.where(gone, 0.0, weight * intensity))
             on_value[rows, z] -= intensity
             size = size + (intensity * at.jumps[:, k]).abs()
         places = torch.stack(others, 1) if others else x.new_zeros(B, 0, n)
@@ -208,8 +212,18 @@ class ValueModel:
         return torch.cat([derivative[name].reshape(len(f.t), -1) for name in parameters], 1)
 
     def _remaining(self, jet: Jet, t: Tensor) -> Jet:
-        """(T - t) times a jet, without anything written in place."""
-        clock = torch.zeros(jet.gradient.shape[-1], dtype=t.dtype, device=t.device)
-        clock = torch.cat([clock[:-1], -torch.ones(1, dtype=t.dtype, device=t.device)])
-        remaining = ((self.architecture.horizon or 0.0) - t)[:, None].expand_as(jet.value)
-        return jet.times(Jet(remaining, clock.expand_as(jet.gradient), torch.zeros_like(jet.hessian)))
+        """(T - t) times a jet."""
+        left = (self.architecture.horizon or 0.0) - t
+        return jet.times(self._of_clock(jet, left, -torch.ones_like(t)))
+
+    def _worn(self, payoff: Jet, t: Tensor) -> Jet:
+        """The payoff over 1 + wear*(T - t); its second derivative in time is left out, since no equation has it."""
+        kept = 1.0 / (1.0 + self.architecture.wear * ((self.architecture.horizon or 0.0) - t))
+        return payoff.times(self._of_clock(payoff, kept, self.architecture.wear * kept * kept))
+
+    def _of_clock(self, like: Jet, value: Tensor, slope: Tensor) -> Jet:
+        """A function of time alone, without anything written in place."""
+        slopes = torch.cat([slope.new_zeros(*slope.shape, like.gradient.shape[-1] - 1), slope[..., None]], -1)
+        return Jet(
+            value[:, None].expand_as(like.value), slopes[:, None].expand_as(like.gradient), torch.zeros_like(like.hessian)
+        )  # fmt: skip

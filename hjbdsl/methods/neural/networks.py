@@ -7,10 +7,11 @@ forward through the layers (no reverse pass is needed, and one may still be take
 
     V = offset + scale N                  `shifted`
     V = +-exp(offset + scale N)           `exponential`: one sign, many magnitudes
-    V = g(x) + (T - t) scale N            `added`: a smooth terminal payoff g, built in
+    V = g(x)/(1 + w (T - t)) + (T - t) scale N    `added`: a smooth terminal payoff g, built in; w `wear`
     V = g(x) exp((T - t) scale N)         `multiplied`: the same where g has one sign and many magnitudes
 
-phi scales every state to [-1, 1] over its domain: the logarithm of a state that is positive, sine and cosine of an angle.
+phi scales every state to [-1, 1] over its domain: the logarithm of a state that is positive, sine and cosine of an angle; and the
+logarithm of the time that is left.
 """
 
 from __future__ import annotations
@@ -22,6 +23,9 @@ from typing import Literal
 
 import torch
 from torch import Tensor
+
+LAYER = 0.05
+"""Part of the horizon before its end that the clock's coordinate magnifies: a terminal payoff may wear off fast."""
 
 Parameters = dict[str, Tensor]
 FeatureKind = Literal["line", "logarithm", "angle"]
@@ -41,7 +45,7 @@ class Feature:
 @dataclass(frozen=True, slots=True)
 class Architecture:
     """`features` one a state; `horizon` T of problems with a clock, else None; `widths` of the hidden layers; `heads`
-    joint modes; `form`, `offset`, `scale`, `sign`: how V is made of N."""
+    joint modes; `form`, `offset`, `scale`, `sign`, `wear`: how V is made of N."""
 
     features: tuple[Feature, ...]
     horizon: float | None
@@ -51,6 +55,7 @@ class Architecture:
     offset: float = 0.0
     scale: float = 1.0
     sign: float = 1.0
+    wear: float = 0.0
 
     @property
     def inputs(self) -> int:
@@ -134,15 +139,21 @@ def network_jet(architecture: Architecture, parameters: Parameters, t: Tensor, x
     return Jet(architecture.scale * jet.value, architecture.scale * jet.gradient, architecture.scale * jet.hessian)
 
 
-def network_value(architecture: Architecture, parameters: Parameters, t: Tensor, x: Tensor) -> Tensor:
-    """scale*N alone, (B, S): for values after a jump, where no derivative is needed."""
-    h = torch.stack([piece for pieces in _features(architecture, t, x) for piece in pieces[1]], -1)
+def hidden(architecture: Architecture, parameters: Parameters, t: Tensor, x: Tensor, step: Tensor) -> Tensor:
+    """scale*(N + DN.d) alone, (B, S), for a step d (B, n) in the scaled coordinates of the states (angles do not move)."""
+    pieces = _features(architecture, t, x)
+    h = torch.stack([value for _, values, _, _ in pieces for value in values], -1)
+    zero = torch.zeros_like(h[..., 0])
+    states = len(architecture.features)
+    columns = [step[..., i] if i < states and len(values) == 1 else zero for i, values, _, _ in pieces for _ in values]
+    along = torch.stack(columns, -1)
     layers = len(architecture.widths) + 1
     for layer in range(layers):
-        h = h @ parameters[f"W{layer}"].T + parameters[f"b{layer}"]
+        h, along = h @ parameters[f"W{layer}"].T + parameters[f"b{layer}"], along @ parameters[f"W{layer}"].T
         if layer < layers - 1:
             h = torch.tanh(h)
-    return architecture.scale * h
+            along = (1.0 - h * h) * along
+    return architecture.scale * (h + along)
 
 
 _Pieces = tuple[int, list[Tensor], list[Tensor], list[Tensor]]
@@ -168,9 +179,17 @@ def _features(architecture: Architecture, t: Tensor, x: Tensor) -> list[_Pieces]
             case _:
                 raise ValueError(f"unknown feature `{feature.kind}`")
     if architecture.horizon is not None:
-        half, unit = 0.5 * architecture.horizon, torch.ones_like(t)
-        result.append((len(architecture.features), [t / half - 1.0], [unit / half], [0.0 * unit]))
+        short, length = clock_scales(architecture.horizon)
+        left = short + architecture.horizon - t
+        s = 1.0 - 2.0 * torch.log(left / short) / length
+        result.append((len(architecture.features), [s], [2.0 / (length * left)], [2.0 / (length * left * left)]))
     return result
+
+
+def clock_scales(horizon: float) -> tuple[float, float]:
+    """tau and L of the clock's coordinate s = 1 - 2 log(1 + (T - t)/tau)/L, which is -1 at 0 and 1 at T."""
+    short = LAYER * horizon
+    return short, math.log1p(horizon / short)
 
 
 def _feature_jet(architecture: Architecture, t: Tensor, x: Tensor) -> Jet:

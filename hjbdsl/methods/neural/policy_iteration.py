@@ -28,13 +28,13 @@ from hjbdsl.methods.neural import answer, refusals
 from hjbdsl.methods.neural.checkpoint import read_checkpoint, write_checkpoint
 from hjbdsl.methods.neural.conditions import condition_groups
 from hjbdsl.methods.neural.feynman_kac import Rollout, Segment, Targets
-from hjbdsl.methods.neural.first_values import Start, drawn, first_values, lifetime, target_groups, weighted
+from hjbdsl.methods.neural.first_values import Start, first_values, lifetime, target_groups, weighted
 from hjbdsl.methods.neural.improvement import Improvement, affine
 from hjbdsl.methods.neural.learner import LearningRequest
 from hjbdsl.methods.neural.model import ValueModel
 from hjbdsl.methods.neural.networks import Architecture, Feature, Parameters
 from hjbdsl.methods.neural.program import NeuralProgram
-from hjbdsl.methods.neural.sampling import Domain, domain_of
+from hjbdsl.methods.neural.sampling import Domain, domain_of, drawn
 from hjbdsl.methods.neural.training import Group, agreed, fit, joined, rank
 from hjbdsl.model.equation import HJBEquation
 from hjbdsl.model.solution import Accepted, Rejected
@@ -46,7 +46,7 @@ FROZEN_ABOVE = 0.06
 stationary points that are no solutions."""
 SETTLED = 3e-4
 """Two rounds in a row with a residual below this end the training."""
-AGREED = 0.02
+AGREED = 0.003
 """... and the returns of the greedy policy agree with V to this share of it."""
 ANCHOR = 0.3
 """Weight of the returns beside the equation, while they tell something new."""
@@ -172,10 +172,12 @@ class PolicyIteration:
     # ------------------------------------------------------------------------------------------------ diagnosis
 
     def residual(self, parameters: Parameters, policy: Improvement) -> float:
-        """Root mean square of the equation's defect relative to its terms at points of the region."""
+        """Root mean square of the equation's defect relative to its terms at points of the region; 1 where V has no maximiser."""
         t, x, z = drawn(self.program, self.domain, HELD_OUT, self.generator(-1, shared=True), inner=True)
         group = self.equation_group(parameters, policy, t, x, z)
         defect = self.model.apply(parameters, group.functionals) * group.weights
+        exists = policy.exists(t, x, z, self.model.point(parameters, t, x, z))
+        defect = torch.where(exists, defect, torch.ones_like(defect))
         return float(defect.square().mean().sqrt())
 
     def centre(self, parameters: Parameters) -> float:

@@ -85,12 +85,30 @@ class NeuralProgram:
         return result
 
     def jump_difference(self, k: int, value: ValueAt, t: Tensor, x: Tensor, z: Tensor, a: Tensor, here: Tensor) -> Tensor:
-        """E[V(x + displacement)] - V (B,), by the quadrature of the mark."""
+        """E[V(x + displacement)] - V (B,), by the quadrature of the mark; beyond an exit V is what the exit pays."""
         nodes, weights = self.marks(k, x)
         total = -here
         for node, weight in zip(nodes, weights, strict=True):
-            total = total + weight * value(t, x + self.move(k, t, x, z, a, node.expand(len(x))), z)
+            place = x + self.move(k, t, x, z, a, node.expand(len(x)))
+            gone = self.exited(t, place, z)
+            total = total + weight * torch.where(gone, self.at_exit(t, place, z), value(t, place, z))
         return total
+
+    # ---------------------------------------------------------------------------------------- the exit
+
+    def exited(self, t: Tensor, x: Tensor, z: Tensor) -> Tensor:
+        """Where the process has left, (B,)."""
+        if self.problem.exit is None:
+            return torch.zeros(len(t), dtype=torch.bool, device=t.device)
+        result: Tensor = self.module.exited(t, x, z) > 0.5
+        return result
+
+    def at_exit(self, t: Tensor, x: Tensor, z: Tensor) -> Tensor:
+        """What an exit pays, (B,)."""
+        if self.problem.exit is None or self.problem.objective.exit_value is None:
+            return torch.zeros_like(t)
+        payoff: Tensor = self.module.exit_value(t, x, z)
+        return payoff
 
     # ---------------------------------------------------------------------------------------- the maximiser
 

@@ -1,7 +1,7 @@
 """Where a network is trained: the region of the file, widened on the sides where the process goes on.
 
 In: program. Out: a `Domain`: its box in the scaled coordinates of the network, samples in it, the way back from scaled
-coordinates, and which states lie inside. A positive state is measured by its logarithm.
+coordinates. A positive state is measured by its logarithm.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from hjbdsl.methods.neural.networks import Feature
+from hjbdsl.methods.neural.networks import Feature, clock_scales
 from hjbdsl.methods.neural.program import NeuralProgram
 from hjbdsl.numeric.state_space import number, region_of
 
@@ -48,15 +48,6 @@ class Domain:
                 case _:
                     columns.append(feature.centre + feature.width * s)
         return torch.stack(columns, -1)
-
-    def inside(self, x: Tensor) -> Tensor:
-        """Which rows lie in the domain, (B,)."""
-        slack = 1e-9 * (self.high - self.low)
-        return ((x >= self.low - slack) & (x <= self.high + slack)).all(-1)
-
-    def nearest(self, x: Tensor) -> Tensor:
-        """The nearest point of the domain's box."""
-        return torch.minimum(torch.maximum(x, self.low), self.high)
 
     def kept_near(self, x: Tensor) -> Tensor:
         """Rows held within FAR times the domain: a policy that is still wrong may throw paths to where rewards overflow."""
@@ -114,3 +105,26 @@ def domain_of(program: NeuralProgram) -> Domain:
         ends.append((left, right))
     box, inner = torch.tensor(ends, dtype=torch.float64), torch.tensor(region, dtype=torch.float64)
     return Domain(tuple(features), box[:, 0], box[:, 1], inner[:, 0], inner[:, 1])
+
+
+def drawn(
+    program: NeuralProgram, domain: Domain, count: int, generator: torch.Generator, inner: bool = False
+) -> tuple[Tensor, Tensor, Tensor]:
+    """Times, states and modes from which the process still runs: of the domain, or of the region alone."""
+    x = domain.sample(4 * count, generator, inner)
+    t = clock(program, 4 * count, generator)
+    z = torch.randint(0, program.modes, (4 * count,), generator=generator)
+    if program.problem.exit is not None:
+        running = program.module.exited(t, x, z) < 0.5
+        t, x, z = t[running], x[running], z[running]
+    return t[:count], x[:count], z[:count]
+
+
+def clock(program: NeuralProgram, count: int, generator: torch.Generator) -> Tensor:
+    """Times (count,), every other one uniform in the coordinate of the network, which looks closely at the end."""
+    t = torch.rand(count, generator=generator, dtype=torch.float64)
+    if not math.isfinite(program.horizon):
+        return 0.0 * t
+    short, length = clock_scales(program.horizon)
+    t[1::2] = 1.0 - short * torch.expm1(length * t[1::2]) / program.horizon
+    return program.horizon * t

@@ -19,7 +19,7 @@ from hjbdsl.codegen.torch_batched import Places, UnsupportedInTorch
 from hjbdsl.methods.neural import refusals
 from hjbdsl.methods.neural.emit import ENVIRONMENT, Emitter, Function, smooth_end
 from hjbdsl.methods.neural.first_values import Start, first_values, lifetime
-from hjbdsl.methods.neural.networks import Architecture, Feature
+from hjbdsl.methods.neural.networks import Architecture, Feature, clock_scales
 from hjbdsl.methods.neural.program import NeuralProgram
 from hjbdsl.methods.neural.sampling import Domain, domain_of
 from hjbdsl.model.equation import HJBEquation
@@ -38,6 +38,10 @@ _FORMULAS = {
     "shifted": ("V = offset + scale*N(x)", "{offset} + {scale} * N"),
     "exponential": ("V = sign*exp(offset + scale*N(x))", "{sign} * torch.exp({offset} + {scale} * N)"),
     "added": ("V = g(x) + (T - t)*scale*N(t, x)", "terminal(t, x) + (END - t) * {scale} * N"),
+    "worn": (
+        "V = g(x)/(1 + w*(T - t)) + (T - t)*scale*N(t, x)",
+        "terminal(t, x) / (1 + {wear} * (END - t)) + (END - t) * {scale} * N",
+    ),
     "multiplied": ("V = g(x)*exp((T - t)*scale*N(t, x))", "terminal(t, x) * torch.exp((END - t) * {scale} * N)"),
 }
 
@@ -107,8 +111,8 @@ def _written(equation: HJBEquation, neural: NeuralProgram, domain: Domain, start
     problem, architecture = equation.problem, start.model.architecture
     emitter = _Named(equation, _taken())
     _functions(emitter)
-    meaning, formula = _FORMULAS[architecture.form]
-    numbers = {name: repr(float(getattr(architecture, name))) for name in ("offset", "scale", "sign")}
+    meaning, formula = _FORMULAS["worn" if architecture.wear else architecture.form]
+    numbers = {name: repr(float(getattr(architecture, name))) for name in ("offset", "scale", "sign", "wear")}
     box = torch.stack([domain.inner_low, domain.inner_high])
     noises = len(problem.noises)
     text = ENVIRONMENT.get_template("neural_standalone.py.j2").render(
@@ -239,7 +243,10 @@ def _features(architecture: Architecture) -> list[str]:
                 )
             case _:
                 texts.append(f"({s} - {float(feature.centre)!r}) / {float(feature.width)!r}")
-    return [*texts, "2.0 * t / END - 1.0"] if architecture.horizon is not None else texts
+    if architecture.horizon is None:
+        return texts
+    short, length = clock_scales(architecture.horizon)
+    return [*texts, f"1.0 - {2.0 / length!r} * torch.log1p((END - t) / {short!r})"]
 
 
 def _state(i: int, feature: Feature) -> str:
