@@ -158,6 +158,19 @@ class Problem:
         checks = run_checks(self.model, solved, equation.stationary, seed)
         return Solution(equation, solved, considered, checks)
 
+    def learn(self, dt: float, **options: Any) -> Solution:
+        """V and policy learned from transitions of a time step `dt` alone, of a simulator of the problem unless the options name
+        another source: those of `hjbdsl.methods.model_free.Lesson`, as in `learn(0.1, steps=50_000, data="runs.npz")`. Raises
+        `NoMethodError` where the learner does not apply, `SolverError`, `UsageError`."""
+        from hjbdsl.methods.model_free.lesson import Lesson  # noqa: PLC0415 (only where something is learned)
+
+        try:
+            lesson = Lesson(dt, **options)
+        except TypeError as error:
+            raise UsageError(f"no such option of a lesson: {str(error).split('__init__() ')[-1]}") from None
+        equation = pipeline.derive(self.model)
+        return Solution(equation, uses.taught(equation, lesson).solution, (), ())
+
     def to_gymnasium(self, dt: float, horizon: float | None = None) -> Any:
         """A Gymnasium environment with the time step `dt`: see `hjbdsl.simulation.environment` for its observations, actions
         and rewards. An endless problem is cut off after `horizon`. Raises `UsageError` where gymnasium is missing or nothing is

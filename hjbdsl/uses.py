@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from sympy import Expr
     from xarray import Dataset
 
+    from hjbdsl.methods.model_free import Taught
     from hjbdsl.methods.model_free.lesson import Lesson
     from hjbdsl.simulation.trial import Settings, Trial
 
@@ -96,20 +97,28 @@ def environment(equation: HJBEquation, dt: float, horizon: float | None = None) 
     return ControlEnvironment(compile_process(equation), dt, horizon)
 
 
-def learned(problem: ControlProblem, lesson: Lesson) -> dict[str, Any]:
+def taught(equation: HJBEquation, lesson: Lesson) -> Taught:
+    """What a learner makes of transitions alone. Raises `NoMethodError` with the reason where it does not apply."""
+    from hjbdsl.methods import model_free  # noqa: PLC0415 (only where something is learned)
+
+    match model_free.taught(equation, lesson):
+        case Rejected(reason):
+            raise NoMethodError({"model_free": reason})
+        case model_free.Taught() as answer:
+            return answer
+
+
+def learned(problem: ControlProblem, lesson: Lesson, cached: bool = True) -> dict[str, Any]:
     """What a learner makes of transitions alone, beside the answer of the first method that accepts (`hjb.lesson/1`)."""
     from hjbdsl.evidence.comparison import compare  # noqa: PLC0415 (only where something is learned)
     from hjbdsl.io.lesson import Judged, lesson_object  # noqa: PLC0415
     from hjbdsl.methods import model_free  # noqa: PLC0415
 
     equation = derive(problem)
-    match model_free.taught(equation, lesson):
-        case Rejected(reason):
-            raise NoMethodError({"model_free": reason})
-        case model_free.Taught(solution, returns):
-            pass
+    answer = taught(equation, lesson)
+    solution, returns = answer.solution, answer.returns
     try:
-        model, _ = solve(equation, Request(seed=lesson.seed))
+        model, _ = solve(equation, Request(seed=lesson.seed), cached)
         judged = Judged(model, compare(equation, solution, model).as_numbers())
     except (NoMethodError, SolverError) as error:
         judged = Judged(None, {}, str(error).splitlines()[0])

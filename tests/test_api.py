@@ -118,3 +118,17 @@ def test_mistakes_are_errors_of_the_library():
         hjbdsl.loads(REGULATOR, nobody=3)
     with pytest.raises(hjbdsl.UsageError):
         hjbdsl.loads(REGULATOR).solve(method="magic")
+
+
+def test_a_lesson_answers_like_any_solution():
+    regulator = hjbdsl.loads(REGULATOR.replace("(q*x^2", "exp(-0.5*t)*(q*x^2").split("check")[0])
+    learned, exact = regulator.learn(0.1, steps=6000), regulator.solve()
+    assert learned.method == "model_free"
+    assert abs(learned(x=1.0) - exact(x=1.0)) <= learned.error(x=1.0)
+    assert learned.policy(x=1.0)["a"] == pytest.approx(exact.policy(x=1.0)["a"], rel=0.02)
+
+
+@pytest.mark.parametrize("options", [{"stepz": 1}, {"algorithm": "sarsa"}, {"steps": 1}, {"dt": -1.0}])
+def test_what_a_lesson_cannot_be_is_said(options):
+    with pytest.raises(hjbdsl.errors.UsageError):
+        hjbdsl.loads(REGULATOR).learn(**{"dt": 0.1, **options})

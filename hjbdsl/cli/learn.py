@@ -4,15 +4,20 @@ from __future__ import annotations
 
 import json
 import time
-from typing import Annotated
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
-from hjbdsl.cli.answers import Question
-from hjbdsl.cli.options import AsJson, File, Quiet, Settings, Variant, existing, overrides
+from hjbdsl.cli.answers import Question, answer
+from hjbdsl.cli.options import AsJson, File, NoCache, Quiet, Settings, Variant, existing, overrides
 from hjbdsl.cli.points import parse_point
 from hjbdsl.cli.simulate import progress
 from hjbdsl.errors import UsageError
+from hjbdsl.io.store import file_digest
+
+if TYPE_CHECKING:
+    from hjbdsl.model.problem import ControlProblem
 
 _NOT_CONVERGED = 1
 _MOST_STEPS = 100_000_000
@@ -59,24 +64,36 @@ def run(
     variant: Variant = None,
     as_json: AsJson = False,
     quiet: Quiet = False,
+    no_cache: NoCache = False,
 ) -> int:
     """Learn V and the advantage rate q from (x, a, r, x'), by martingale conditions in continuous time."""
     started = time.perf_counter()
     _checked(dt, algorithm, steps, episodes, degree, env, data)
     first = _components(around)
     question = Question.ask(existing(file), overrides(settings), variant)
-    from hjbdsl import uses  # noqa: PLC0415 (sympy: only where something has to be worked out)
-    from hjbdsl.io.lesson import lesson_text  # noqa: PLC0415
-    from hjbdsl.methods.model_free.lesson import Lesson  # noqa: PLC0415
+    from hjbdsl.io.lesson_text import lesson_text  # noqa: PLC0415
 
-    lesson = Lesson(
-        dt, "q" if algorithm == "q" else "td", steps, episodes, off_policy, seed, degree, first, env, data, mean_reward, play
-    )
+    options = (dt, algorithm, steps, episodes, off_policy, seed, degree, sorted(first.items()), data, mean_reward)
+
+    def work(problem: ControlProblem) -> dict[str, Any]:
+        from hjbdsl import uses  # noqa: PLC0415 (sympy: only where something has to be worked out)
+        from hjbdsl.methods.model_free.lesson import Lesson  # noqa: PLC0415
+
+        kind: Literal["q", "td"] = "q" if algorithm == "q" else "td"
+        return uses.learned(
+            problem,
+            Lesson(dt, kind, steps, episodes, off_policy, seed, degree, first, env, data, mean_reward, play),
+            not no_cache,
+        )
+
+    # an environment is code of somebody else's, which may have changed
+    cached = not no_cache and env is None
+    recorded = file_digest(data) if data is not None and Path(data).is_file() else ""
     with progress(quiet or as_json):
-        result = uses.learned(question.load(), lesson)
+        result, known = answer(question, "learn", (*options, recorded), work, cached)
     seconds = time.perf_counter() - started
     if as_json:
-        typer.echo(json.dumps(result | {"seconds": round(seconds, 3)}, ensure_ascii=False, allow_nan=False))
+        typer.echo(json.dumps(result | {"seconds": round(seconds, 3), "cached": known}, ensure_ascii=False, allow_nan=False))
     else:
         typer.echo(lesson_text({**result, "warnings": []} if quiet else result, seconds))
     return _NOT_CONVERGED if result["status"] == "not_converged" else 0

@@ -66,3 +66,23 @@ def test_too_little_data_is_a_failure_with_a_remedy(learn: object, tmp_path: Pat
     run: Run = learn(LQR, "--dt", "0.1", "--data", str(path))  # type: ignore[operator]
     assert run.status == 5
     assert "more varied data" in run.err
+
+
+def test_an_answer_is_kept_and_an_option_makes_another(learn: object) -> None:
+    asked = (LQR, "--dt", "0.1", "--steps", "6000", "--json")
+    first, again, other = (json.loads(learn(*asked, *more).out) for more in ((), (), ("--seed", "1")))  # type: ignore[operator]
+    assert (first["cached"], again["cached"], other["cached"]) == (False, True, False)
+    assert first["value"] == again["value"]
+    assert first["value"] != other["value"]
+
+
+def test_recorded_data_that_changed_is_read_again(learn: object, tmp_path: Path) -> None:
+    path, random = tmp_path / "data.npz", np.random.default_rng(0)
+    x, a = random.uniform(-2, 2, (4000, 1)), random.normal(0, 3, (4000, 1))
+    said = []
+    for noise in (0.1, 0.1, 0.2):
+        after = x + (a - 0.5 * x) * 0.1 + noise * np.random.default_rng(1).normal(size=x.shape)
+        np.savez(path, x=x, a=a, r=-(x**2 + 0.1 * a**2)[:, 0] / 2, x_next=after)
+        said.append(json.loads(learn(LQR, "--dt", "0.1", "--data", str(path), "--json").out))  # type: ignore[operator]
+    assert [result["cached"] for result in said] == [False, True, False]
+    assert said[0]["value"][0]["error"] < said[2]["value"][0]["error"]

@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
+from hjbdsl.errors import UsageError
+
 Algorithm = Literal["q", "td"]
 
 
@@ -17,7 +19,9 @@ class Lesson:
     which the first actions are drawn.
 
     Where transitions come from: a simulator of the file, or the Gymnasium environment `env`, or the file `data` (`mean_reward`:
-    its rewards are means over the step, not rates at its start). `play`: episodes to play in the environment afterwards."""
+    its rewards are means over the step, not rates at its start). `play`: episodes to play in the environment afterwards.
+
+    Raises `UsageError` for what cannot be."""
 
     dt: float
     algorithm: Algorithm = "q"
@@ -31,6 +35,19 @@ class Lesson:
     data: str | None = None
     mean_reward: bool = False
     play: int = 20
+
+    def __post_init__(self) -> None:
+        wrong = {
+            "dt must be a positive number": not 0 < self.dt < float("inf"),
+            "the algorithm is q or td": self.algorithm not in ("q", "td"),
+            "steps must be at least 2": self.steps is not None and self.steps < 2,
+            "episodes must be at least 1": self.episodes is not None and self.episodes < 1,
+            "the degree is from 1 to 12": self.degree is not None and not 1 <= self.degree <= 12,
+            "transitions come from an environment or from data, not from both": self.env is not None and self.data is not None,
+        }
+        for reason, applies in wrong.items():
+            if applies:
+                raise UsageError(reason)
 
     def as_asked(self) -> dict[str, object]:
         """The options, for the record."""
