@@ -40,7 +40,8 @@ class Worth:
     """What levels tell of one another: mean differences of successive levels, the observed order, whether it is trusted for
     extrapolation, and whether the levels settle at all. `floor` is an absolute error that no refinement removes, `typical` the
     mean band over the samples. `irregular`: a free boundary lies now here, now there between the nodes, so that the error does
-    not fall smoothly and nothing is extrapolated; `cut`: a curved exit cuts cells now here, now there, which shows less."""
+    not fall smoothly and nothing is extrapolated; `cut`: a curved exit cuts cells now here, now there, which shows less;
+    `shocks`: kinks move through the mesh, and the order is a mean over what is smooth and what is not."""
 
     differences: tuple[float, ...]
     order: float
@@ -50,9 +51,10 @@ class Worth:
     typical: float = 0.0
     irregular: bool = False
     cut: bool = False
+    shocks: bool = False
 
     @staticmethod
-    def of(values: Sequence[Array], floor: float, irregular: bool = False, cut: bool = False) -> Worth:
+    def of(values: Sequence[Array], floor: float, irregular: bool = False, cut: bool = False, shocks: bool = False) -> Worth:
         """From the same points on two or three levels, coarse to fine."""
         differences = tuple(float(np.mean(np.abs(b - a))) for a, b in pairwise(values))
         scale = 1e-3 + float(np.max(np.abs(values[-1])))
@@ -65,7 +67,9 @@ class Worth:
         size = max(float(np.ptp(values[-1])), 1e-3 * float(np.max(np.abs(values[-1]))), 1e-9)
         fast = order > TRUSTED_ORDER[1] and second < FAST * size
         close = irregular and max(first, second) < CLOSE * size
-        bare = Worth(differences, order, trusted, trusted or tiny or fast or close, floor, irregular=irregular, cut=cut)
+        bare = Worth(
+            differences, order, trusted, trusted or tiny or fast or close, floor, irregular=irregular, cut=cut, shocks=shocks
+        )
         errors = bare.extrapolate(values)[1]
         # a band as wide as the answer itself says nothing about it
         settled = bare.settled and float(np.quantile(errors, 0.9)) < MOST_BAND * size
@@ -83,6 +87,8 @@ class Worth:
             # by luck two levels may agree at a point beside the boundary: their mean difference is the least that is claimed
             times = 2.0 if self.order > TRUSTED_ORDER[0] else 4.0
             return fine, times * np.maximum(np.maximum(step, 0.4 * earlier), self.differences[-1]) + rounding
+        if self.shocks and self.settled:
+            return fine, 2.0 * np.maximum(np.maximum(step, 0.4 * earlier), 0.4 * self.differences[-1]) + rounding
         if not self.trusted:
             return fine, 3.0 * np.maximum(step, (0.25 if self.settled else 0.5) * earlier) + rounding
         gain = 2.0 ** min(self.order, 2.0) - 1.0
@@ -112,6 +118,11 @@ class Level:
         beside = interpolate(self.mesh, np.zeros(1), near, t, x, s, order=1) > 0.0
         lines = interpolate(self.mesh, self.times, self.V, t, x, s, order=1)
         return np.where(beside, 2.0 * np.abs(self.at(t, x, s) - lines), 0.0)
+
+    def bend(self, t: Array, x: Array, s: NDArray[np.int64]) -> Array:
+        """How far the spline lies from the linear interpolant in space, at the nearest slice: what it may lose at a kink."""
+        near = self.times[np.argmin(np.abs(self.times[:, None] - t), axis=0)]
+        return np.abs(self.at(near, x, s) - interpolate(self.mesh, self.times, self.V, near, x, s, order=1))
 
     def between(self, t: Array, x: Array, s: NDArray[np.int64]) -> Array:
         """What interpolation in time may lose between slices, which no level tells since all have the same: a cubic through every
@@ -208,9 +219,11 @@ class GridFunction(ValueFunction):
     def evaluate(self, t: Array, x: Array, mode: NDArray[np.int64]) -> PointValues:
         s = self.discrete(x, mode)
         y = x[:, list(self.continuous)]
-        value, error = self.worth.extrapolate([level.at(t, y, s) for level in self.levels])
-        finest = self.levels[-1]
+        levels, finest = [level.at(t, y, s) for level in self.levels], self.levels[-1]
+        value, error = self.worth.extrapolate(levels)
         error = error + finest.kink(t, y, s) + finest.between(t, y, s)
+        if self.worth.shocks:
+            error = error + finest.bend(t, y, s)
         gradient, near = np.zeros(x.shape), around(finest.times, t, 1)
         for i, axis in enumerate(self.continuous):
             step = finest.mesh.G[i].reshape([-1 if j == i else 1 for j in range(y.shape[1])])

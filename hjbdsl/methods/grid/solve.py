@@ -113,6 +113,7 @@ class _Search:
         self.outside, self.share, self.escaping = 0.0, 1.0, 0.0
         self.irregular = equation.obstacle is not None and equation.obstacle.kind == "stop"
         self.points = self._samples()
+        self.shocks = bool(runner.module.FRONT)
         self.cut = runner.module.EXIT and len(self.box) > 1
         self.walled = runner.noisy
         self.narrower: tuple[Axis, ...] = ()
@@ -138,7 +139,7 @@ class _Search:
         self.cut = self.cut or not _steady([level.level.at(*self.points) for level in levels[-4:]])
         self._look_outside_again(levels, values)
         floor = self.outside + self.escaping + levels[-1].residual * float(np.max(np.abs(values[-1])))
-        worth = Worth.of(values, floor, self.irregular, self.cut)
+        worth = Worth.of(values, floor, self.irregular, self.cut, self.shocks)
         return self._present(levels, values, worth)
 
     def _domain(self) -> tuple[tuple[Axis, ...], Solved]:
@@ -186,7 +187,7 @@ class _Search:
     def _look_outside_again(self, levels: list[Solved], values: list[Array]) -> None:
         """Where the artificial ends seem to matter most, their last movement is measured once more on a finer level: far out the
         coarsest one is too coarse to tell."""
-        band = float(np.median(Worth.of(values, 0.0, self.irregular, self.cut).extrapolate(values)[1]))
+        band = float(np.median(Worth.of(values, 0.0, self.irregular, self.cut, self.shocks).extrapolate(values)[1]))
         left = self.deadline - time.thread_time()
         back = -2 if len(self.box) > 2 else -3  # three levels a dimension: the first is the coarsest itself
         if len(values) < 3 or self.outside < 0.2 * band or not self.narrower or levels[back].seconds * 3.0 > left:
@@ -259,7 +260,8 @@ class _Search:
         if len(levels) < 3:
             return np.inf
         values = [level.level.at(*self.points) for level in levels[-3:]]
-        return float(np.max(Worth.of(values, self.outside + self.escaping, self.irregular, self.cut).extrapolate(values)[1]))
+        worth = Worth.of(values, self.outside + self.escaping, self.irregular, self.cut, self.shocks)
+        return float(np.max(worth.extrapolate(values)[1]))
 
     def _present(self, levels: list[Solved], values: list[Array], worth: Worth) -> Solution:
         problem, fine = self.equation.problem, levels[-1]
