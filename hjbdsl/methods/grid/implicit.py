@@ -37,6 +37,8 @@ SHARE = 0.1
 TRIAL_STEPS = {1: 40, 2: 16, 3: 12}
 MOST_TRIALS = 3
 LEAST_GOAL = 1e-9
+INDIFFERENT = 1e-12
+"""A loss from waiting one turn that is smaller, relative to V, is none."""
 
 
 class ImplicitMarch(March):
@@ -66,7 +68,7 @@ class ImplicitMarch(March):
             t = float(times[number])
             solved = self._step(t, stopped)
             self.errors.append(self._erred(t, solved.V, H))
-            self.V, stopped = solved.V, solved.stopped if self.side else None
+            past, self.V, stopped = self.past, solved.V, solved.stopped if self.side else None
             self.left = max(self.left, solved.change)
             self.past = [(t, self.V), *self.past[:2]]
             self.scale = max(self.scale, float(np.ptp(self.V[self.inner])))
@@ -75,21 +77,20 @@ class ImplicitMarch(March):
             if now > self.deadline or (done > 0.1 and began + (now - began) / done > self.deadline + 10.0):
                 raise SolverError("out of time")
             if number in kept:
-                self.record(t, stopped)
+                self.record(t, None if stopped is None else stopped & self._gladly(t, past))
                 recorded.append(t)
         self.times = np.array(recorded[::-1])
         if len(self.errors) > 2:  # the second step has no past to be judged by: it errs like the third
             self.errors[1] = self.errors[2] * ((times[1] - times[2]) / (times[2] - times[3])) ** 3
+        V, policy, _ = self.recorded[0]
+        if self.side and len(self.recorded) > 1:  # at the end all stop: who stops gladly is told by the moment before
+            self.recorded[0] = V, policy, self.recorded[1][2]
         return replace(self.answer("implicit"), left=self.left, erred=float(np.sum(self.errors)))
 
     def _step(self, t: float, stopped: NDArray[np.bool_] | None) -> Policy:
-        (now, V), *earlier = self.past
-        dt = now - t
-        ratio = dt / (earlier[0][0] - now) if earlier else 0.0
-        leading = (1.0 + 2.0 * ratio) / (1.0 + ratio)
-        source = (V * (1.0 + ratio) - (earlier[0][1] * ratio**2 / (1.0 + ratio) if earlier else 0.0)) / dt
-        task = Task(self.program, t, self.side, shift=leading / dt, source=source)
-        guess = self.constrain(t, extrapolated(self.past, t)) if len(earlier) == 2 else V
+        V, (shift, source) = self.past[0][1], differences(self.past, t)
+        task = Task(self.program, t, self.side, shift=shift, source=source)
+        guess = self.constrain(t, extrapolated(self.past, t)) if len(self.past) == 3 else V
         if self.solver is not None:
             goal = max(SHARE * self.wanted, LEAST_GOAL * max(self.scale, float(np.max(np.abs(V[self.inner])))))
             return self.solver.settle(task, guess, self.policy, stopped, goal)
@@ -97,6 +98,13 @@ class ImplicitMarch(March):
         if solved.change > 1e-5:
             raise SolverError(f"policy iteration did not settle at t = {t:.4g}")
         return solved
+
+    def _gladly(self, t: float, past: Sequence[tuple[float, Array]]) -> NDArray[np.bool_]:
+        """Where waiting at V would lose: where nothing is gained either way, nobody stops."""
+        shift, source = differences(past, t)
+        H, totals, _ = self.program.sweep(self.V, self.policy.copy(), t)
+        gain = self.side * (H - shift * self.V + source)
+        return np.asarray(gain < -INDIFFERENT * (totals + shift) * max(self.scale, 1e-300))
 
     def _erred(self, t: float, V: Array, H: Array) -> float:
         """The local error of the step to V, in the mean over the region; of the second step not known (0)."""
@@ -110,6 +118,17 @@ class ImplicitMarch(March):
         ratio = dt / (one - dt)
         own, other = dt * dt * one * (1.0 + ratio) / (1.0 + 2.0 * ratio), dt * one * two
         return float(np.mean(np.abs(V - extrapolated(self.past, t))[self.inner])) * own / (own + other)
+
+
+def differences(past: Sequence[tuple[float, Array]], t: float) -> tuple[float, Array]:
+    """-V_t at t by BDF2 (backward Euler from one past value): shift V - source."""
+    (now, V), *earlier = past
+    dt = now - t
+    if not earlier:
+        return 1.0 / dt, V / dt
+    ratio = dt / (earlier[0][0] - now)
+    source = (V * (1.0 + ratio) - earlier[0][1] * ratio**2 / (1.0 + ratio)) / dt
+    return (1.0 + 2.0 * ratio) / (1.0 + ratio) / dt, source
 
 
 def extrapolated(past: Sequence[tuple[float, Array]], t: float) -> Array:

@@ -119,10 +119,11 @@ class Runner:
     def _evolution(self, program: GridProgram, parts: int) -> _Parts:
         march = self.marching.run(program, parts)
         numbers = {"steps": float(march.steps)}
-        way = f"{march.steps} {march.way} steps in time{self.marching.why}"
+        way = f"{march.steps} {march.way} steps in time"
         if march.way == "implicit":
             numbers["time_error"] = march.erred
             way += f", which err by {march.erred:.1g} in the mean"
+        way += self.marching.why
         return march.times, march.V, march.policy, march.stopped, march.left, way, numbers
 
     def _stationary(self, program: GridProgram, start: Solved | None, killing: float, rough: bool) -> _Parts:

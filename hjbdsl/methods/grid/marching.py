@@ -71,12 +71,14 @@ class Marching:
             if d == 1 or self.patient:
                 self.way, self.patient = "", False
                 raise
-            self.why = f" (implicit ones failed: {failure})"
+            self.why = f"; implicit ones failed: {failure}"
             return
         implicit, explicit = (steps.size - 1) * self.finest * SWEEPS[d], self._stages(program)
         if d == 1 or implicit < explicit:
             self.way, self.steps, self.erring = "implicit", steps, erring
-        self.why = f" ({explicit:.2g} explicit stages against {implicit:.2g} for the implicit ones on the finest level)"
+        if d > 1:
+            chosen, other = (implicit, explicit) if self.way == "implicit" else (explicit, implicit)
+            self.why = f", the cheaper way: for about {chosen:.2g} explicit stages on the finest level, the other for {other:.2g}"
 
     def _stages(self, program: GridProgram) -> float:
         """Explicit stages on the finest level, from the rows of the coarsest: in cells, noise there is `finest`**2 times as fast

@@ -10,11 +10,13 @@ import pytest
 import sympy as sp
 
 from hjbdsl import pipeline
+from hjbdsl.methods import grid
 from hjbdsl.methods.grid import marching
 from hjbdsl.methods.grid.implicit import extrapolated
 from hjbdsl.methods.grid.levels import Runner
 from hjbdsl.methods.grid.mesh import build_axes
 from hjbdsl.methods.grid.time_mesh import GRADIENT, equidistributed, graded_times, kept, subdivided
+from hjbdsl.model.solution import Accepted
 from tests.methods.grid.test_grid_order import T, X, Y, Z, covariance, manufactured, orders
 
 
@@ -59,6 +61,27 @@ def test_the_answer_is_kept_at_the_ends_and_about_as_often_as_asked(count: int, 
 def test_extrapolation_is_exact_for_a_parabola() -> None:
     past = [(t, np.array([1.0 + 2.0 * t - 3.0 * t * t])) for t in (0.5, 0.7, 1.0)]
     assert extrapolated(past, 0.2)[0] == pytest.approx(1.0 + 0.4 - 0.12)
+
+
+PUT = """state x > 0
+noise W
+dx = 0.04*x dt + 0.35*x dW
+stopping tau in [0, 0.5]
+maximize E exp(-0.04*tau)*max(45 - x(tau), 0)
+region x in [25, 70]
+solve grid(nx = 101)
+"""
+
+
+def test_nobody_stops_where_nothing_is_gained() -> None:
+    equation = pipeline.derive(pipeline.loads(PUT))
+    accepted = grid.solve(equation, {"nx": 101.0})
+    assert isinstance(accepted, Accepted)
+    x = np.array([[26.0], [46.0], [60.0], [69.0]])
+    for t in (0.0, 0.45, 0.4999, 0.5):
+        found = accepted.solution.function.evaluate(np.full(4, t), x, np.zeros(4, np.int64)).stop
+        assert found is not None
+        assert found.tolist() == [True, False, False, False]
 
 
 CASES = {
