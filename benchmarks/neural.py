@@ -1,20 +1,22 @@
-"""Neural policy iteration against closed forms: `python -m benchmarks.neural [NAME ...]`.
+"""The neural method against exact answers: `python -m benchmarks.neural [NAME ...]`; without names every row.
 
-One row a problem and seed: relative L2 errors of V, of its gradient and of every control over the region stated, whether V'' has
-one sign, the mean band claimed and the share of points within it, the held-out residual, the processor seconds. The networks are
-plain: tanh units in scaled inputs (the logarithm of a positive state), without quadratic terms. Problems of many states are in
-`benchmarks.neural_paths`.
+First neural policy iteration, one row a problem and seed: relative L2 errors of V, of its gradient and of every control over the
+region stated, whether V'' has one sign, the mean band claimed and the share of points within it, the held-out residual, the
+processor seconds. The networks are plain: tanh units in scaled inputs (the logarithm of a positive state), without quadratic
+terms. Then problems of many states, as `benchmarks.neural_paths` prints them. `--list` names the rows, `--seeds 0,1,2` chooses
+the seeds of policy iteration.
 """
 
 from __future__ import annotations
 
-import sys
+import argparse
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 import numpy as np
 
+from benchmarks import neural_paths
 from hjbdsl.methods import closed_form
 from hjbdsl.methods.neural.learner import LearningRequest
 from hjbdsl.methods.neural.policy_iteration import propose
@@ -39,6 +41,7 @@ ROWS = {
     "lqr-loud": Row("problems/lqr.hjb", -2.0, 2.0, {"sigma": "0.9"}),
     "merton": Row("problems/merton.hjb", 0.5, 3.0),
     "merton-gamma-4": Row("problems/merton.hjb", 0.5, 3.0, {"gamma": "4"}),
+    "log-regimes": Row("problems/log_regimes.hjb", 0.5, 3.0),
 }
 
 
@@ -51,11 +54,12 @@ def measured(name: str, row: Row, seed: int) -> str:
     seconds = time.process_time() - began
     if not isinstance(exact, Accepted) or not isinstance(found, Accepted):
         raise RuntimeError(f"{name}: no answer")
-    x = np.linspace(row.low, row.high, _GRID)
-    at = (np.zeros(_GRID), x[:, None], np.zeros(_GRID, dtype=np.int64))
+    modes = len(equation.problem.mode_tuples())
+    x = np.tile(np.linspace(row.low, row.high, _GRID), modes)
+    at = (np.zeros(len(x)), x[:, None], np.repeat(np.arange(modes), _GRID))
     true, learned = exact.solution.function.evaluate(*at), found.solution.function.evaluate(*at)
     controls = " ".join(f"{_distance(learned.control[:, c], true.control[:, c]):8.1e}" for c in range(true.control.shape[1]))
-    slopes = np.diff(learned.gradient[:, 0])
+    slopes = np.diff(learned.gradient[:, 0].reshape(modes, _GRID))
     signs = "one sign" if np.all(slopes < 0) or np.all(slopes > 0) else "mixed"
     covered = np.mean(np.abs(learned.value - true.value) <= learned.error)
     band = np.mean(learned.error / np.abs(true.value))
@@ -70,12 +74,29 @@ def _distance(found: np.ndarray, true: np.ndarray) -> float:
 
 
 def main() -> None:
-    names = sys.argv[1:] or list(ROWS)
-    heads = f"{'V':>8} {'grad V':>8} {'controls':<18} {'V_xx':<8} {'band':>8} {'within':>7} {'residual':>8}"
-    print(f"{'problem':<16} {'seed':>4} {heads}  cpu s")
-    for name in names:
-        for seed in (0, 1):
-            print(measured(name, ROWS[name], seed), flush=True)
+    parser = argparse.ArgumentParser(description="The neural method against exact answers.")
+    parser.add_argument("names", nargs="*", metavar="NAME", help="rows to run; all where none is named")
+    parser.add_argument("--seeds", default="0,1,2", help="of policy iteration, separated by commas")
+    parser.add_argument("--list", action="store_true", help="name the rows and stop")
+    asked = parser.parse_args()
+    known = [*ROWS, *neural_paths.CASES]
+    if asked.list:
+        print("\n".join(known))
+        return
+    unknown = [name for name in asked.names if name not in known]
+    if unknown:
+        parser.error(f"no row is called {', '.join(unknown)}; there are {', '.join(known)}")
+    names = asked.names or known
+    rows = [name for name in names if name in ROWS]
+    if rows:
+        heads = f"{'V':>8} {'grad V':>8} {'controls':<18} {'V_xx':<8} {'band':>8} {'within':>7} {'residual':>8}"
+        print(f"{'problem':<16} {'seed':>4} {heads}  cpu s")
+    for name in rows:
+        for seed in asked.seeds.split(","):
+            print(measured(name, ROWS[name], int(seed)), flush=True)
+    cases = [name for name in names if name in neural_paths.CASES]
+    if cases:
+        neural_paths.main(cases)
 
 
 if __name__ == "__main__":
