@@ -45,8 +45,8 @@ dy = -beta/2*y dt + sqrt(beta) dW
 data y(0) ~ {law}
 reverse y on [0, T]
 """
-_DRAWN, _PATHS = 5000, 3000
-_SAMPLER, _STEPS = "exponential", 50
+_DRAWN, _PATHS, _WEIGHED = 5000, 3000, 32_768
+_SAMPLER, _STEPS = "exponential", 100
 
 
 def mixture(means: Array, variance: float) -> ControlProblem:
@@ -137,7 +137,7 @@ def two_moons(run: Run) -> None:
     trained = time.process_time() - began
     random = np.random.default_rng(run.seed + 2)
     start = noised(fitted.rows[random.integers(len(fitted.rows), size=10_000)], fitted.score.forward, 1.0, random)
-    rows = sample(fitted.score, start, _STEPS, _SAMPLER, random)
+    rows = sample(fitted.score, start, 2 * _STEPS, _SAMPLER, random)
     total = time.process_time() - began
     true, other = (make_moons(10_000, noise=0.05, random_state=seed)[0] for seed in (run.seed + 1, run.seed + 101))
     scale = median_distance(true)
@@ -181,13 +181,15 @@ def normalisers(run: Run) -> None:
         began = time.process_time()
         reversal = TimeReversedSampler(target.log_density, torch.zeros(target.dimension), target.spread, seed=run.seed)
         reversal.train()
-        found = reversal.log_z()
+        found = reversal.log_z(_WEIGHED)
         print(
             f"log Z      {target.name}: time-reversed {found} | exact {target.log_z:.4f}, {reversal.evaluations} evaluations, "
             f"{reversal.slopes} gradients, {time.process_time() - began:.0f} s",
             flush=True,
         )
-        both = reversal.log_z_both_ways(torch.as_tensor(target.draw(20_000, np.random.default_rng(run.seed + 4))))
+        both = reversal.log_z_both_ways(
+            torch.as_tensor(target.draw(_WEIGHED // 4, np.random.default_rng(run.seed + 4))), _WEIGHED // 4
+        )
         print(f"           {target.name}: time-reversed, both ways {both}", flush=True)
 
 

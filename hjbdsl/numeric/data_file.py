@@ -133,7 +133,7 @@ def _checked(values: Any, size: int, state: str) -> Array:
     bad = ~np.isfinite(rows).all(axis=1)
     if bad.any():
         first = int(np.argmax(bad)) + 1
-        raise _Unreadable(f"has {int(bad.sum())} rows that are not finite numbers, the first is row {first}", "remove these rows")
+        raise _Unreadable(f"has rows that are not finite numbers: {int(bad.sum())}, the first row {first}", "remove them")
     if len(rows) < max(FEWEST_ROWS, 2 * size):
         raise _Unreadable(
             f"has {len(rows)} rows, too few to learn a law in {size} dimension{'s' * (size > 1)}",

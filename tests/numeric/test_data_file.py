@@ -44,7 +44,7 @@ def flawed(values):
         (ROWS[:, :1], "is 80 x 1, but `y` has 2 components"),
         (ROWS.ravel(), "is 160, but"),
         (ROWS[:20], "has 20 rows, too few"),
-        (flawed(np.nan), "has 2 rows that are not finite numbers, the first is row 1"),
+        (flawed(np.nan), "has rows that are not finite numbers: 2, the first row 1"),
         (np.ones((80, 2)), "the same row again"),
         (ROWS + 1j, "real numbers"),
         (np.array([["a", "b"]] * 80), "real numbers"),

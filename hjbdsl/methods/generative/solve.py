@@ -26,7 +26,7 @@ from hjbdsl.model.equation import HJBEquation
 from hjbdsl.model.solution import Accepted, Array, Evidence, Rejected, Solution
 
 _COMPARED = 2000
-_SAMPLER, _STEPS = "exponential", 50
+_SAMPLER, _STEPS = "exponential", 100
 _RESIDUAL_POINTS = 48
 _RESIDUAL_LEVELS = (0.1, 0.5, 2.0)
 
@@ -69,7 +69,7 @@ def _solution(fitted: Fitted, seed: int) -> Solution:
     warnings += _memory(function)
     layers = f"{2 * architecture.blocks + 2} layers of {architecture.width}"
     statements = (
-        f"denoising score matching on {len(fitted.rows)} rows, best after {trained.steps} steps: held-out loss "
+        f"denoising score matching on {len(fitted.rows)} rows, weights of step {trained.steps}: held-out loss "
         f"{trained.held_out:.4g} "
         f"± {2 * trained.held_out_error:.2g}, a Gaussian of the data's moments has {numbers['gaussian_loss']:.4g}",
         f"{int(numbers['compared'])} samples in {int(numbers['evaluations'])} evaluations against as many held-out rows: MMD "
