@@ -72,7 +72,7 @@ class Runner:
         self.module = load_generated(emit(self.form, self.rules.counts), "grid")
         self.noisy = noise_unbounded(equation)
         # where formulas give the maximiser in every case, no policy is stuck between them
-        self.freely = [] if self.module.DIRECT and not self.noisy else self._unbounded()
+        self.freely = [] if self.module.DIRECT and not self.noisy else self.unbounded()
         self.end = math.inf if equation.stationary else float(problem.numeric(problem.objective.end))
         self.slices = SLICES[d]
         self.marching = Marching(
@@ -157,7 +157,7 @@ class Runner:
         numbers = {"iterations": float(answer.iterations), "average": answer.average}
         return np.zeros(1), answer.V[None], answer.policy[None], answer.stopped[None], answer.change, "policy iteration", numbers
 
-    def _unbounded(self) -> list[int]:
+    def unbounded(self) -> list[int]:
         """Controls that may be scaled freely: unbounded above, from 0 or without end below, bound to no other."""
         problem = self.equation.problem
         if problem.adversaries or any(c.role == "control" for c in problem.constraints):

@@ -23,6 +23,7 @@ from hjbdsl.methods.grid.formulas import DiscreteStates
 from hjbdsl.methods.grid.function import GridFunction, Worth
 from hjbdsl.methods.grid.levels import COARSEST, Runner, Solved, TooLarge
 from hjbdsl.methods.grid.mesh import CONSTRAIN, Axis, build_axes, region_box
+from hjbdsl.methods.grid.missed import hold_optimum
 from hjbdsl.methods.grid.refusals import growing_discount, singular_constraint, thin_targets
 from hjbdsl.methods.grid.tables import tables
 from hjbdsl.model.equation import HJBEquation
@@ -131,6 +132,7 @@ class _Search:
 
     def solution(self, tol: float | None) -> Solution:
         axes, first = self._domain()
+        hold_optimum(self.runner, first)
         self.escaping = self._escape(axes, first)
         levels = self._refine(axes, first, tol)
         if len(levels) < 2:

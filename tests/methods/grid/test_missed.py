@@ -1,0 +1,49 @@
+"""Marches in time whose formulas never see the optimum: refused, since levels would agree on a wrong V."""
+
+from __future__ import annotations
+
+import pytest
+
+from hjbdsl import pipeline
+from hjbdsl.errors import SolverError
+from hjbdsl.methods import grid
+
+CAKE = """problem cake
+state k >= 0
+control c >= 0
+dk = -c dt
+maximize integral(0, 2) sqrt(c) dt
+region k in [0.5, 3]
+"""
+GOAL = """problem deadline
+state x in [0, 1]
+control p in R
+noise W
+dx = 0.1*p dt + 0.25*p dW
+exit tau in [0, 1] when x <= 0 or x >= 1
+maximize E if(x(tau) >= 1, 1, 0)
+region x in [0.05, 0.95]
+"""
+MERTON = """problem merton
+state x > 0
+control p in R
+noise W
+dx = x*(0.02 + 0.06*p) dt + 0.3*p*x dW
+maximize E x(1)^(1/2)
+region x in [0.5, 2]
+solve grid(nx = 65)
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("text", [CAKE, GOAL])
+def test_a_control_without_bound_that_gains_for_ever_is_no_zero(text: str) -> None:
+    """V = sqrt(2 k), and Phi(Phi^-1(x) + 0.4) by Browne (1999): the maximiser's formula is 0/0 or infinite where V is flat."""
+    with pytest.raises(SolverError, match="without a bound"):
+        grid.solve(pipeline.derive(pipeline.loads(text)))
+
+
+@pytest.mark.slow
+def test_a_portfolio_without_bound_has_an_optimum() -> None:
+    answer = grid.solve(pipeline.derive(pipeline.loads(MERTON)))
+    assert answer.solution.status == "converged"
