@@ -10,6 +10,10 @@ of the range where data and noise mix (Karras et al., 2022, section 5) and from 
 from __future__ import annotations
 
 import math
+import signal
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
@@ -183,14 +187,17 @@ def _train(split: Split, forward: Forward, frame: Frame, settings: Settings, che
     )
     finished = True
     try:
-        while run.step < settings.steps and not run.worse(settings):
-            run.advance(levels, data, settings)
-            if run.step % _JUDGE_EVERY == 0 or run.step == settings.steps:
-                run.judge(levels, judges, settings)
-            if run.step % _REPORT_EVERY == 0:
-                report("training the score", run.step / settings.steps, step=run.step, loss=run.loss)
-            if checkpoint is not None and (run.step % _CHECKPOINT_EVERY == 0 or run.step == settings.steps):
-                run.save(checkpoint)
+        with _noted_interrupts() as interrupted:
+            while run.step < settings.steps and not run.worse(settings):
+                if interrupted():
+                    raise KeyboardInterrupt
+                run.advance(levels, data, settings)
+                if run.step % _JUDGE_EVERY == 0 or run.step == settings.steps:
+                    run.judge(levels, judges, settings)
+                if run.step % _REPORT_EVERY == 0:
+                    report("training the score", run.step / settings.steps, step=run.step, loss=run.loss)
+                if checkpoint is not None and (run.step % _CHECKPOINT_EVERY == 0 or run.step == settings.steps):
+                    run.save(checkpoint)
     except KeyboardInterrupt:
         finished = False
         if checkpoint is not None:
@@ -201,6 +208,22 @@ def _train(split: Split, forward: Forward, frame: Frame, settings: Settings, che
 def _neighbours(rows: torch.Tensor) -> torch.Tensor | None:
     """Rows that targets are averaged over; none in many dimensions."""
     return rows[:_OTHERS] if rows.shape[1] <= _MOST_DIMENSIONS_WITH_NEIGHBOURS else None
+
+
+@contextmanager
+def _noted_interrupts() -> Iterator[Callable[[], bool]]:
+    """Whether an interrupt has been asked for: one in the middle of a step would leave a state that no whole number of steps
+    leads to, and nothing could go on from it to the same answer."""
+    before = signal.getsignal(signal.SIGINT)
+    if threading.current_thread() is not threading.main_thread() or before in (None, signal.SIG_IGN):
+        yield lambda: False
+        return
+    noted = threading.Event()
+    signal.signal(signal.SIGINT, lambda *_: noted.set())
+    try:
+        yield noted.is_set
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 def _copies(parameters: list[torch.Tensor]) -> list[torch.Tensor]:

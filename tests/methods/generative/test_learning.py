@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import signal
 
 import numpy as np
 import pytest
@@ -76,7 +77,12 @@ def solve_precisely(fitted):
     return precise(fitted.score)
 
 
-def test_an_interrupted_training_goes_on_to_the_same_weights(tmp_path, monkeypatch):
+def raised():
+    raise KeyboardInterrupt
+
+
+@pytest.mark.parametrize(("interrupt", "done"), [(raised, 29), (lambda: signal.raise_signal(signal.SIGINT), 30)])
+def test_an_interrupted_training_goes_on_to_the_same_weights(tmp_path, monkeypatch, interrupt, done):
     problem, options = loads_problem(VARIANCE_PRESERVING), SMALL | {"steps": 60.0}
     whole = fitting.fit(problem, options, 5, None).trained
     advance, calls = training._Run.advance, []
@@ -84,12 +90,12 @@ def test_an_interrupted_training_goes_on_to_the_same_weights(tmp_path, monkeypat
     def interrupted(run, *rest):
         calls.append(run.step)
         if len(calls) == 30:
-            raise KeyboardInterrupt
+            interrupt()
         advance(run, *rest)
 
     monkeypatch.setattr(training._Run, "advance", interrupted)
     first = fitting.fit(problem, options, 5, tmp_path).trained
-    assert (first.finished, first.steps) == (False, 29)
+    assert (first.finished, first.steps) == (False, done)
     assert len(list(tmp_path.iterdir())) == 1
     second = fitting.fit(problem, options, 5, tmp_path).trained
     assert second.finished
