@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from hjbdsl.errors import SolverError
 from hjbdsl.methods.grid.front import Front
 from hjbdsl.methods.grid.howard import obstacle_side, sound
+from hjbdsl.methods.grid.legendre import FixedRows, unchanging
 from hjbdsl.methods.grid.program import GridProgram
 from hjbdsl.methods.grid.time_mesh import graded_times
 from hjbdsl.model.equation import HJBEquation
@@ -53,6 +54,7 @@ class March:
         moving = equation.obstacle is not None and TIME in equation.problem.numeric(equation.obstacle.payoff).free_symbols
         self.payoff = program.data(end, 2) if self.side and not moving else None
         self.V = self.constrain(end, program.data(end, 3))
+        self.fixed = FixedRows(program, self.policy, end) if unchanging(equation) else None
         self.steps = 0
         self.recorded: list[tuple[Array, Array, NDArray[np.bool_]]] = []
 
@@ -98,8 +100,7 @@ class March:
 
     def explicit(self, stochastic: bool) -> EvolutionAnswer:
         t = self.end
-        H, totals, failures = self.program.sweep(self.V, self.policy, t)
-        sound(failures)
+        H, totals = self.slope(self.V, t)
         self.record(t)
         began = time.thread_time()
         for target in self.times[-2::-1]:
@@ -114,14 +115,21 @@ class March:
                 dt = wanted / math.ceil(wanted / reach)
                 self.V = self.constrain(t - dt, self.V + dt * H if stages == 1 else self.legendre(t, dt, stages, H))
                 t, self.steps = t - dt, self.steps + stages
-                H, totals, failures = self.program.sweep(self.V, self.policy, t)
-                sound(failures)
+                H, totals = self.slope(self.V, t)
                 now = time.thread_time()
                 done = (self.end - t) / self.end
                 if now > self.deadline or (done > 0.1 and began + (now - began) / done > self.deadline + 10.0):
                     raise SolverError("out of time")
             self.record(t)
         return self.answer("explicit")
+
+    def slope(self, V: Array, t: float) -> tuple[Array, Array]:
+        """H(V) and the row totals, with the best policy."""
+        if self.fixed is not None:
+            return self.fixed.slope(V), self.fixed.rows.totals
+        H, totals, failures = self.program.sweep(V, self.policy, t)
+        sound(failures)
+        return H, totals
 
     def advection(self, t: float) -> float:
         """The fastest drift, in cells a unit of time: a long Legendre step is stable along the negative axis only."""
@@ -146,8 +154,12 @@ class March:
             reached = t - dt * ((j - 1) ** 2 + (j - 1) - 2.0) / (stages**2 + stages - 2.0) if j > 2 else t - dt * w / 3.0
             if self.program.module.EXIT:
                 newer = np.where(self.program.gone, self.program.data(reached, 1), newer)
-            H, _, failures = self.program.sweep(newer, self.policy, reached)
-            sound(failures)
-            step = mu * newer + nu * older + (1.0 - mu - nu) * self.V + mu * w * dt * H - mu * (1.0 - b[j - 1]) * w * dt * H0
+            shares = (mu, nu, 1.0 - mu - nu, mu * w * dt, mu * (1.0 - b[j - 1]) * w * dt)
+            if self.fixed is not None:
+                step = np.empty(newer.size)
+                self.fixed.stage(newer, older, self.V, H0, shares, step)
+            else:
+                H = self.slope(newer, reached)[0]
+                step = shares[0] * newer + shares[1] * older + shares[2] * self.V + shares[3] * H - shares[4] * H0
             older, newer = newer, step
         return newer

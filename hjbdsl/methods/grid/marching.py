@@ -14,6 +14,7 @@ import numpy as np
 from hjbdsl.errors import SolverError
 from hjbdsl.methods.grid.evolution import MOST_STAGES, SAFETY, EvolutionAnswer, March
 from hjbdsl.methods.grid.implicit import ImplicitMarch, step_times
+from hjbdsl.methods.grid.legendre import unchanging
 from hjbdsl.methods.grid.program import GridProgram
 from hjbdsl.methods.grid.time_mesh import graded_times, kept, subdivided
 from hjbdsl.model.equation import HJBEquation
@@ -21,6 +22,9 @@ from hjbdsl.model.solution import Array
 
 SWEEPS = {1: 4.0, 2: 8.0, 3: 10.0}
 """Explicit stages that cost as much as an implicit step, by dimension: two sweeps, the rows of every mesh, two cycles."""
+
+UNCHANGING = 5.0
+"""Explicit stages that cost as much as one that looks for the best policy, where no row changes."""
 
 
 @dataclass(slots=True)
@@ -74,6 +78,8 @@ class Marching:
             self.why = f"; implicit ones failed: {failure}"
             return
         implicit, explicit = (steps.size - 1) * self.finest * SWEEPS[d], self._stages(program)
+        if not self._noisy_everywhere() and unchanging(self.equation):
+            explicit /= UNCHANGING
         if d == 1 or implicit < explicit:
             self.way, self.steps, self.erring = "implicit", steps, erring
         if d > 1:
