@@ -13,14 +13,16 @@ torch = pytest.importorskip("torch")
 from hjbdsl.errors import UsageError  # noqa: E402
 from hjbdsl.methods.neural import policy_iteration as learner  # noqa: E402
 from hjbdsl.methods.neural.checkpoint import read_checkpoint, write_checkpoint  # noqa: E402
+from hjbdsl.methods.neural.improvement import Improvement  # noqa: E402
 from hjbdsl.methods.neural.learner import LearningRequest  # noqa: E402
 from hjbdsl.methods.neural.model import ValueModel  # noqa: E402
 from hjbdsl.methods.neural.networks import Architecture, initial_parameters  # noqa: E402
 from hjbdsl.methods.neural.program import NeuralProgram  # noqa: E402
 from hjbdsl.methods.neural.sampling import domain_of  # noqa: E402
 from hjbdsl.model.solution import Accepted, Rejected  # noqa: E402
-from hjbdsl.pipeline import derive, loads  # noqa: E402
+from hjbdsl.pipeline import derive, load, loads  # noqa: E402
 
+PROBLEMS = Path(__file__).parents[3] / "problems"
 REGULATOR = """
 param alpha = -0.5, beta = 1, q = 1, r_a = 0.1, sigma = 0.3, rho = 0.1
 state x in R
@@ -219,3 +221,51 @@ def test_exit_costs_against_the_logarithmic_closed_form() -> None:
     value = -0.25 * np.log(ends[0] + (ends[1] - ends[0]) * x)
     assert np.all(np.abs(found.value - value) <= found.error)
     assert np.max(np.abs(found.value - value)) < 5e-3
+
+
+@pytest.mark.slow
+def test_log_utility_in_two_modes_against_the_closed_form() -> None:
+    answer = learner.propose(derive(load(str(PROBLEMS / "log_regimes.hjb"))), LearningRequest())
+    assert isinstance(answer, Accepted)
+    assert answer.solution.status == "bracketed"
+    x, mode = np.tile(np.linspace(0.5, 3.0, 21), 2), np.repeat([0, 1], 21)
+    found = answer.solution.function.evaluate(0 * x, x[:, None], mode)
+    rho, up, down, r = 0.06, 0.4, 0.9, 0.02
+    gains = np.array([np.log(rho) - 1 + (r + (m - r) ** 2 / (2 * s**2)) / rho for m, s in ((0.10, 0.16), (0.01, 0.28))])
+    shift = np.linalg.solve(np.array([[rho + up, -up], [-down, rho + down]]), gains)
+    value = np.log(x) / rho + shift[mode]
+    assert np.all(np.abs(found.value - value) <= found.error)
+    assert np.linalg.norm(found.value - value) < 3e-3 * np.linalg.norm(value)
+
+
+def test_a_value_without_a_maximiser_solves_nothing() -> None:
+    """A constant V leaves nothing of the equation, but where V'' = 0 no control is best."""
+    text = (
+        "state x > 0\ncontrol w in R\nnoise W\ndx = (0.02 + 0.05*w)*x dt + 0.2*w*x dW\n"
+        "maximize E [integral(0, 1) 0*x dt - 1/x(1)]\nregion x in [0.5, 2]\n"
+    )
+    program = NeuralProgram(derive(loads(text)))
+    architecture = Architecture(domain_of(program).features, 1.0, (3,), 1, "shifted", 0.0, 0.0)
+    value = ValueModel(program, architecture)
+    parameters = initial_parameters(architecture, torch.Generator().manual_seed(0))
+    policy = Improvement(program, value, torch.zeros(1, 2, dtype=torch.float64))
+    t, x = torch.zeros(4, dtype=torch.float64), torch.linspace(0.5, 2.0, 4, dtype=torch.float64)[:, None]
+    z = torch.zeros(4, dtype=torch.long)
+    assert not bool(policy.exists(t, x, z, value.point(parameters, t, x, z)).any())
+
+
+def test_a_jump_beyond_the_exit_is_paid_by_the_exit() -> None:
+    text = (
+        "state x in R\nnoise W\njump N rate 2\ndx = 0.1 dW + 3 dN\nexit tau when x <= -1 or x >= 1\n"
+        "evaluate E [ integral(0, tau) 1 dt + 5*x(tau) ]\nregion x in [-1, 1]\n"
+    )
+    program = NeuralProgram(derive(loads(text)))
+    architecture = Architecture(domain_of(program).features, None, (3,), 1)
+    value = ValueModel(program, architecture)
+    parameters = initial_parameters(architecture, torch.Generator().manual_seed(0))
+    t, x, z = torch.zeros(3, dtype=torch.float64), torch.tensor([[-0.5], [0.0], [0.5]]).double(), torch.zeros(3, dtype=torch.long)
+    at = value.point(parameters, t, x, z)
+    a = torch.zeros(3, 0, dtype=torch.float64)
+    assert torch.allclose(at.jumps[:, 0], 5.0 * (x[:, 0] + 3.0) - at.V)
+    functionals = value.evaluation(t, x, z, a, at)
+    assert torch.allclose(value.apply(parameters, functionals), program.defect(t, x, z, a, at), atol=1e-12)
