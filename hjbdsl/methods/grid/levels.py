@@ -167,18 +167,18 @@ class Runner:
 
     def _coarser(self, mesh: Mesh, killing: float) -> Solved | None:
         """The solution with half the cells, or nearly so, where that still is a grid; every node there is one here where an exit
-        might fall between the nodes."""
+        might fall between the nodes, and where a control without bound scales the noise: its policies depend on the start."""
         cells = [n - (axis.kind != CIRCLE) for axis, n in zip(mesh.axes, mesh.shape, strict=True)]
         if (
             max(cells) < FIRST_CELLS[len(cells)]
             or min(c * axis.cells[1] / sum(axis.cells) for axis, c in zip(mesh.axes, cells, strict=True)) < 4
         ):
             return None
-        if self.module.EXIT and any(c % 2 for c in cells):
+        if (self.module.EXIT or self.noisy) and any(c % 2 for c in cells):
             return None
         shape = tuple(-(-c // 2) + (axis.kind != CIRCLE) for axis, c in zip(mesh.axes, cells, strict=True))
         try:
-            return self._solved(Mesh.of(mesh.axes, shape), None, 1, killing, True)
+            return self._solved(Mesh.of(mesh.axes, shape), None, 1, killing, not self.noisy)
         except SolverError:
             return None  # too coarse to be solved is only no start
 

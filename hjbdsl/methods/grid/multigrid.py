@@ -130,13 +130,13 @@ class Multigrid:
 
     def prepare(self, policy: Array, fixed: NDArray[np.bool_], held: Array, t: float, shift: float) -> int:
         """Rows of the policy on every mesh; V is `held` where `fixed`. Leaves the right-hand side's constants in the finest `b`.
-        Returns the number of rows that could not be built on the finest mesh."""
+        Returns the number of rows that are needed and could not be built on the finest mesh; their `b` is not finite."""
         failures = 0
         for level, grid in enumerate(self.grids):
             rows, failed = grid.program.rows(policy, t, grid.rows)
             broken = ~np.isfinite(rows.constants) if failed else None
             if level == 0:
-                failures = failed
+                failures = int(np.sum(broken & ~fixed)) if broken is not None else 0
             elif broken is not None:
                 fixed = fixed | broken  # a policy that is not admissible there: no correction from these nodes
             grid.fixed[:] = fixed

@@ -36,6 +36,8 @@ FAR = 1000.0
 """On the padding, outside the region that is asked for, so many times more may be left over."""
 MOST_ELIMINATED = 20_000
 """Unknowns of a step in time beyond which elimination is no remedy."""
+MOST_MISSING = 0.01
+"""Nodes of the padding without an optimal control that a step in time may have."""
 SMALL = 300
 """Unknowns below which elimination is as quick."""
 
@@ -111,7 +113,7 @@ def _multigrid(
     start = V
     changes = earlier = defects = [math.inf, math.inf]
     for update in range(MOST_UPDATES):
-        look = _look(task, V, policy, payoff, exit_value, guess)
+        look = _look(task, V, policy, payoff, exit_value, guess, inner)
         guess = None
         scale = 1e-3 + float(np.max(np.abs(V)))
         before_defects, defects = defects, [float(np.sum(look.defect[place])) for place in places]
@@ -123,11 +125,18 @@ def _multigrid(
             if rests[0] <= goal and rests[1] <= FAR * goal:
                 return Policy(V, policy, look.stopped, 0.0, update, max(rests[0] / scale, 1e-14))
         progress.report("policy iteration", iteration=update, residual=defects[1])
-        sound(solver.prepare(policy, look.fixed, look.held, task.t, task.shift))
+        fixed, held = look.fixed, look.held
+        failures = solver.prepare(policy, fixed, held, task.t, task.shift)
+        if failures and wanted is not None:
+            broken = ~np.isfinite(solver.grids[0].b)
+            sound(0 if _negligible(broken, inner) else failures)
+            fixed, held = fixed | broken, np.where(broken, V, held)
+            failures = solver.prepare(policy, fixed, held, task.t, task.shift)
+        sound(failures)
         if task.source is not None:
-            solver.grids[0].b += np.where(look.fixed, 0.0, task.source)
+            solver.grids[0].b += np.where(fixed, 0.0, task.source)
         before = V
-        V = np.where(look.fixed, look.held, V)
+        V = np.where(fixed, held, V)
         left_over = solver.solve(V, CYCLES, REDUCTION)
         if not (math.isfinite(left_over) and np.isfinite(V).all()) or left_over > 0.5:
             raise _Stalled
@@ -142,10 +151,23 @@ def _rest(change: float, earlier: float, defect: float, defect_before: float) ->
     return change * left / (1.0 - left) if left < 0.95 else math.inf
 
 
-def _look(task: Task, V: Array, policy: Array, payoff: Array, exit_value: Array, guess: NDArray[np.bool_] | None) -> _Look:
-    """Improve the policy, decide where to stop, and measure how far the equation is from holding."""
+def _negligible(missing: NDArray[np.bool_], inner: NDArray[np.bool_]) -> bool:
+    """Whether nodes without a policy are few, and none of them in the region that is asked for."""
+    return bool(np.mean(missing) < MOST_MISSING and not np.any(missing & inner))
+
+
+def _look(
+    task: Task, V: Array, policy: Array, payoff: Array, exit_value: Array, guess: NDArray[np.bool_] | None,
+    inner: NDArray[np.bool_],
+) -> _Look:  # fmt: skip
+    """Improve the policy, decide where to stop, and measure how far the equation is from holding. In a step of time a few nodes
+    of the padding keep their policy, or their V, where V has no optimal one."""
     program = task.program
     H, totals, failures = program.sweep(V, policy, task.t)
+    if failures and task.source is not None:
+        missing = ~np.isfinite(H)
+        H[missing], totals[missing] = task.shift * V[missing] - task.source[missing], 1.0
+        failures = 0 if _negligible(missing, inner) else failures
     sound(failures)
     if task.source is not None:
         H += np.where(program.gone, 0.0, task.source - task.shift * V)
