@@ -35,6 +35,14 @@ dv = a dt
 maximize running_min(0, 1.5) x
 region x in [-0.5, 2], v in [-2, 1]
 """
+DIFFUSING = """problem diffusing
+state x in R, y in R
+noise W, B
+dx = (0.5*y - x) dt + 0.3 dW
+dy = -y dt + 0.4 dB
+evaluate E exp(-x(1)^2 - y(1)^2)
+region x in [-1, 1], y in [-1, 1]
+"""
 WALL_BOX, WALL_HORIZON = ((-0.5, 2.0), (-2.0, 1.0)), 1.5
 
 
@@ -169,6 +177,40 @@ def wall_dynamics() -> object:
     return DoubleIntegrator()
 
 
+def explicit_stages(cells: int, count: int = 20) -> Solve:
+    """Stages of the explicit march of a 2-D diffusion whose rows never change, beside a = b + s c in the same process: the
+    bandwidth counts the ten vectors that a stage reads and the one that it writes, the triad's likewise."""
+
+    def solve() -> tuple[Array | None, float, str]:
+        import time  # noqa: PLC0415
+
+        from hjbdsl import pipeline  # noqa: PLC0415  the import is part of a cold start
+        from hjbdsl.methods.grid.legendre import FixedRows  # noqa: PLC0415
+        from hjbdsl.methods.grid.levels import Runner  # noqa: PLC0415
+        from hjbdsl.methods.grid.mesh import Mesh, build_axes  # noqa: PLC0415
+
+        def seconds(work: Callable[[], object]) -> float:
+            took = []
+            for _ in range(count):
+                began = time.process_time()
+                work()
+                took.append(time.process_time() - began)
+            return min(took)
+
+        run = Runner(pipeline.derive(pipeline.loads(DIFFUSING)), 0.0, np.inf)
+        axes = tuple(replace(axis, cells=(0, cells, 0), widening=(0.0, 0.0)) for axis in build_axes(run.equation, 0.01, 16))
+        program = run.program(Mesh.of(axes, tuple(axis.nodes(1) for axis in axes)))
+        fixed = FixedRows(program, program.new_policy(), 1.0)
+        V = program.data(1.0, 3)
+        slope, older, start, out = fixed.slope(V), V.copy(), V.copy(), np.empty(V.size)
+        stage = seconds(lambda: fixed.stage(V, older, start, slope, (1.0, 0.0, 0.0, 1e-9, 0.0), out))
+        triad = seconds(lambda: np.add(np.multiply(V, 3.0, out=out), older, out=out))
+        share = (11 * 8 * V.size / stage) / (5 * 8 * V.size / triad)
+        return None, float(V.size * count), f"{1e9 * stage / V.size:.2f} ns a stage, {share:.0%} of the triad"
+
+    return solve
+
+
 def rows() -> list[Row]:
     shape = (51, 41, 50)
     whole = lambda V, _: V  # noqa: E731
@@ -179,6 +221,7 @@ def rows() -> list[Row]:
         Row("reach", f"{name} hj-reachability", size, theirs("air3d", shape, at), "air3d"),
         Row("reach", "256^2 wall hjbdsl", 256**2, ours(WALL, (255, 255), whole), "wall"),
         Row("reach", "256^2 wall hj-reachability", 256**2, theirs("wall", (256, 256), whole), "wall"),
+        Row("explicit", "2049^2 stages hjbdsl", 2049**2, explicit_stages(2048), None, False),
     ]
 
 
