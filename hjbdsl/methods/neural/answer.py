@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from hjbdsl.methods.neural.policy_iteration import PolicyIteration, State
 
 MOST_RESIDUAL = 0.02
-MOST_BAND = 0.5
+MOST_BAND = 0.1
 """The widest band of a settled answer, relative to how V varies over the region."""
 POINTS = 60
 
@@ -66,7 +66,7 @@ def _worth(training: PolicyIteration, parameters: Parameters) -> tuple[Bracket, 
     at = drawn(training.program, training.domain, POINTS, generator, inner=True)
     segment = training.segment(parameters, training.policy, generator)
     rollout = Rollout(training.model, training.domain, training.policy.control, generator)
-    worth = bracket(rollout, parameters, at, segment)
+    worth = bracket(rollout, parameters, at, segment, 2 * training.pairs)
     value = training.model.chosen(parameters)(*at).numpy()
     return worth, (float(np.ptp(value)), float(np.max(np.abs(value))))
 

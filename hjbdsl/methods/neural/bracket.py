@@ -25,7 +25,6 @@ from hjbdsl.methods.neural.networks import Parameters
 CONFIDENCE = 0.99
 _DEVIATIONS = 2.576
 _SAFETY = 1.5
-_PAIRS = 16
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,10 +39,10 @@ class Bracket:
     kept: float
 
 
-def bracket(rollout: Rollout, parameters: Parameters, at: tuple[Tensor, Tensor, Tensor], segment: Segment) -> Bracket:
-    """From the paths of the greedy policy out of every point of `at` (t, x, z)."""
+def bracket(rollout: Rollout, parameters: Parameters, at: tuple[Tensor, Tensor, Tensor], segment: Segment, pairs: int) -> Bracket:
+    """From `pairs` antithetic pairs of paths of the greedy policy out of every point of `at` (t, x, z)."""
     t, x, z = at
-    returns = rollout.returns(parameters, t, x, z, segment, _PAIRS)
+    returns = rollout.returns(parameters, t, x, z, segment, pairs)
     value = rollout.model.chosen(parameters)(t, x, z)
     horizon = rollout.program.horizon
     kept = min(1.0, segment.length / horizon) if math.isfinite(horizon) else max(1e-3, 1.0 - float(returns.left.max()))

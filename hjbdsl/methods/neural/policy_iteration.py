@@ -51,6 +51,8 @@ AGREED = 0.003
 ANCHOR = 0.3
 """Weight of the returns beside the equation, while they tell something new."""
 STARTS, PAIRS = 150, 8
+PAIRS_OF_ASCENT = 2
+"""Pairs of paths where every control on them is a search of its own."""
 HELD_OUT = 500
 _STEPS = 100
 
@@ -80,6 +82,7 @@ class PolicyIteration:
         self.equation, self.request, self.model, self.domain = equation, request, model, domain
         self.program = model.program
         self.policy = Improvement(self.program, model, simple)
+        self.pairs = PAIRS_OF_ASCENT if equation.optimum.status == "implicit" else PAIRS
         self.samples = 500 * (1 + self.program.states) * (1 if equation.stationary else 2)
         self.lifetime = lifetime(self.program, domain, self.generator(0))
         t, x, z = drawn(self.program, domain, 64, self.generator(0))
@@ -99,7 +102,7 @@ class PolicyIteration:
         segment = self.segment(state.parameters, policy, generator)
         rollout = Rollout(self.model, self.domain, policy.control, generator)
         few = slice(0, STARTS)
-        targets = rollout.targets(state.parameters, t[few], x[few], z[few], segment, PAIRS)
+        targets = rollout.targets(state.parameters, t[few], x[few], z[few], segment, self.pairs)
         if not bool(torch.isfinite(targets.value).all()):
             raise SolverError("the returns of the policy are not finite")
         gap, news = self.news(state.parameters, t[few], x[few], z[few], targets)
