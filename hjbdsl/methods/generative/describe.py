@@ -41,7 +41,7 @@ def samples(
         converged = False
     assert problem.reversal is not None
     columns = tuple(s.name for group in problem.states if group.name == problem.reversal.state for s in group.symbols)
-    far = drawn.distances["mmd"] > _FAR * drawn.distances["mmd_of_data"]
+    far = bool(drawn.distances) and drawn.distances["mmd"] > _FAR * drawn.distances["mmd_of_data"]
     finite = bool(np.all(np.isfinite(drawn.rows)))
     if far or not finite:
         warnings.append("the samples lie far from the data: take more steps, or a score learned for longer")
@@ -66,11 +66,12 @@ def samples(
 
 
 def _statements(drawn: Drawn) -> list[str]:
-    near = drawn.distances
-    lines = [
-        f"against {int(near['compared'])} true rows: MMD {near['mmd']:.3g} (true against true {near['mmd_of_data']:.3g}), sliced "
-        f"Wasserstein {near['sliced_wasserstein']:.3g} ({near['sliced_wasserstein_of_data']:.3g})"
-    ]
+    near, lines = drawn.distances, []
+    if near:
+        lines.append(
+            f"against {int(near['compared'])} true rows: MMD {near['mmd']:.3g} (true against true {near['mmd_of_data']:.3g}), "
+            f"sliced Wasserstein {near['sliced_wasserstein']:.3g} ({near['sliced_wasserstein_of_data']:.3g})"
+        )
     if drawn.density is not None:
         how = "the exact divergence" if drawn.density.probes == 0 else f"{drawn.density.probes} random probes of the divergence"
         lines.append(

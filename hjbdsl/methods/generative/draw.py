@@ -26,7 +26,7 @@ from hjbdsl.model.samples import SampleRequest
 from hjbdsl.model.solution import Array, ValueFunction
 
 _EXACT_LOWEST = 1e-3
-_COMPARED = 5000
+_COMPARED, _FEWEST_COMPARED = 5000, 10
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,7 +85,10 @@ def score_and_law(problem: ControlProblem, function: ValueFunction) -> tuple[Sco
 
 
 def _distances(function: ValueFunction, law: DataLaw | None, rows: Array, seed: int) -> dict[str, float]:
-    """MMD and sliced Wasserstein distance to as many draws of `law` (None: held-out rows), and between two such sets."""
+    """MMD and sliced Wasserstein distance to as many draws of `law` (None: held-out rows), and between two such sets; nothing for
+    samples too few to have a law."""
+    if len(rows) < _FEWEST_COMPARED:
+        return {}
     random = np.random.default_rng([seed, 19])
     if law is None:
         assert isinstance(function, LearnedReversal)

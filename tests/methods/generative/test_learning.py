@@ -153,6 +153,16 @@ def test_the_command_draws_and_writes(tmp_path, monkeypatch, capsys):
         assert ended.value.code == 2
 
 
+def test_few_samples_are_not_compared(tmp_path, monkeypatch, capsys):
+    monkeypatch.setenv("HJBDSL_CACHE", str(tmp_path / "cache"))
+    path = tmp_path / "p.hjb"
+    path.write_text(VARIANCE_PRESERVING)
+    with pytest.raises(SystemExit) as ended:
+        main(["sample", str(path), "-n", "1", "--steps", "5", "--json"])
+    assert ended.value.code == 0
+    assert json.loads(capsys.readouterr().out)["distances"] == {}
+
+
 def test_a_copied_problem_brings_its_data(tmp_path):
     with pytest.raises(SystemExit) as ended:
         main(["gallery", "two_moons", "-o", str(tmp_path / "mine.hjb")])
