@@ -40,42 +40,41 @@ def _stage(
     now: float, before: float, first: float, step: float, back: float, out: Array,
 ) -> None:  # fmt: skip
     """out = now V + before older + first start + step H(V) - back H0, a line along the last axis at a time."""
-    d, width = axial.shape[0] // 2, cols.shape[1]
+    d, width, none = axial.shape[0] // 2, cols.shape[1], np.zeros(n2)
     r2, r1, r0 = 2 * d - 2, 2 * d - 4, 2 * d - 6
     for block in range(V.size // n2):
         j = block * n2
         ahead0, behind0 = shifts((block // n1) % n0, n0, n1 * n2, circular[0])
         ahead1, behind1 = shifts(block % n1, n1, n2, circular[1])
-        there, own, total, constant = out[j : j + n2], V[j : j + n2], totals[j : j + n2], b[j : j + n2]
-        for k in range(n2):
-            there[k] = constant[k] - total[k] * own[k]
-        after, low = axial[r2, j : j + n2], axial[r2 + 1, j + 1 : j + n2]
-        inner, upper, lower = out[j + 1 : j + n2], V[j + 1 : j + n2], V[j : j + n2]
-        for k in range(n2 - 1):
-            there[k] += after[k] * upper[k]
-        for k in range(n2 - 1):
-            inner[k] += low[k] * lower[k]
-        ahead2, _ = shifts(n2 - 1, n2, 1, circular[2])
-        _, behind2 = shifts(0, n2, 1, circular[2])
-        there[n2 - 1] += axial[r2, j + n2 - 1] * V[j + n2 - 1 + ahead2]
-        there[0] += axial[r2 + 1, j] * V[j + behind2]
+        there, source = out[j : j + n2], b[j : j + n2]
+        if d > 2:
+            above, below = V[j + ahead0 :], V[j + behind0 :]
+            forward, backward = axial[r0, j : j + n2], axial[r0 + 1, j : j + n2]
+            for k in range(n2):
+                there[k] = source[k] + forward[k] * above[k] + backward[k] * below[k]
+            source = there
+        if width > 0:
+            for k in range(n2):
+                there[k] = source[k]
+                for e in range(counts[j + k]):
+                    there[k] += weights[j + k, e] * V[cols[j + k, e]]
+            source = there
+        above, below, forward, backward = V[j + ahead1 :], V[j + behind1 :], none, none
         if d > 1:
             forward, backward = axial[r1, j : j + n2], axial[r1 + 1, j : j + n2]
-            upper, lower = V[j + ahead1 :], V[j + behind1 :]
-            for k in range(n2):
-                there[k] += forward[k] * upper[k] + backward[k] * lower[k]
-        if d > 2:
-            forward, backward = axial[r0, j : j + n2], axial[r0 + 1, j : j + n2]
-            upper, lower = V[j + ahead0 :], V[j + behind0 :]
-            for k in range(n2):
-                there[k] += forward[k] * upper[k] + backward[k] * lower[k]
-        if width > 0:
-            for k in range(j, j + n2):
-                for e in range(counts[k]):
-                    out[k] += weights[k, e] * V[cols[k, e]]
-        past, began, slope = older[j : j + n2], start[j : j + n2], H0[j : j + n2]
         for k in range(n2):
-            there[k] = now * own[k] + before * past[k] + first * began[k] + step * there[k] - back * slope[k]
+            there[k] = source[k] + forward[k] * above[k] + backward[k] * below[k]
+        for k in (0, n2 - 1):
+            ahead2, behind2 = shifts(k, n2, 1, circular[2])
+            H = there[k] - totals[j + k] * V[j + k] + axial[r2, j + k] * V[j + k + ahead2]
+            H += axial[r2 + 1, j + k] * V[j + k + behind2]
+            there[k] = now * V[j + k] + before * older[j + k] + first * start[j + k] + step * H - back * H0[j + k]
+        inner, own, after, earlier = out[j + 1 :], V[j + 1 :], V[j + 2 :], V[j:]
+        forward, backward, total = axial[r2, j + 1 : j + n2], axial[r2 + 1, j + 1 : j + n2], totals[j + 1 :]
+        past, began, slope = older[j + 1 :], start[j + 1 :], H0[j + 1 :]
+        for k in range(n2 - 2):
+            H = inner[k] - total[k] * own[k] + forward[k] * after[k] + backward[k] * earlier[k]
+            inner[k] = now * own[k] + before * past[k] + first * began[k] + step * H - back * slope[k]
 
 
 class FixedRows:
