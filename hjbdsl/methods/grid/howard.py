@@ -22,6 +22,8 @@ from hjbdsl.model.equation import HJBEquation
 from hjbdsl.model.solution import Array
 
 WIDEST_BAND = 40
+FEW_OF_MANY = 5000
+"""Unknowns of three or four dimensions that are eliminated nevertheless: incomplete factors may fail."""
 FEW = 200
 """Unknowns of a system that is solved as a full matrix."""
 PSEUDO_STEPS = 24
@@ -206,11 +208,12 @@ def _solve(task: Task, rows: Rows, stopped: NDArray[np.bool_], payoff: Array, ex
 
 
 def _sparse(matrix: sparse.csc_matrix, right: Array, dimension: int) -> Array:
-    """Sparse LU up to two dimensions, BiCGSTAB with an incomplete LU in three, with the diagonal in four: factors do not fit."""
-    if dimension > 3:
+    """Sparse LU up to two dimensions and on small meshes; else BiCGSTAB, with an incomplete LU in three dimensions, with the
+    diagonal in four: factors do not fit."""
+    if dimension > 3 and matrix.shape[0] > FEW_OF_MANY:
         return _krylov(matrix, right, sparse.diags(1.0 / matrix.diagonal()))
     try:
-        if dimension <= 2:
+        if dimension <= 2 or matrix.shape[0] <= FEW_OF_MANY:
             return _finite(sparse_linalg.splu(matrix).solve(right))
         preconditioner = sparse_linalg.spilu(matrix, drop_tol=1e-3, fill_factor=6)
     except RuntimeError:

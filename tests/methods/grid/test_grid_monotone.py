@@ -63,6 +63,43 @@ dx = (a - x) dt + 0.3 dW + J dN
 minimize E integral(0, inf) exp(-0.2*t)*(x^2 + a^2) dt
 region x in [-1, 1]
 """,
+    "a random policy": """problem bandit
+state x in R
+control a in R
+noise W
+dx = (0.8*a - 0.3*x) dt + 0.35 dW
+explore a with temperature 0.2
+maximize E integral(0, inf) exp(-0.25*t)*(-(1.2*x^2 + 0.5*a^2)/2) dt
+region x in [-1, 1]
+""",
+    "risk": """problem caution
+state x in R, y in R
+control a in R
+noise W, B
+dx = (a - y) dt + 0.4 dW
+dy = x dt + 0.3 dB
+minimize risk(0.8) [ integral(0, 1) (x^2 + y^2 + 0.5*a^2)/2 dt ]
+region x in [-1, 1], y in [-1, 1]
+""",
+    "an exit at a point": """problem point
+state x in R
+control a in [-1, 1]
+noise W
+dx = a dt + 0.3*x dW
+exit tau when x == 0
+minimize E integral(0, tau) (1 + x^2) dt
+region x in [-1, 1]
+""",
+    "controls in correlated noise": """problem portfolio
+state x > 0, v > 0
+control w in [0, 2]
+noise W, B
+dW dB = -0.6 dt
+dx = (0.02 + w*1.2*v)*x dt + w*sqrt(v)*x dW
+dv = 2*(0.05 - v) dt + 0.4*sqrt(v) dB
+maximize E x(1)^(-2)/(-2)
+region x in [0.5, 2], v in [0.02, 0.1]
+""",
     "reflection": DRIFT_TO_A_WALL,
     "stopping": """problem halt
 state x > 0
@@ -100,7 +137,7 @@ def test_weights_are_not_negative_and_no_more_than_the_diagonal(name: str) -> No
         assert weights.size > program.size // 2
 
 
-@pytest.mark.parametrize("aspect", [1.0, 0.05, 0.01])
+@pytest.mark.parametrize("aspect", [1.0, 0.05, 0.01, 1e-5])
 @pytest.mark.parametrize("rho", [0.95, -0.6])
 def test_selling_decomposes_on_meshes_much_wider_on_one_axis(rho: float, aspect: float) -> None:
     """q = sum of weights e e', whatever decomposition the node before was left with."""
