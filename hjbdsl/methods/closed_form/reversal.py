@@ -29,6 +29,10 @@ from hjbdsl.numeric.forward_coefficients import entering_noises, forward_coeffic
 from hjbdsl.numeric.forward_law import ForwardLaw, ForwardMoments, forward_law
 from hjbdsl.numeric.time_array import TimeArray
 
+_MOST_COMPARED = 4
+_POWER = 32
+"""Of a mean of c depths E_i > 0: between c^(-1/32) and 1 times the least."""
+
 
 @dataclass(frozen=True, slots=True)
 class MixtureReversal(ExactFunction):
@@ -208,19 +212,25 @@ def control_problem(problem: ControlProblem) -> ControlProblem:
 
 
 def log_density(problem: ControlProblem, mixture: GaussianMixture) -> sp.Expr:
-    """log p_0 in the states, its largest component taken out of the logarithm so that it never underflows."""
-    exponents = []
+    """log p_0 in the states, its largest component (or nearly) taken out of the logarithm so that it does not underflow."""
+    exponents, above = [], sp.Float(-1e300)
     for weight, mean, covariance in zip(mixture.weights, mixture.means, mixture.covariances, strict=True):
         matrix = np.array([[float(problem.numeric(c)) for c in covariance.row(i)] for i in range(covariance.rows)])
         away = [y - m for y, m in zip(problem.state_symbols, mean, strict=True)]
         level = float(np.log(float(problem.numeric(weight)))) - (len(mean) * np.log(2 * np.pi) + np.linalg.slogdet(matrix)[1]) / 2
+        above = max(above, sp.Float(float(level), 17))
         exponents.append(sp.Float(float(level), 17) - _squared_distance(matrix, away) / 2)
     if len(exponents) == 1:
         return exponents[0]
-    names = [sp.Dummy(real=True) for _ in exponents]
-    top = sp.Max(*names)
-    table = dict(zip(names, exponents, strict=True))
-    return (top + sp.log(sp.Add(*(sp.exp(name - top) for name in names)))).xreplace(table)
+    if len(exponents) <= _MOST_COMPARED:
+        names = [sp.Dummy(real=True) for _ in exponents]
+        top = sp.Max(*names)
+        table = dict(zip(names, exponents, strict=True))
+        return (top + sp.log(sp.Add(*(sp.exp(name - top) for name in names)))).xreplace(table)
+    # sympy compares the arguments of Max in pairs wherever it meets them; a power mean is as good a thing to take out
+    depths = [above + 1 - exponent for exponent in exponents]
+    least = sp.Add(*(depth**-_POWER for depth in depths)) ** sp.Rational(-1, _POWER)
+    return above + 1 - least + sp.log(sp.Add(*(sp.exp(least - depth) for depth in depths)))
 
 
 def _squared_distance(covariance: Array, away: list[sp.Expr]) -> sp.Expr:

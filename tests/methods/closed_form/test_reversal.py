@@ -10,10 +10,13 @@ from scipy.special import logsumexp
 from scipy.stats import multivariate_normal
 
 from hjbdsl.frontend.load import loads_problem
-from hjbdsl.methods.closed_form.reversal import propose
+from hjbdsl.methods.closed_form import solve
+from hjbdsl.methods.closed_form.reversal import control_problem, propose
 from hjbdsl.methods.closed_form.reversal_formula import scalar_formula
 from hjbdsl.model.problem import TIME
+from hjbdsl.model.solution import Accepted
 from hjbdsl.numeric.compile import compile_expressions
+from hjbdsl.symbolic.derive import derive
 from tests.methods.closed_form.expectation_problems import at, proved
 
 
@@ -144,3 +147,21 @@ region y in [-2, 2]
     assert np.allclose(function(t, y)[0], point.value, atol=1e-13)
     assert np.allclose(function(t, y)[1], point.control[:, 0], atol=1e-12)
     assert "log" in solution.formula.value["V"].text
+
+
+def test_many_components_are_solved_and_do_not_underflow():
+    places = [(a, b) for a in range(5) for b in range(5)]
+    law = ", ".join(f"0.04: normal([{a}, {b}], {0.01 + 0.001 * a})" for a, b in places)
+    problem = loads_problem(
+        f"param T = 1\nstate y in R^2\nnoise W in R^2\ndy = -y dt + dW\ndata y(0) ~ mixture({law})\nreverse y on [0, T]\n"
+    )
+    reply = solve(derive(problem))
+    assert isinstance(reply, Accepted)
+    y = np.array([[0.2, 0.1], [1.5, 3.5], [-3.0, 9.0]])  # the last is more than 40 deviations from every component
+    found = reply.solution.function.evaluate(np.full(3, 1.0), y, np.zeros(3, dtype=np.int64)).value
+    logs = [np.log(0.04) - ((y - m) ** 2).sum(1) / (2 * v) - np.log(2 * np.pi * v)
+            for m, v in ((np.array(place), 0.01 + 0.001 * place[0]) for place in places)]  # fmt: skip
+    exact = -np.logaddexp.reduce(logs, axis=0)
+    assert found == pytest.approx(exact, rel=1e-10)
+    terminal = problem.numeric(control_problem(problem).objective.terminal)
+    assert compile_expressions(problem.state_symbols, (terminal,))(*y.T)[0] == pytest.approx(exact, rel=1e-10)
