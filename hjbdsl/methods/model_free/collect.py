@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from hjbdsl.errors import UsageError
 from hjbdsl.methods.model_free.conditions import Operator
 from hjbdsl.methods.model_free.coordinates import ControlSpace
 from hjbdsl.methods.model_free.iteration import Task, choose
@@ -21,6 +22,7 @@ from hjbdsl.numeric.state_space import inside, lattice_points, number, region_of
 from hjbdsl.simulation import ControlledProcess
 from hjbdsl.simulation.compiled import At
 from hjbdsl.simulation.events import Clocks, ClockTape
+from hjbdsl.simulation.exits import outside
 
 FINEST = 0.02
 """The longest step of the simulator inside a step of the learner."""
@@ -30,6 +32,7 @@ TRUST = 1.5
 """How far from the centre of the data so far, in standard deviations, the next actions are centred."""
 _BOXED = 0.3
 """Standard deviation of actions about the policy, by half the length of their interval."""
+_ATTEMPTS = 200
 _UNIFORM = 0.3
 """The share of actions of a bounded control that are drawn from its whole interval."""
 
@@ -90,7 +93,7 @@ class Simulator:
             part = self._step(places, behaviour(places, generator), generator)
             parts.append(part)
             places = Points(part.t[::2] + self.dt, part.x_next[::2], part.mode_next[::2])
-            over = (places.t > last + 1e-9) | ~np.isfinite(places.x).all(axis=1)
+            over = (places.t > last + 1e-9) | ~np.isfinite(places.x).all(axis=1) | part.done[::2]
             if over.any():
                 fresh = self._starts(len(places), generator)
                 places = Points(
@@ -132,15 +135,42 @@ class Simulator:
         substeps = max(1, math.ceil(self.dt / FINEST))
         h, noises, sources = self.dt / substeps, len(process.problem.noises), process.events.sources
         clocks = Clocks.start(ClockTape(sources, k, generator), sources, k)
+        way = np.full(k, -1)
         for _ in range(substeps):
             shock = np.repeat(generator.normal(size=(k // 2, noises)) * math.sqrt(h), 2, axis=0)
             shock[1::2] *= -1.0
             after = process.advance(at, h, shock, generator.uniform(size=k), clocks, np.arange(k), None)
-            at = At(at.t + h, after.x, after.mode, at.control)
-        step = transitions(self.dt, start.x, start.control, self.sign * rate, at.x, t=start.t, mode=start.mode, mode_next=at.mode)
+            # who has left stays where he left
+            gone = way >= 0
+            x, mode = np.where(gone[:, None], at.x, after.x), np.where(gone, at.mode, after.mode)
+            at, way = At(at.t + h, x, mode, at.control), np.where(gone, way, after.way)
+        done, payoff = way >= 0, np.zeros(k)
+        if done.any():
+            payoff[done] = self.sign * process.payoff_outside(at.rows(done), way[done])
+        step = transitions(
+            self.dt, start.x, start.control, self.sign * rate, at.x, t=start.t, mode=start.mode, mode_next=at.mode,
+            done=done, payoff=payoff,
+        )  # fmt: skip
         return replace(step, mirrored=True)
 
     def _starts(self, count: int, generator: np.random.Generator, beyond: float = BEYOND, spare: float | None = None) -> Points:
+        """Where the process runs: a place outside is drawn again."""
+        places = self._drawn(count, generator, beyond, spare)
+        if not self.process.ways:
+            return places
+        for _ in range(_ATTEMPTS):
+            gone = outside(self.process.ways, At(places.t, places.x, places.mode, np.zeros((count, self.process.controls)))) >= 0
+            if not gone.any():
+                return places
+            fresh = self._drawn(count, generator, beyond, spare)
+            places = Points(
+                np.where(gone, fresh.t, places.t),
+                np.where(gone[:, None], fresh.x, places.x),
+                np.where(gone, fresh.mode, places.mode),
+            )
+        raise UsageError("the region holds hardly a place where the process runs: state a `region` inside the exit")
+
+    def _drawn(self, count: int, generator: np.random.Generator, beyond: float, spare: float | None) -> Points:
         problem = self.process.problem
         low, high = region_of(problem).T
         width = beyond * (high - low)

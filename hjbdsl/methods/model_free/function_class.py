@@ -21,7 +21,7 @@ from hjbdsl.model.problem import ControlProblem
 from hjbdsl.model.solution import Array
 from hjbdsl.numeric.state_space import lattice_points
 
-DEGREES = (0, 2, 4, 6)
+DEGREES = (0, 2, 4, 6, 8)
 """Degree 0 only times a common factor."""
 MOST_FUNCTIONS = 260
 POWERS = {"line": 2, "box": 2, "log_up": 6, "log_down": 6}
@@ -130,8 +130,9 @@ def _agrees(
         float(np.mean((gains[:, moments.features.within(degree)[seen]] @ theta) ** 2)) * more / (moments.count * moments.dt**2)
     )
     excess = max(float(defect @ gram @ defect) - scatter * (1 + 3 * math.sqrt(2 / more)), 0.0)
-    # without a control q vanishes: the rewards set the scale then
-    size = max(float(learned.advantage @ small.gram @ learned.advantage), moments.variance)
+    # without a control q vanishes: the rewards set the scale then, their size where they are constant
+    rewards = moments.variance if moments.variance > 1e-6 * moments.square else moments.square
+    size = max(float(learned.advantage @ small.gram @ learned.advantage), rewards)
     return bool(excess + learned.defect**2 <= NEGLIGIBLE**2 * size)
 
 

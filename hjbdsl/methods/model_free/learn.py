@@ -16,6 +16,7 @@ from hjbdsl.errors import SolverError, UsageError
 from hjbdsl.methods.model_free.collect import Behaviour, Simulator, policy_behaviour, wide_behaviour
 from hjbdsl.methods.model_free.conditions import gather
 from hjbdsl.methods.model_free.coordinates import ControlSpace, control_space
+from hjbdsl.methods.model_free.departure import exits, out_of_reach
 from hjbdsl.methods.model_free.environment import Environment
 from hjbdsl.methods.model_free.exploration import (
     HALVINGS,
@@ -63,13 +64,18 @@ def rejection(equation: HJBEquation) -> str | None:
     if problem.reversal is not None:
         return "a generative problem is learned from its data, with `hjb sample`"
     if problem.adversaries:
-        return "the learner plays alone: it knows no adversary"
+        return "the learner plays alone: it knows no adversary; `hjb solve` does"
     if problem.stopping is not None or problem.objective.form not in ("expectation", "average"):
-        return "the conditions are those of a discounted sum or of a long-run average, without stopping"
+        return "the conditions are those of a discounted sum or of a long-run average, without stopping; ask `hjb solve`"
+    if problem.jumps and (problem.exit is not None or any(b.kind == "value" for b in equation.boundaries)):
+        return "a jump out of the domain has another payoff than V's polynomials; ask `hjb solve`"
     if not rate.is_number:
         return "the discount rate must be a constant: it is the one number that the learner is told"
     if any(c.role == "control" for c in problem.constraints):
-        return "joint constraints on controls are not in the learner's policies"
+        return (
+            "joint constraints on controls are not in the learner's policies; choose controls that vary freely, such as shares of"
+            " what is left, or ask `hjb solve`"
+        )
     exploration = problem.exploration
     if exploration is not None and set(exploration.controls) != set(problem.control_symbols):
         return "the learner's policy is random in all controls or in none"
@@ -83,12 +89,7 @@ def learn(
 ) -> Accepted | Rejected:
     """Learn from recorded `data`, from an `environment`, or from a simulator of the file. Raises `UsageError` for data that
     does not fit, `SolverError` where it does not determine an answer."""
-    problem = equation.problem
     reason = rejection(equation)
-    if reason is None and problem.exit is not None and environment is None and data is None:
-        reason = (
-            "the simulator's exits fall between the learner's steps; record them with `done` and `payoff`, and learn with --data"
-        )
     if reason is not None:
         return Rejected(reason)
     return Accepted(_Learner(equation, lesson, environment, data).solution())
@@ -207,9 +208,9 @@ class _Learner:
         return data.with_rewards(data.r + self.task.temperature * logs, data.payoff)
 
     def _fit(self, data: Transitions, task: Task) -> tuple[Chosen, Places]:
+        places, data = self._places(data), out_of_reach(data, task.end)
         space, degree = control_space(self.problem, data.a), self.lesson.degree
         features, top = largest(self.problem, space, data, task.end, degree)
-        places = self._places(data)
         pairs = self.generator.permutation(len(data) // 2)[: SAMPLE // 2]
         sample = data.rows(np.stack([2 * pairs, 2 * pairs + 1], axis=1).ravel())
         fixed = degree is not None
@@ -241,13 +242,19 @@ class _Learner:
         """Where the constraint is imposed: over the region, or where the data is; and the ends that were seen."""
         rows = self.generator.permutation(len(data))
         if self.simulator is not None:
-            return Places(self.simulator.places(PLACES, self.generator), *self.simulator.ends(PLACES // 3, self.generator))
+            inner = self.simulator.places(PLACES, self.generator)
+            last, payoff = self.simulator.ends(PLACES // 3, self.generator)
+            left = data.rows(self.generator.permutation(exits(data, self.task.end))[: PLACES // 3])
+            last = Points(
+                np.append(last.t, left.t + data.dt), np.vstack([last.x, left.x_next]), np.append(last.mode, left.mode_next)
+            )
+            return Places(inner, last, np.append(payoff, left.payoff))
         region = region_of(self.problem)
         near = np.all((data.x[rows] >= region[:, 0]) & (data.x[rows] <= region[:, 1]), axis=1)
         rows = np.concatenate([rows[near], rows[~near]]) if near.sum() < PLACES // 2 else rows[near]
         seen = data.rows(rows[:PLACES])
         inner = Points(seen.t, seen.x, seen.mode)
-        over = data.rows(np.flatnonzero(data.done)[:PLACES])
+        over = data.rows(self.generator.permutation(np.flatnonzero(data.done))[:PLACES])
         if math.isfinite(self.task.end) and not len(over):
             raise UsageError("a finite horizon is learned from its end: the data marks no transition as `done`")
         return Places(inner, Points(over.t + data.dt, over.x_next, over.mode_next), over.payoff)
@@ -257,7 +264,7 @@ class _Learner:
         origin = Points(np.zeros(1), centre, np.zeros(1, dtype=np.int64)) if self.task.average else None
         if self.lesson.algorithm == "td":
             return LearnedFunction(chosen.operator, self.task, chosen.learned, None, None, self.sign, 0.0, None, origin)
-        shake = scatter(chosen.moments, chosen.operator, chosen.learned, self.task, data)
+        shake = scatter(chosen.moments, chosen.operator, chosen.learned, self.task, out_of_reach(data, self.task.end))
         coarse = q_learning(chosen.operator, self.task, self._places(data), coarse=True)
         left = _size(chosen.learned.residual)
         lasting = min(1.0 / self.task.rho if self.task.rho > 0 else 1.0, self.task.end)
@@ -277,7 +284,7 @@ class _Learner:
             "model_free", "continuous-time q-learning" if bracketed else "plain Q-learning target y = r dt + exp(-rho dt) V(x')",
             "not_converged" if not settled else "bracketed", function,
             Evidence("monte_carlo_bracket", _size(learned.residual), self._statements(data, chosen), {
-                "transitions": float(len(data)), "functions": float(chosen.moments.features.count),
+                "transitions": float(chosen.moments.count), "functions": float(chosen.moments.features.count),
                 "degree": float(chosen.degree),
                 "reward_misfit": chosen.operator.misfit, "policy_iterations": float(learned.iterations), "dt": data.dt,
             }),
@@ -297,7 +304,7 @@ class _Learner:
             policy = "policy: the maximiser of q (the file has no `explore`: temperature 0; only the data explores)"
         features = chosen.moments.features
         return (
-            f"{len(data)} transitions of dt = {data.dt:g} in the last conditions, {where}",
+            f"{chosen.moments.count} transitions of dt = {data.dt:g} in the last conditions, {where}",
             f"class: degree {chosen.degree}, {features.values} functions for V, {features.count} for q",
             policy,
         )

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from hjbdsl import pipeline
+from hjbdsl.errors import SolverError
 from hjbdsl.methods.model_free import Lesson, learn
 from hjbdsl.model.solution import Rejected
 from tests.methods.model_free.problems import evaluated, relative
@@ -92,11 +93,37 @@ region x in [-1, 1]
     assert control == pytest.approx([1.0, -1.0])
 
 
+def test_an_exit_between_two_steps() -> None:
+    """Mean time to leave (-1, 1) from x with noise s: (1 - x^2)/s^2, and the end is paid 0.3 on top."""
+    text = """
+state x in R
+noise W
+dx = 0.5 dW
+exit tau when |x| >= 1
+evaluate E [ integral(0, tau) 1 dt + 0.3 ]
+region x in [-1, 1]
+"""
+    at = _learned(text, 0.02, 40_000).function.evaluate(np.zeros(21), X[:, None], np.zeros(21, dtype=np.int64))  # type: ignore[attr-defined]
+    assert relative(at.value, (1 - X**2) / 0.25 + 0.3) < 0.04
+
+
+def test_a_step_too_long_for_an_exit_is_said() -> None:
+    text = """
+state x in R
+noise W
+dx = dW
+exit tau when |x| >= 1
+evaluate E [ integral(0, tau) exp(-t) dt ]
+region x in [-1, 1]
+"""
+    with pytest.raises(SolverError, match="take a smaller --dt"):
+        _learned(text, 0.5, 4_000)
+
+
 @pytest.mark.parametrize(
     ("changed", "reason"),
     [
         ("stopping tau in [0, inf]\nmaximize E [ integral(0, tau) exp(-t)*(x - a^2) dt + exp(-tau)*x(tau) ]", "without stopping"),
-        ("exit tau when |x| >= 1\nmaximize E [ integral(0, tau) exp(-t)*(x - a^2) dt ]", "exits fall between"),
         ("discount 1 + x^2\nmaximize E integral(0, inf) (x - a^2) dt", "discount rate must be a constant"),
     ],
 )
