@@ -137,7 +137,7 @@ def two_moons(run: Run) -> None:
     trained = time.process_time() - began
     random = np.random.default_rng(run.seed + 2)
     start = noised(fitted.rows[random.integers(len(fitted.rows), size=10_000)], fitted.score.forward, 1.0, random)
-    rows = sample(fitted.score, start, 2 * _STEPS, _SAMPLER, random)
+    rows = sample(fitted.score, start, _STEPS, _SAMPLER, random)
     total = time.process_time() - began
     true, other = (make_moons(10_000, noise=0.05, random_state=seed)[0] for seed in (run.seed + 1, run.seed + 101))
     scale = median_distance(true)
