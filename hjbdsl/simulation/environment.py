@@ -3,15 +3,18 @@
 In: a process and a time step. Out: `ControlEnvironment`. Not imported by the package itself, since gymnasium comes with an
 extra.
 
-observation  Box: the time (unless the problem is stationary), every state component, the label number of every mode chain, and
-for running
-             extremes the extreme so far
-action       Discrete or MultiDiscrete where every control lives in a finite set, else Box: controls, then the adversary's;
-where the
-             controller may stop, one more component, which stops above 1/2
-reward       integral of the reward rate over the step, discounted to its start, and the payoff where the problem ends; costs
-are negative rewards end          terminated at exit, stop and the end T of the problem; truncated after the `horizon` of an
-endless one info         `discount`, the factor over the step; `t`
+observation: Box of the time (unless the problem is stationary), every state component, the label number of every mode chain,
+and for running extremes the extreme so far.
+
+action: Discrete or MultiDiscrete where every control lives in a finite set, else Box: controls, then the adversary's; where the
+controller may stop, one more component, which stops above 1/2.
+
+reward: integral of the reward rate over the step, discounted to its start, and the payoff where the problem ends; costs are
+negative rewards.
+
+end: terminated at exit, stop and the end T of the problem; truncated after the `horizon` of an endless one.
+
+info: `discount`, the factor over the step; `t`.
 """
 
 from __future__ import annotations
