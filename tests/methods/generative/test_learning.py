@@ -81,6 +81,15 @@ def raised():
     raise KeyboardInterrupt
 
 
+@pytest.fixture
+def interruptible():
+    """A process started in the background inherits the interrupt ignored."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+@pytest.mark.usefixtures("interruptible")
 @pytest.mark.parametrize(("interrupt", "done"), [(raised, 29), (lambda: signal.raise_signal(signal.SIGINT), 30)])
 def test_an_interrupted_training_goes_on_to_the_same_weights(tmp_path, monkeypatch, interrupt, done):
     problem, options = loads_problem(VARIANCE_PRESERVING), SMALL | {"steps": 60.0}
