@@ -19,7 +19,7 @@ import numpy as np
 from benchmarks import neural_paths
 from hjbdsl.methods import closed_form
 from hjbdsl.methods.neural.learner import LearningRequest
-from hjbdsl.methods.neural.policy_iteration import propose
+from hjbdsl.methods.neural.policy_learning import propose
 from hjbdsl.model.solution import Accepted
 from hjbdsl.pipeline import derive, load
 

@@ -6,19 +6,15 @@ as wide as V varies.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import numpy as np
 
 from hjbdsl.methods.neural.bracket import Bracket, bracket
 from hjbdsl.methods.neural.feynman_kac import Rollout
 from hjbdsl.methods.neural.function import NeuralFunction
 from hjbdsl.methods.neural.networks import Parameters
+from hjbdsl.methods.neural.policy_iteration import PolicyIteration, State
 from hjbdsl.methods.neural.sampling import drawn
 from hjbdsl.model.solution import Evidence, Solution
-
-if TYPE_CHECKING:
-    from hjbdsl.methods.neural.policy_iteration import PolicyIteration, State
 
 MOST_RESIDUAL = 0.02
 MOST_BAND = 0.1

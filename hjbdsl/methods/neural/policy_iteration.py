@@ -15,30 +15,23 @@ What is left of the equation, with the exact maximiser, at points never trained 
 from __future__ import annotations
 
 import math
-import time
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
 from hjbdsl import progress
-from hjbdsl.codegen.torch_batched import UnsupportedInTorch
 from hjbdsl.errors import SolverError
-from hjbdsl.methods.neural import answer, refusals
-from hjbdsl.methods.neural.checkpoint import read_checkpoint, write_checkpoint
 from hjbdsl.methods.neural.conditions import condition_groups
 from hjbdsl.methods.neural.feynman_kac import Rollout, Segment, Targets
-from hjbdsl.methods.neural.first_values import Start, first_values, lifetime, target_groups, weighted
+from hjbdsl.methods.neural.first_values import lifetime, target_groups, weighted
 from hjbdsl.methods.neural.improvement import Improvement, affine
 from hjbdsl.methods.neural.learner import LearningRequest
 from hjbdsl.methods.neural.model import ValueModel
-from hjbdsl.methods.neural.networks import Architecture, Feature, Parameters
-from hjbdsl.methods.neural.program import NeuralProgram
-from hjbdsl.methods.neural.sampling import Domain, domain_of, drawn
-from hjbdsl.methods.neural.training import Group, agreed, fit, joined, rank
+from hjbdsl.methods.neural.networks import Parameters
+from hjbdsl.methods.neural.sampling import Domain, drawn
+from hjbdsl.methods.neural.training import Group, agreed, fit, rank
 from hjbdsl.model.equation import HJBEquation
-from hjbdsl.model.solution import Accepted, Rejected
-from hjbdsl.numeric.torch_threads import one_thread
 
 ROUNDS = 14
 FROZEN_ABOVE = 0.06
@@ -189,65 +182,4 @@ class PolicyIteration:
         return float(self.model.chosen(parameters)(zero, x, torch.zeros(1, dtype=torch.long))[0])
 
 
-# ---------------------------------------------------------------------------------------------------- the learner
-
-
-def propose(equation: HJBEquation, request: LearningRequest) -> Accepted | Rejected:
-    """Train, and say what the answer is worth. Raises `SolverError` where training diverges."""
-    reason = refusals.policy_iteration(equation)
-    if reason is not None:
-        return Rejected(reason)
-    try:
-        program = NeuralProgram(equation)
-    except UnsupportedInTorch as unsupported:
-        return Rejected(f"the torch program cannot hold {unsupported}")
-    with torch.no_grad(), one_thread(), joined():
-        training, state = begun(equation, request, program)
-        interrupted = False
-        began = time.process_time()
-        try:
-            while not state.done and agreed(time.process_time() - began) < request.budget:
-                state = training.advance(state)
-                if request.checkpoint is not None and rank() == 0:
-                    keep(request.checkpoint, training, state)
-        except KeyboardInterrupt:
-            if not state.round:
-                raise
-            interrupted = True
-        except SolverError as failure:
-            where = f"; the last good checkpoint is {request.checkpoint}" if request.checkpoint is not None else ""
-            raise SolverError(f"policy iteration diverges after round {state.round}: {failure}{where}") from None
-        return Accepted(answer.solution(training, state, interrupted))
-
-
-def begun(equation: HJBEquation, request: LearningRequest, program: NeuralProgram) -> tuple[PolicyIteration, State]:
-    """A training from its start, or from its last snapshot."""
-    domain = domain_of(program)
-    found = read_checkpoint(request.checkpoint, owner(equation, request)) if request.resume and request.checkpoint else None
-    if found is not None:
-        stored = dict(found["architecture"])
-        features = tuple(Feature(**feature) for feature in stored.pop("features"))
-        architecture = Architecture(features, widths=tuple(stored.pop("widths")), **stored)
-        training = PolicyIteration(equation, request, ValueModel(program, architecture), domain, found["simple"])
-        return training, State(**found["state"])
-    start: Start = first_values(program, domain, request.seed)
-    training = PolicyIteration(equation, request, start.model, domain, start.policy)
-    residual = training.residual(start.parameters, training.policy)
-    return training, State(0, start.parameters, 1e-2, residual, start.parameters, residual)
-
-
-def owner(equation: HJBEquation, request: LearningRequest) -> str:
-    return f"policy_iteration {equation.problem.source.digest} seed {request.seed}"
-
-
-def keep(path: str, training: PolicyIteration, state: State) -> None:
-    """A snapshot after a round."""
-    architecture = asdict(training.model.architecture)
-    architecture["features"] = [dict(feature) for feature in architecture["features"]]
-    architecture["widths"] = list(architecture["widths"])
-    content = {"architecture": architecture, "simple": training.policy.fallback,
-               "state": {name: getattr(state, name) for name in State.__slots__}}  # fmt: skip
-    write_checkpoint(path, owner(training.equation, training.request), content)
-
-
-__all__ = ["PolicyIteration", "State", "propose"]
+__all__ = ["PolicyIteration", "State"]

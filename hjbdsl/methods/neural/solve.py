@@ -20,9 +20,9 @@ BUDGET = 60.0
 
 
 def _policy_iteration(equation: HJBEquation, request: LearningRequest) -> Accepted | Rejected:
-    from hjbdsl.methods.neural import policy_iteration  # noqa: PLC0415 (torch: only where a learner runs)
+    from hjbdsl.methods.neural import policy_learning  # noqa: PLC0415 (torch: only where a learner runs)
 
-    return policy_iteration.propose(equation, request)
+    return policy_learning.propose(equation, request)
 
 
 def _martingale(equation: HJBEquation, request: LearningRequest) -> Accepted | Rejected:

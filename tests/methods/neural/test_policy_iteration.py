@@ -11,7 +11,7 @@ import pytest
 torch = pytest.importorskip("torch")
 
 from hjbdsl.errors import UsageError  # noqa: E402
-from hjbdsl.methods.neural import policy_iteration as learner  # noqa: E402
+from hjbdsl.methods.neural import policy_iteration, policy_learning  # noqa: E402
 from hjbdsl.methods.neural.checkpoint import read_checkpoint, write_checkpoint  # noqa: E402
 from hjbdsl.methods.neural.improvement import Improvement  # noqa: E402
 from hjbdsl.methods.neural.learner import LearningRequest  # noqa: E402
@@ -131,7 +131,7 @@ def exact(x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 @pytest.mark.slow
 def test_scalar_regulator_is_bracketed_and_within_its_band(tmp_path: Path) -> None:
-    answer = learner.propose(derive(loads(REGULATOR)), LearningRequest(seed=1))
+    answer = policy_learning.propose(derive(loads(REGULATOR)), LearningRequest(seed=1))
     assert isinstance(answer, Accepted)
     x = np.linspace(-2, 2, 81)
     found = answer.solution.function.evaluate(0 * x, x[:, None], np.zeros(81, dtype=np.int64))
@@ -144,13 +144,13 @@ def test_scalar_regulator_is_bracketed_and_within_its_band(tmp_path: Path) -> No
 
 @pytest.mark.slow
 def test_resumed_training_ends_where_an_unbroken_one_does(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(learner, "ROUNDS", 4)
+    monkeypatch.setattr(policy_iteration, "ROUNDS", 4)
     equation, path = derive(loads(REGULATOR)), str(tmp_path / "training.pt")
-    whole = learner.propose(equation, LearningRequest(seed=2))
-    monkeypatch.setattr(learner, "ROUNDS", 2)
-    learner.propose(equation, LearningRequest(seed=2, checkpoint=path))
-    monkeypatch.setattr(learner, "ROUNDS", 4)
-    resumed = learner.propose(equation, LearningRequest(seed=2, checkpoint=path, resume=True))
+    whole = policy_learning.propose(equation, LearningRequest(seed=2))
+    monkeypatch.setattr(policy_iteration, "ROUNDS", 2)
+    policy_learning.propose(equation, LearningRequest(seed=2, checkpoint=path))
+    monkeypatch.setattr(policy_iteration, "ROUNDS", 4)
+    resumed = policy_learning.propose(equation, LearningRequest(seed=2, checkpoint=path, resume=True))
     assert isinstance(whole, Accepted)
     assert isinstance(resumed, Accepted)
     for name, values in whole.solution.function.parameters.items():
@@ -176,7 +176,7 @@ def test_what_is_not_taken_is_refused_with_a_reason() -> None:
         "state x > 0\nnoise W\nstopping tau in [0, inf)\ndx = 0.02*x dt + 0.2*x dW\n"
         "maximize E exp(-0.05*tau)*max(1 - x(tau), 0)\n"
     )
-    answer = learner.propose(derive(stopping), LearningRequest())
+    answer = policy_learning.propose(derive(stopping), LearningRequest())
     assert isinstance(answer, Rejected)
     assert "free boundary" in answer.reason
 
@@ -184,11 +184,11 @@ def test_what_is_not_taken_is_refused_with_a_reason() -> None:
 TOGETHER = """
 import sys
 from hjbdsl.methods.neural.learner import LearningRequest
-from hjbdsl.methods.neural import policy_iteration
+from hjbdsl.methods.neural import policy_iteration, policy_learning
 from hjbdsl.pipeline import derive, loads
 import numpy as np, os
 policy_iteration.ROUNDS = 5
-answer = policy_iteration.propose(derive(loads(open(sys.argv[1]).read())), LearningRequest(seed=3))
+answer = policy_learning.propose(derive(loads(open(sys.argv[1]).read())), LearningRequest(seed=3))
 if os.environ.get("RANK", "0") == "0":
     values = answer.solution.function.evaluate(np.zeros(5), np.linspace(-2, 2, 5)[:, None], np.zeros(5, dtype=np.int64))
     np.save(sys.argv[2], values.value)
@@ -212,7 +212,7 @@ def test_two_processes_agree_with_one_and_with_the_closed_form(tmp_path: Path) -
 @pytest.mark.slow
 def test_exit_costs_against_the_logarithmic_closed_form() -> None:
     equation = derive(loads(EXIT))
-    answer = learner.propose(equation, LearningRequest())
+    answer = policy_learning.propose(equation, LearningRequest())
     assert isinstance(answer, Accepted)
     x = np.linspace(0.02, 0.98, 41)
     found = answer.solution.function.evaluate(0 * x, x[:, None], np.zeros(41, dtype=np.int64))
@@ -225,7 +225,7 @@ def test_exit_costs_against_the_logarithmic_closed_form() -> None:
 
 @pytest.mark.slow
 def test_log_utility_in_two_modes_against_the_closed_form() -> None:
-    answer = learner.propose(derive(load(str(PROBLEMS / "log_regimes.hjb"))), LearningRequest())
+    answer = policy_learning.propose(derive(load(str(PROBLEMS / "log_regimes.hjb"))), LearningRequest())
     assert isinstance(answer, Accepted)
     assert answer.solution.status == "bracketed"
     x, mode = np.tile(np.linspace(0.5, 3.0, 21), 2), np.repeat([0, 1], 21)
