@@ -1,6 +1,6 @@
 """Roots, powers and logarithms that are not real where the answer is wanted.
 
-In: a problem and the partial operations its dynamics hold. Out: a finding at the operation. Only what a computed
+In: a problem and the partial operations its coefficients hold. Out: a finding at the operation. Only what a computed
 point proves is reported: a point inside the region, not excluded by an exit or a constraint, where a coefficient
 itself is not a real number.
 """
@@ -72,12 +72,19 @@ def _inside(bounds: Bounds, numbers: Point) -> sp.Expr:
 
 
 def report_unreal(problem: ControlProblem, operations: Mapping[sp.Expr, PartialOperation], findings: Findings) -> None:
-    """Drift and diffusion must be real in the region."""
+    """Drift, diffusion and payoffs must be real in the region; not so at an exit, where the process is outside of it."""
     if not operations:
         return
     points = list(interior_points(problem))
     free_of_choice = set(problem.control_symbols) | set(problem.adversary_symbols)
-    groups = (("diffusion", problem.diffusion.values()), ("drift", problem.drift))
+    objective = problem.objective
+    payoffs = (
+        ("running payoff", objective.running),
+        ("terminal payoff", objective.terminal),
+        ("payoff of stopping", objective.stop_value),
+    )
+    groups = [("diffusion", list(problem.diffusion.values())), ("drift", list(problem.drift))]
+    groups += [(what, [payoff]) for what, payoff in payoffs if payoff is not None]
     for argument, operation in operations.items():
         if argument.free_symbols & free_of_choice or not argument.free_symbols & {*problem.state_symbols, TIME}:
             continue

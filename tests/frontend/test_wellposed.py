@@ -118,6 +118,23 @@ def test_a_diffusion_must_be_real_in_the_region(diffusion: str, wrong: bool) -> 
         lowered(*lines)
 
 
+@pytest.mark.parametrize(
+    ("objective", "wrong"),
+    [
+        ("E integral(0, inf) exp(-0.1*t)*(log(x) + a^2) dt", True),
+        ("E [ integral(0, 1) a^2 dt + sqrt(x(1)) ]", True),
+        ("E integral(0, inf) exp(-0.1*t)*(log(1 + x^2) + a^2) dt", False),
+        ("E [ integral(0, 1) a^2 dt + max(x(1), 0)^0.5 ]", False),
+    ],
+)
+def test_a_payoff_must_be_real_in_the_region(objective: str, wrong: bool) -> None:
+    lines = ("state x in R", "control a in R", "noise W", "dx = a dt + dW", f"minimize {objective}", "region x in [-2, 2]")
+    if wrong:
+        assert only_mistake(*lines).code == "HJB101"
+    else:
+        lowered(*lines)
+
+
 def test_a_root_outside_the_exit_or_the_region_is_no_matter() -> None:
     lowered(
         "state x in R", "noise W", "dx = sqrt(1 - x^2) dW", "exit tau when |x| >= 1", "evaluate E x(tau)", "region x in [-2, 2]"
