@@ -21,6 +21,7 @@ from hjbdsl.frontend.horizon import check_start, read_end
 from hjbdsl.frontend.notation_text import plain
 from hjbdsl.frontend.randomness import check_weights
 from hjbdsl.frontend.rules import named_group
+from hjbdsl.frontend.scope import Entity, VariableName
 from hjbdsl.frontend.shapes import shape_text
 from hjbdsl.model.problem import Bounds, DataFile, GaussianMixture, Noise, Reversal, VariableGroup
 
@@ -36,6 +37,10 @@ def read_reversal(statement: ast.Reverse, data: ast.Data | None, entering: list[
     if data.state.id != statement.state.id:
         message = f"the data are those of `{data.state.id}`, but `{statement.state.id}` is reversed"
         raise Fault("HJB057", message, "name the same state in both", data.state.span)
+    others = [n for n, e in reader.scope.entities.items() if _is_state(e) and n != group.name]
+    if others:
+        message = f"the data are those of `{group.name}` alone, but `{'`, `'.join(others)}` would have to be reversed with it"
+        raise Fault("HJB057", message, "write all states as one vector, as in `state y in R^2`", data.state.span)
     if reader.scalar(data.time, Context("the time of the data", numeric=True)) != 0:
         raise Fault("HJB057", "the data are given at time 0", f"write `data {group.name}(0) ~ ...`", data.time.span)
     check_start(statement.interval.low, reader)
@@ -45,6 +50,10 @@ def read_reversal(statement: ast.Reverse, data: ast.Data | None, entering: list[
     if not entering:
         raise Fault("HJB057", f"no noise enters `{group.name}`: there is nothing to reverse", "add `s dW`", statement.span)
     return Reversal(group.name, end.value, _law(data, group, reader), _control(statement, entering, reader), statement.span)
+
+
+def _is_state(entity: Entity) -> bool:
+    return isinstance(entity, VariableName) and entity.role == "state"
 
 
 def _control(statement: ast.Reverse, entering: list[Noise], reader: Reader) -> VariableGroup:

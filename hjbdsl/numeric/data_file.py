@@ -36,9 +36,11 @@ def read_rows(problem: ControlProblem) -> Array:
         return _checked(_read(path, reversal.state, columns), len(columns), reversal.state)
     except _Unreadable as found:
         message, remedy = found.args
-    except (OSError, ValueError, zipfile.BadZipFile, UnicodeDecodeError) as error:
+    except (OSError, ValueError, EOFError, zipfile.BadZipFile) as error:
         first = (str(error).splitlines() or ["damaged"])[0][:120]
-        message, remedy = f"cannot be read: {first}", "give a .npy, .npz, .csv or .parquet file of numbers"
+        objects = "pickle" in first  # numpy's word for whatever is no array of numbers
+        message = "holds no array of numbers, or is damaged" if objects else f"cannot be read: {first}"
+        remedy = "give a .npy, .npz, .csv or .parquet file of numbers"
     span = problem.origins.get("data", reversal.span)
     raise HjbError((Diagnostic("HJB057", f"the data file `{name}` {message}", remedy, span, _line(problem, span)),))
 
@@ -86,9 +88,8 @@ def _from_table(path: str, columns: tuple[str, ...]) -> Any:
             raise _Unreadable(f"has {len(line)} entries in row {number} and {len(lines[0])} in row 1", "give rows of one length")
         for entry in line:
             if not _is_number(entry):
-                raise _Unreadable(
-                    f"has `{entry.strip()[:20]}` in row {number}", "give numbers only; a first row may name columns"
-                )
+                found = f"`{entry.strip()[:20]}`" if entry.strip() else "an empty entry"
+                raise _Unreadable(f"has {found} in row {number}", "give numbers only; a first row may name columns")
     values = np.array([[float(entry) for entry in line] for line in body])
     return _by_name(values, tuple(name.strip() for name in header), columns) if header is not None else values
 
@@ -140,6 +141,6 @@ def _checked(values: Any, size: int, state: str) -> Array:
             f"give at least {max(FEWEST_ROWS, 2 * size)}",
         )
     spread = rows.std(axis=0)
-    if not np.any(spread > 1e-12 * (1.0 + np.abs(rows).max())):
+    if not np.any(spread > 1e-12 * np.abs(rows).max()):
         raise _Unreadable("holds the same row again and again", "data with no spread have no density")
     return rows

@@ -163,6 +163,9 @@ def test_data_and_reversal(tmp_path) -> None:
         assert words in found.message + found.help, data
     clash = mistakes(*lines, "control u in R", "data y(0) ~ normal(m, C)", "reverse y on [0, 2]")
     assert any("`u`" in d.message for d in clash)
+    apart = only_mistake(*lines, "state v in R", "dv = -v dt", "data y(0) ~ normal(m, C)", "reverse y on [0, 2]")
+    assert "`v`" in apart.message
+    assert "one vector" in apart.help
 
 
 def test_constraints_boundaries_and_exploration() -> None:

@@ -66,8 +66,10 @@ def test_flaws_of_arrays(tmp_path, content, words):
         ("a.csv", b"1,2\n3\n", "has 1 entries in row 2"),
         ("a.csv", b"1,2\n3,x\n", "has `x` in row 2"),
         ("a.csv", b"", "has 0 rows"),
-        ("a.npy", b"nonsense", "cannot be read"),
-        ("a.npz", b"PK nonsense", "cannot be read"),
+        ("a.csv", b"1,2\n3,\n", "has an empty entry in row 2"),
+        ("a.npy", b"", "cannot be read"),
+        ("a.npy", b"nonsense", "is damaged"),
+        ("a.npz", b"PK nonsense", "is damaged"),
         ("a.parquet", b"nonsense", "cannot be read"),
         ("a.txt", b"1 2", "ends in `.txt`"),
     ],
@@ -83,4 +85,4 @@ def test_an_array_of_objects_is_not_unpickled(tmp_path):
     np.save(tmp_path / "a.npy", np.array([{"a": 1}] * 80, dtype=object), allow_pickle=True)
     with pytest.raises(HjbError) as raised:
         read_rows(problem(tmp_path, "a.npy"))
-    assert "cannot be read" in raised.value.diagnostics[0].message
+    assert "no array of numbers" in raised.value.diagnostics[0].message
