@@ -65,6 +65,8 @@ def rejection(equation: HJBEquation) -> str | None:
         return "the exit is a thin set that is not given by states alone, which no node need meet"
     if any(c.role == "state" for c in problem.constraints):
         return "a joint constraint on states is not in the scheme"
+    if not equation.stationary and problem.objective.end == sp.oo:
+        return "the problem changes with time and never ends: there is no time to march back from (give a finite horizon)"
     if equation.stationary and problem.objective.form in ("running_min", "running_max"):
         return "reachability without end is not in the scheme"
     return singular_constraint(equation) or growing_discount(equation)

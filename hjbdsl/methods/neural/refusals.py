@@ -5,6 +5,8 @@ In: an `HJBEquation`. Out: a reason for `--explain`, or None.
 
 from __future__ import annotations
 
+import sympy as sp
+
 from hjbdsl.model.equation import HJBEquation
 
 MOST_STATES = 5
@@ -25,6 +27,8 @@ def policy_iteration(equation: HJBEquation) -> str | None:
         return f"{problem.dimension} states: a sample of the domain covers at most {MOST_STATES}"
     if objective.form != "expectation":
         return f"the objective is of the form `{objective.form}`, not an expectation of rewards over time"
+    if not equation.stationary and problem.objective.end == sp.oo:
+        return "the problem changes with time and never ends: no sample of times covers it (give a finite horizon)"
     if problem.stopping is not None or equation.obstacle is not None:
         return "a stopping problem has a free boundary, across which a smooth network is not exact"
     if problem.exploration is not None:

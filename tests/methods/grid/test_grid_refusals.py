@@ -6,6 +6,7 @@ import pytest
 
 from hjbdsl.frontend.load import loads_problem
 from hjbdsl.methods.grid import solve
+from hjbdsl.methods.neural import refusals
 from hjbdsl.model.solution import Rejected
 from hjbdsl.symbolic.derive import derive
 
@@ -46,3 +47,13 @@ def test_growth_without_an_end_is_left_to_the_closed_forms(rate: str) -> None:
     answer = solve(derive(loads_problem(GROWING.replace("3*tau", rate))))
     assert isinstance(answer, Rejected)
     assert "negative" in answer.reason
+
+
+def test_what_changes_with_time_and_never_ends_is_marched_back_from_nowhere() -> None:
+    lines = "state x in R\ncontrol a in R\nnoise W\ndx = a dt + 0.2 dW\n"
+    equation = derive(loads_problem(lines + "minimize E integral(0, inf) exp(-0.1*t)*(x^2 + a^2 + x*sin(t)) dt\n"))
+    grid, network = solve(equation), refusals.policy_iteration(equation)
+    assert isinstance(grid, Rejected)
+    assert "never ends" in grid.reason
+    assert network is not None
+    assert "never ends" in network
