@@ -25,16 +25,9 @@ def policy_iteration(equation: HJBEquation) -> str | None:
         return "states in finite sets are not among the inputs of the network"
     if problem.dimension > MOST_STATES:
         return f"{problem.dimension} states: a sample of the domain covers at most {MOST_STATES}"
-    if objective.form != "expectation":
-        return f"the objective is of the form `{objective.form}`, not an expectation of rewards over time"
-    if not equation.stationary and problem.objective.end == sp.oo:
-        return "the problem changes with time and never ends: no sample of times covers it (give a finite horizon)"
-    if problem.stopping is not None or equation.obstacle is not None:
-        return "a stopping problem has a free boundary, across which a smooth network is not exact"
-    if problem.exploration is not None:
-        return "a soft optimum is not in the Hamiltonian of this learner"
-    if problem.adversaries:
-        return "a game has no policy that bounds its value from one side"
+    reason = _aim(equation)
+    if reason is not None:
+        return reason
     if any(c.role == "state" for c in problem.constraints) or any(c.kind not in _BOUNDARIES for c in equation.boundaries):
         return "a state constraint that the controller must keep is not in the scheme"
     if equation.optimum.status == "implicit" and any(c.role == "control" for c in problem.constraints):
@@ -52,4 +45,20 @@ def policy_iteration(equation: HJBEquation) -> str | None:
         and objective.terminal is None
     ):
         return "a deterministic problem without terminal payoff: nothing smooths its value"
+    return None
+
+
+def _aim(equation: HJBEquation) -> str | None:
+    """Why what is asked for is not an expectation that one smooth policy earns."""
+    problem, objective = equation.problem, equation.problem.objective
+    if objective.form != "expectation":
+        return f"the objective is of the form `{objective.form}`, not an expectation of rewards over time"
+    if not equation.stationary and problem.objective.end == sp.oo:
+        return "the problem changes with time and never ends: no sample of times covers it (give a finite horizon)"
+    if problem.stopping is not None or equation.obstacle is not None:
+        return "a stopping problem has a free boundary, across which a smooth network is not exact"
+    if problem.exploration is not None:
+        return "a soft optimum is not in the Hamiltonian of this learner"
+    if problem.adversaries:
+        return "a game has no policy that bounds its value from one side"
     return None
