@@ -75,6 +75,8 @@ def only(text):
         ("minimize E [ integral(0, T) x^2 + x(T) ]", "HJB011", 14, ["dt"]),
         ("dx = a dt b dW", "HJB015", 11, ["dt + b"]),
         ("dW dB = 0.5", "HJB011", 9, ["dt"]),
+        ("control a in R, b in R subject to a + b <= 1", "HJB015", 24, ["new line", "subject"]),
+        ("param a = 1 state x in R", "HJB015", 13, ["new line", "state"]),
         ("param a == 1", "HJB012", 9, ["`=`"]),
         ("param a := 1", "HJB012", 9, ["`=`"]),
         ("param a : 1", "HJB015", 11, ["a name"]),

@@ -97,6 +97,15 @@ def _indented_statement(stuck: Stuck) -> Fault | None:
     return stuck.fault("HJB005", f"this line is indented, so it continues line {previous.line}", help, token)
 
 
+def _second_statement(stuck: Stuck) -> Fault | None:
+    """`state x in R control a in R`: the next statement on the same line."""
+    token = stuck.at(0)
+    if token is None or stuck.index == 0 or token.text not in words.STATEMENTS or stuck.type_at(-1) not in words.ENDS_ITEM:
+        return None
+    help = f"begin a new line before `{token.text}`"
+    return stuck.fault("HJB015", f"`{token.text}` begins a statement of its own", help, token)
+
+
 def _reserved(stuck: Stuck) -> Fault | None:
     """A reserved word where a name is declared."""
     token = stuck.at(0)
@@ -206,6 +215,7 @@ _RULES: tuple[Callable[[Stuck], Fault | None], ...] = (
     _foreign_sign,
     _indented_statement,
     _not_a_statement,
+    _second_statement,
     _reserved,
     _bar,
     _equality,
