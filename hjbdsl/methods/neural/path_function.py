@@ -21,6 +21,7 @@ from hjbdsl.methods.neural.path_sampling import Policy
 from hjbdsl.methods.neural.program import NeuralProgram
 from hjbdsl.model.equation import HJBEquation
 from hjbdsl.model.solution import Array, PointValues, ValueFunction
+from hjbdsl.numeric.torch_threads import one_thread
 
 SIMULATED = 256
 """Points up to which each gets a simulation of its own."""
@@ -91,6 +92,7 @@ class PathFunction(ValueFunction):
     plan: Plan
     tol: float | None = None
 
+    @one_thread()
     def evaluate(self, t: Array, x: Array, mode: NDArray[np.int64]) -> PointValues:  # noqa: ARG002 (no modes here)
         model, policy = self.rebuilt()
         times, states = torch.tensor(t, dtype=torch.float32), torch.tensor(x, dtype=torch.float32)

@@ -22,6 +22,7 @@ from hjbdsl.methods.neural.path_training import WIDTH, Fit, Trained, Training, s
 from hjbdsl.methods.neural.program import NeuralProgram
 from hjbdsl.model.equation import HJBEquation
 from hjbdsl.model.solution import Accepted, Evidence, Rejected, Solution
+from hjbdsl.numeric.torch_threads import one_thread
 from hjbdsl.progress import report
 
 FEWEST_STATES = 4
@@ -52,8 +53,9 @@ def learn(equation: HJBEquation, request: LearningRequest, name: str, fit: Fit) 
     width = int(numbers.get("width", WIDTH))
     training = Training(model, schedule, fit, request.seed, width)
     owner = f"{name} {equation.problem.source.digest} seed {request.seed}"
-    trained = train(training, request.checkpoint, request.resume, owner)
-    return Accepted(_answer(equation, request, name, trained, width))
+    with one_thread():
+        trained = train(training, request.checkpoint, request.resume, owner)
+        return Accepted(_answer(equation, request, name, trained, width))
 
 
 @dataclass(frozen=True, slots=True)
