@@ -17,6 +17,7 @@ from hjbdsl.methods.neural.networks import Architecture
 from hjbdsl.methods.neural.program import program_of
 from hjbdsl.model.equation import HJBEquation
 from hjbdsl.model.solution import Array, PointValues, ValueFunction
+from hjbdsl.numeric.torch_threads import one_thread
 
 _BATCH = 20_000
 
@@ -40,6 +41,7 @@ class NeuralFunction(ValueFunction):
     fallback: Array
     band: Band
 
+    @one_thread()
     def evaluate(self, t: Array, x: Array, mode: NDArray[np.int64]) -> PointValues:
         program = program_of(self.equation)
         model = ValueModel(program, self.architecture)

@@ -27,6 +27,7 @@ from torch import Tensor, nn
 from hjbdsl.errors import SolverError
 from hjbdsl.methods.neural.annealing import LogDensity, value_and_slope
 from hjbdsl.numeric.importance_weights import LogMean, log_mean
+from hjbdsl.numeric.torch_threads import one_thread
 from hjbdsl.progress import report
 
 LARGEST_SCORE = 10.0
@@ -86,6 +87,7 @@ class Sampler:
         self.control = _Control(len(start), self.settings.width, sigma * math.sqrt(end), end)
         self.evaluations = 0
 
+    @one_thread()
     def train(self) -> None:
         """Minimise the variance of log w. Raises `SolverError` where it is no number."""
         settings = self.settings
@@ -114,6 +116,7 @@ class Sampler:
         """Z as the mean weight; an upper end only where the tail of the weights allows one."""
         return log_mean(self.draw(paths)[1].numpy())
 
+    @one_thread()
     def draw(self, paths: int) -> tuple[Tensor, Tensor]:
         """States (paths, n) and their log weights (paths,), in float64."""
         states, weights = [], []

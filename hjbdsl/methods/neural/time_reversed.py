@@ -30,6 +30,7 @@ from hjbdsl.errors import SolverError
 from hjbdsl.methods.neural.annealing import Annealing, AnnealingSettings, LogDensity, value_and_slope
 from hjbdsl.methods.neural.denoising_kernel import Denoised, DenoisingKernel
 from hjbdsl.numeric.importance_weights import LogMean, log_mean
+from hjbdsl.numeric.torch_threads import one_thread
 from hjbdsl.numeric.two_sided import TwoSided, two_sided
 from hjbdsl.progress import report
 
@@ -78,6 +79,7 @@ class TimeReversedSampler:
         self._levels, self._deviation = torch.zeros(0), torch.zeros(0)
         self._kernel: DenoisingKernel | None = None
 
+    @one_thread()
     def train(self) -> None:
         """Raises `SolverError` where the likelihood is no number."""
         tempering = Annealing(self.log_density, self.start, self.spread, self.settings.annealing, self.generator)
@@ -99,6 +101,7 @@ class TimeReversedSampler:
         """From paths of the sampler and noised paths of `states` (k, n), independent draws of rho/Z from elsewhere."""
         return two_sided(self.draw(paths)[1].numpy(), self.reversed(states).numpy())
 
+    @one_thread()
     def draw(self, paths: int) -> tuple[Tensor, Tensor]:
         """States (paths, n) and their log weights (paths,), in float64."""
         parts = [self._forward(min(_AT_ONCE, paths - done)) for done in range(0, paths, _AT_ONCE)]
