@@ -16,6 +16,7 @@ from hjbdsl.model.names import unicode_name
 _LABEL = 11
 _MOST_ROWS = 40
 _WIDTH = 110
+_NOTHING = 1e-9
 _WORD = re.compile(r"[^\W\d]\w*")
 _METHOD_TITLES = {"closed_form": "Closed form", "grid": "Grid", "neural": "Neural network"}
 
@@ -80,7 +81,7 @@ def _method_lines(result: Mapping[str, Any]) -> list[str]:
         for condition, value in zip(formula["conditions"], formula["condition_values"], strict=True):
             lines += _indented(f"needs {_lettered(condition)}: {significant(value, None)}")
     if "average" in result:
-        lines.append(f"  average = {significant(result['average'], result['average_error'])}")
+        lines.append(f"  average = {significant(result['average'], result['average_error'])} ± {tiny(result['average_error'])}")
     evidence = result["evidence"]
     if not any(statement.startswith("residual") for statement in evidence["statements"]):
         lines += _indented(f"residual {tiny(evidence['residual'])}")
@@ -93,7 +94,8 @@ def _table(result: Mapping[str, Any]) -> list[str]:
     entries = result["value"]
     if not entries:
         return []
-    cells = [_row(entry) for entry in entries[:_MOST_ROWS]]
+    noise = _rounding(entries)
+    cells = [_row(entry, noise) for entry in entries[:_MOST_ROWS]]
     header = list(cells[0])
     rows = [header, *([row.get(name, "") for name in header] for row in cells)]
     widths = [max(len(row[i]) for row in rows) for i in range(len(header))]
@@ -102,7 +104,17 @@ def _table(result: Mapping[str, Any]) -> list[str]:
     return lines + ([f"({left_out} more points: use --json)"] if left_out else [])
 
 
-def _row(entry: Mapping[str, Any]) -> dict[str, str]:
+def _rounding(entries: Sequence[Mapping[str, Any]]) -> dict[str, float]:
+    """For each control of numbers, what is nothing beside its values elsewhere: a symmetric policy's 0 comes out as 1e-14."""
+    sizes: dict[str, float] = {}
+    for entry in entries:
+        for name, value in entry["control"].items():
+            if isinstance(value, (int, float)):
+                sizes[name] = max(sizes.get(name, 0.0), abs(value))
+    return {name: _NOTHING * size for name, size in sizes.items()}
+
+
+def _row(entry: Mapping[str, Any], noise: Mapping[str, float]) -> dict[str, str]:
     row = {_lettered(name): cell(value) for name, value in entry["at"].items()}
     row["V"] = significant(entry["V"], entry["error"])
     row["±"] = tiny(entry["error"])
@@ -112,7 +124,8 @@ def _row(entry: Mapping[str, Any]) -> dict[str, str]:
         if isinstance(value, dict):
             row[f"{_lettered(name)}*"] = f"{cell(value['mean'])} ± {cell(value['std'])}"
         else:
-            row[f"{_lettered(name)}*"] = cell(value)
+            nothing = isinstance(value, (int, float)) and abs(value) < noise[name]
+            row[f"{_lettered(name)}*"] = cell(0.0 if nothing else value)
     if "stop" in entry:
         row["stop"] = "yes" if entry["stop"] else "no"
     return row

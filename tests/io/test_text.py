@@ -92,6 +92,16 @@ def test_cells_of_every_kind(entry, needle):
     assert needle in report(result, 0)
 
 
+def test_a_zero_but_for_rounding_is_shown_as_zero():
+    result = copy.deepcopy(RESULT)
+    result["value"].append(result["value"][0] | {"at": {"t": 0.0, "x": 0.0}, "control": {"a": 3e-14}})
+    assert "e-14" not in report(result, 0)
+
+
+def test_an_average_carries_its_error():
+    assert "average = 0.13 ± 0.034" in report(RESULT | {"average": 0.1312, "average_error": 0.034}, 0)
+
+
 def test_long_tables_are_cut_with_a_word():
     assert "60 more points" in report(RESULT | {"value": RESULT["value"] * 100}, 0)
 

@@ -16,6 +16,8 @@ from hjbdsl.methods.closed_form.verify import verify
 from hjbdsl.model.equation import HJBEquation
 from hjbdsl.model.solution import Accepted, Evidence, Rejected, Solution
 
+_ROUNDING = 1e-14
+"""Of a formula in binary floating point, a share of its value."""
 FAMILY_SECONDS = 20.0
 """A family may think this long; then it is given up and the next one tried."""
 VERIFY_SECONDS = 20.0
@@ -100,6 +102,6 @@ def _solution(proposal: Proposal, evidence: Evidence) -> Solution:
         evidence=evidence,
         formula=proposal.formula,
         average=proposal.average,
-        average_error=proposal.accuracy if proposal.average is not None else None,
+        average_error=proposal.accuracy + _ROUNDING * abs(proposal.average) if proposal.average is not None else None,
         warnings=proposal.warnings,
     )
