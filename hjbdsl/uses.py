@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import importlib.util
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
@@ -29,6 +29,8 @@ if TYPE_CHECKING:
     from hjbdsl.methods.model_free import Taught
     from hjbdsl.methods.model_free.lesson import Lesson
     from hjbdsl.simulation.trial import Settings, Trial
+
+_REVERSE_STEPS = 100
 
 
 def stored(path: str) -> Answer:
@@ -128,13 +130,17 @@ def learned(problem: ControlProblem, lesson: Lesson, cached: bool = True) -> dic
 
 
 def sample(problem: ControlProblem, request: SampleRequest, cached: bool = True) -> Samples:
-    """Draws from a generative problem: solved by the first method that accepts, then run from noise to data."""
-    if problem.reversal is None:
-        raise UsageError("there is nothing to sample: the file has no `reverse` statement")
+    """Draws from a generative problem: solved by the first method that accepts, then run from noise to data. From a problem whose
+    control enters as its noise does: draws of the state in which the optimum ends."""
     if find_spec("torch") is None:
         raise UsageError(f"samples: {NO_TORCH}")
+    if problem.reversal is None:
+        return _sample_end(problem, request)
+    if request.start is not None:
+        raise UsageError("--from is where a controlled process starts; a reverse process starts from noise")
     from hjbdsl.methods import generative  # noqa: PLC0415 (a method is imported when it is asked)
 
+    request = replace(request, sampler=request.sampler or "exponential", steps=request.steps or _REVERSE_STEPS)
     reward = _reward(problem, request.tilt) if request.tilt is not None else None
     exact = generative.tilted_problem(problem, reward) if reward is not None and request.method != "generative" else None
     if exact is not None:
@@ -143,6 +149,29 @@ def sample(problem: ControlProblem, request: SampleRequest, cached: bool = True)
     if exact is not None:
         return generative.samples(problem, solution, request, None, exact.log_normaliser)
     return generative.samples(problem, solution, request, reward)
+
+
+def _sample_end(problem: ControlProblem, request: SampleRequest) -> Samples:
+    """Raises `NoMethodError` with the reason where the problem is not of the kind."""
+    if request.tilt is not None or request.likelihood:
+        raise UsageError("--tilt and --likelihood are for files with a `reverse` statement")
+    if request.method not in ("auto", "neural"):
+        raise UsageError(
+            f"draws of the optimal end are made by `neural`; the file has no `reverse` statement for `{request.method}`"
+        )
+    from hjbdsl.methods.neural.terminal_draws import terminal_samples  # noqa: PLC0415 (a method is imported when it is asked)
+    from hjbdsl.simulation.trial import middle  # noqa: PLC0415
+
+    equation = derive(problem)
+    given = [request.start] if request.start is not None else []
+    start = stated_points(problem, equation.stationary, given) if given else middle(equation, default_points(problem))
+    if start.t[0] != 0.0:
+        raise UsageError("draws of the optimal end are of paths that start at t = 0")
+    match terminal_samples(equation, start.x[0], request):
+        case Rejected(reason):
+            raise NoMethodError({"reverse": "the file has no such statement", "neural": reason})
+        case drawn:
+            return drawn
 
 
 def _reward(problem: ControlProblem, text: str) -> Expr:

@@ -10,6 +10,7 @@ import typer
 
 from hjbdsl.cli.answers import Question
 from hjbdsl.cli.options import AsJson, File, Force, NoCache, Quiet, Settings, Variant, existing, overrides, refuse_overwriting
+from hjbdsl.cli.points import parse_point
 from hjbdsl.cli.simulate import progress
 from hjbdsl.errors import UsageError
 
@@ -27,9 +28,17 @@ def run(
         str | None, typer.Option("--output", "-o", metavar="FILE", help="Write them to this .npy, .npz, .csv or .parquet file.")
     ] = None,
     sampler: Annotated[
-        str, typer.Option("--sampler", metavar="em|heun|exponential|ode|pc", help="How the reverse process is run.")
-    ] = "exponential",
-    steps: Annotated[int, typer.Option("--steps", help="Steps of the sampler.")] = 100,
+        str | None,
+        typer.Option(
+            "--sampler",
+            metavar="em|heun|exponential|ode|pc|time_reversed|path_integral",
+            help="How the reverse process is run (exponential), or the end of a control problem drawn (time_reversed).",
+        ),
+    ] = None,
+    start: Annotated[
+        str | None, typer.Option("--from", metavar="POINT", help='Where a controlled process starts: --from "x=[0,0]".')
+    ] = None,
+    steps: Annotated[int | None, typer.Option("--steps", help="Steps of the sampler.")] = None,
     method: Annotated[str, typer.Option("--method", metavar="auto|NAME", help="Which method finds the score.")] = "auto",
     likelihood: Annotated[bool, typer.Option("--likelihood", help="Log-densities too, by the probability flow.")] = False,
     tilt: Annotated[
@@ -43,9 +52,10 @@ def run(
     quiet: Quiet = False,
     no_cache: NoCache = False,
 ) -> int:
-    """Run the time-reversed process from noise to data, with the exact score or a learned one."""
+    """Run the time-reversed process from noise to data, with the exact score or a learned one; or, without `reverse`, draw the
+    state in which a control that enters as the noise does ends."""
     started = time.perf_counter()
-    if not 0 < count <= _MOST or not 0 < steps <= _MOST:
+    if not 0 < count <= _MOST or (steps is not None and not 0 < steps <= _MOST):
         raise UsageError(f"-n and --steps want whole numbers from 1 to {_MOST}")
     _check_output(output, likelihood, force)
     question = Question.ask(existing(file), overrides(settings), variant)
@@ -53,7 +63,8 @@ def run(
     from hjbdsl import uses  # noqa: PLC0415 (sympy: only where something has to be worked out)
     from hjbdsl.model.samples import SampleRequest  # noqa: PLC0415
 
-    wanted = SampleRequest(count, sampler, steps, seed, likelihood, method, tilt)
+    point = parse_point(start) if start is not None else None
+    wanted = SampleRequest(count, sampler, steps, seed, likelihood, method, tilt, point)
     with progress(quiet or as_json):
         samples = uses.sample(problem, wanted, not no_cache)
     if output is not None:
@@ -110,10 +121,10 @@ def _write_parquet(output: str, columns: dict[str, Any]) -> None:
 
 
 def _show(described: dict[str, Any]) -> None:
-    plural = "s" if described["count"] > 1 else ""
+    plural, evaluated = "s" if described["count"] > 1 else "", described.get("evaluated", "the score")
     typer.echo(f"{described['title'] or described['problem']}\n")
     typer.echo(f"{described['count']} sample{plural} by `{described['sampler']}` in {described['steps']} steps: "
-               f"{described['evaluations']} evaluations of the score ({described['score']})")  # fmt: skip
+               f"{described['evaluations']} evaluations of {evaluated} ({described['score']})")  # fmt: skip
     for name, mean, deviation in zip(described["columns"], described["mean"], described["deviation"], strict=True):
         typer.echo(f"  {name:<10} mean {mean:>10.4g}   deviation {deviation:>10.4g}")
     for line in (*described["statements"], *(f"warning: {text}" for text in described["warnings"])):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,16 +11,18 @@ from hjbdsl.model.solution import Array
 
 @dataclass(frozen=True, slots=True)
 class SampleRequest:
-    """`count` rows by `sampler` in `steps` steps; `likelihood`: log-densities too; `method` finds the score; `tilt` is a
-    reward of the state at the end, an expression of the language."""
+    """`count` rows by `sampler` in `steps` steps (None: what suits the problem); `likelihood`: log-densities too; `method` finds
+    the score; `tilt` is a reward of the state at the end, an expression of the language; `start` is where a controlled process
+    is at t = 0 (None: the middle of the region)."""
 
     count: int
-    sampler: str = "exponential"
-    steps: int = 100
+    sampler: str | None = None
+    steps: int | None = None
     seed: int = 0
     likelihood: bool = False
     method: str = "auto"
     tilt: str | None = None
+    start: Mapping[str, float | Sequence[float] | str] | None = None
 
 
 @dataclass(frozen=True, slots=True)
