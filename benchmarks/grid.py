@@ -3,12 +3,12 @@
     python -m benchmarks.grid [--only SECTION ...] [--row WORD ...] [--quick] [--list]
 
 Every row runs in a process of its own with empty caches: `cold` is its first solve (imports and compilation count), `warm` the
-better of two more; processor seconds, since on a machine that others share they are the steadier number (with several threads
-they are more than the wall clock). A row of hjbdsl is the whole solve on that mesh from nothing, coarser meshes included; the row
-of its peer below solves the same equation on as many nodes. `error`: mean |V - exact| over the nodes relative to how V varies,
-exact by an ODE or by Richardson's extrapolation of finer meshes. `ns`: nanoseconds a point, and a point and step where time is
-stepped. `MB`: the most memory the process held. `times`: warm time of the peer over ours. Below the table: how time grows with
-the points.
+best of some more, both by the wall clock; `cpu` are processor seconds of all threads and processes, the steadier number on a
+machine that others share. A row of hjbdsl is the whole solve on that mesh from nothing, coarser meshes included; the row of its
+peer below solves the same equation on as many nodes. `error`: mean |V - exact| over the nodes relative to how V varies, exact by
+an ODE or by Richardson's extrapolation of finer meshes. `ns`: nanoseconds a point, and a point and step where time is stepped.
+`MB`: the most memory the process held. `times`: warm time of the peer over ours, by the wall clock and by the processor's. Below
+the table: how processor time grows with the points.
 """
 
 from __future__ import annotations
@@ -32,6 +32,12 @@ from benchmarks.grid_problems import DIFFUSION, FIRM, PAIR, extrapolated, firm_e
 from benchmarks.row import Array, Reference, Row, Solve
 
 OURS = "hjbdsl"
+FEWEST, MOST = 3, 12
+"""Solves of a row, the cold one among them."""
+LONG = 1.0
+"""Seconds of warm solves after which no more are wanted."""
+PATIENT = 20.0
+"""Seconds of a cold solve after which one warm one has to do."""
 
 
 def peer(name: str, *arguments: object) -> Solve:
@@ -148,20 +154,29 @@ def references() -> dict[str, Reference]:
     return found
 
 
+def clocks() -> Array:
+    """Wall clock, and processor time of this process and of those that it has waited for."""
+    of = [resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
+    return np.array([time.perf_counter(), sum(one.ru_utime + one.ru_stime for one in of)])
+
+
 def run(row: Row, answers: str) -> dict[str, object]:
     """Measure one row in this process, and leave its V among the answers."""
     times = []
     V, work, words = None, 0.0, ""
-    for _ in range(3):
-        began = time.process_time()
+    while len(times) < FEWEST or (len(times) < MOST and sum(took[0] for took in times[1:]) < LONG):
+        began = clocks()
         V, work, words = row.solve()
-        times.append(time.process_time() - began)
-    warm = min(times[1:])
+        times.append(clocks() - began)
+        if len(times) == FEWEST - 1 and times[0][0] > PATIENT:
+            break
+    warm = np.min(times[1:], axis=0)
     if V is not None:
         np.save(os.path.join(answers, "V.npy"), V)
+    memory = max(resource.getrusage(who).ru_maxrss for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)) / 1024
     return {
-        "cold": times[0], "warm": warm, "step": 1e9 * warm / work if work else None, "point": 1e9 * warm / row.points,
-        "words": words, "memory": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024,
+        "cold": times[0].tolist(), "warm": warm.tolist(), "step": 1e9 * warm[0] / work if work else None,
+        "point": 1e9 * warm[0] / row.points, "words": words, "memory": memory,
     }  # fmt: skip
 
 
@@ -211,28 +226,34 @@ def growth(found: Sequence[tuple[Row, float]]) -> list[str]:
 
 
 def table(chosen: Sequence[Row]) -> None:
-    print(f"{'':38} {'error':>8} {'cold s':>8} {'warm s':>9} {'ns':>9} {'ns/step':>8} {'MB':>6} {'times':>6}")
+    print(
+        f"{'':38} {'error':>8} {'cold s':>7} {'cpu':>7} {'warm s':>8} {'cpu':>8} {'ns':>9} {'ns/step':>8} {'MB':>6} "
+        f"{'times':>6} {'cpu':>6}"
+    )
     own: list[tuple[Row, float]] = []
-    section, warm = "", math.nan
+    section, ours_warm = "", np.full(2, math.nan)
     for row in chosen:
         if row.section != section:
             section = row.section
             print(f"-- {section}")
+        mine = OURS in row.name
+        if mine:
+            ours_warm = np.full(2, math.nan)
         with tempfile.TemporaryDirectory() as answers:
             found = measured(row, answers)
             if found is None:
                 continue
             off = error(row, answers)
-        mine = OURS in row.name
+        cold, warm = (np.array(found[name]) for name in ("cold", "warm"))
         if mine:
-            warm = float(str(found["warm"]))
-            own.append((row, warm))
+            ours_warm = warm
+            own.append((row, float(warm[1])))
         step = f"{found['step']:8.2f}" if found["step"] else " " * 8
-        times = "" if mine or section == "memory" else f"{float(str(found['warm'])) / warm:6.1f}"
+        times = " " * 13 if mine or section == "memory" else "{:6.1f} {:6.1f}".format(*warm / ours_warm)
         accuracy = "" if off is None else f"{off:.1e}"
         print(
-            f"{row.name:38} {accuracy:>8} {found['cold']:8.2f} {found['warm']:9.4f} {found['point']:9.1f} {step} "
-            f"{found['memory']:6.0f} {times:>6}  {found['words']}", flush=True,
+            f"{row.name:38} {accuracy:>8} {cold[0]:7.2f} {cold[1]:7.2f} {warm[0]:8.4f} {warm[1]:8.4f} {found['point']:9.1f} "
+            f"{step} {found['memory']:6.0f} {times}  {found['words']}", flush=True,
         )  # fmt: skip
     print("\n".join(growth(own)))
 

@@ -2,8 +2,9 @@
 
     python benchmarks/startup.py [HJB]        # HJB: the command to measure; the `hjb` beside this Python where left out
 
-Cold means an empty store of answers; the parser's tables, Python's compiled modules and the operating system's file cache are
-warm throughout (PYTHONDONTWRITEBYTECODE, which would have every module compiled at every start, is taken out of the environment).
+Cold means an empty store of answers and, on the grid, no compiled kernels at all, those that serve every problem included; a warm
+process has the kernels and no answer. The parser's tables, Python's compiled modules and the system's file cache are warm
+throughout (PYTHONDONTWRITEBYTECODE, which would have every module compiled at every start, is taken out of the environment).
 Processor seconds stand beside the wall clock: on a machine that others share they are the steadier number.
 """
 
@@ -24,6 +25,19 @@ RUNS = 5
 ROOT = Path(__file__).resolve().parents[1]
 MERTON = str(ROOT / "problems" / "merton.hjb")
 LQR = str(ROOT / "problems" / "lqr.hjb")
+LINE = ("solve", str(ROOT / "problems" / "perpetual_put.hjb"), "--method", "grid", "--no-cache")
+PLANE = """problem plane
+state x in [-1, 1], y in [-1, 1]
+control u in [-1, 1], v in [-1, 1]
+noise W, B
+dx = (-y + u) dt + 0.3 dW
+dy = (x + v) dt + 0.3 dB
+minimize E integral(0, inf) exp(-t)*(x^2 + y^2 + 0.1*(u^2 + v^2)) dt
+boundary x = -1 : reflect
+boundary x = 1 : reflect
+boundary y = -1 : reflect
+boundary y = 1 : reflect
+"""
 ENVIRONMENT = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
 Times = tuple[float, float]
 """Wall clock and processor, in seconds."""
@@ -39,7 +53,8 @@ def timed(arguments: list[str], cache: str) -> Times:
     """One run; a run that fails is an error of the benchmark."""
     before = resource.getrusage(resource.RUSAGE_CHILDREN)
     started = time.perf_counter()
-    subprocess.run([command(), *arguments], check=True, capture_output=True, env={**ENVIRONMENT, "HJBDSL_CACHE": cache})
+    caches = {"HJBDSL_CACHE": cache, "NUMBA_CACHE_DIR": cache}
+    subprocess.run([command(), *arguments], check=True, capture_output=True, env={**ENVIRONMENT, **caches})
     wall = time.perf_counter() - started
     after = resource.getrusage(resource.RUSAGE_CHILDREN)
     return wall, after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
@@ -66,6 +81,14 @@ def cached(*arguments: str) -> Times:
         return median([timed(list(arguments), cache) for _ in range(RUNS)])
 
 
+def plane(measure: Callable[..., Times]) -> Times:
+    """A stationary problem in two dimensions on the grid, three levels."""
+    with tempfile.TemporaryDirectory() as folder:
+        place = Path(folder) / "plane.hjb"
+        place.write_text(PLANE, encoding="utf-8")
+        return measure("solve", str(place), "--method", "grid", "--no-cache")
+
+
 def parsing(lines: int = 100) -> Times:
     """Text to syntax tree inside one process, once the parser is built."""
     from hjbdsl.frontend.parse import parse_text  # noqa: PLC0415 (measured apart from the processes)
@@ -89,6 +112,10 @@ ROWS: tuple[tuple[str, float, Callable[[], Times]], ...] = (
     ("hjb check problems/merton.hjb, cached", 0.7, lambda: cached("check", MERTON)),
     ("hjb solve problems/merton.hjb, cold", 2.0, lambda: cold("solve", MERTON)),
     ("hjb solve problems/merton.hjb, cached", 0.6, lambda: cached("solve", MERTON)),
+    ("one dimension on the grid, cold", 6.0, lambda: cold(*LINE)),
+    ("one dimension on the grid, warm process", 1.5, lambda: cached(*LINE)),
+    ("two dimensions on the grid, cold", 6.0, lambda: plane(cold)),
+    ("two dimensions on the grid, warm process", 1.5, lambda: plane(cached)),
     ("parse 100 lines, parser built", 0.02, parsing),
 )
 

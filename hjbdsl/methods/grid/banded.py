@@ -28,7 +28,7 @@ def reach(states: int, farthest: int, cols: NDArray[np.int64], counts: NDArray[n
 
 @njit(cache=True, error_model="numpy")
 def solve_band(  # noqa: PLR0912  one compiled loop
-    states: int, width: int, strides: tuple[int, ...],
+    states: int, width: int, strides: NDArray[np.int64],
     axial: Array, cols: NDArray[np.int64], weights: Array, counts: NDArray[np.int64],
     totals: Array, b: Array, fixed: NDArray[np.bool_], V: Array,
 ) -> None:  # fmt: skip
@@ -44,7 +44,7 @@ def solve_band(  # noqa: PLR0912  one compiled loop
             band[here, width] = 1.0
             continue
         band[here, width] += totals[j]
-        for i in range(len(strides)):
+        for i in range(strides.size):
             step = strides[i] * states
             if here + step < size:
                 band[here, width + step] -= axial[2 * i, j]

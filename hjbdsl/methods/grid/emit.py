@@ -144,7 +144,7 @@ def _geometry(d: int) -> dict[str, object]:
     corners = list(itertools.product((0, 1), repeat=d))
     return {
         "d": d, "axes": axes,
-        "xs": ", ".join(f"x{i}" for i in axes), "ks": ", ".join(f"k{i}" for i in axes), "es": ", ".join(f"e{i}" for i in axes),
+        "xs": ", ".join(f"x{i}" for i in axes), "ks": ", ".join(f"k{i}" for i in axes),
         "ps": ", ".join(f"p{i}" for i in axes), "ms": ", ".join(f"M{i}{j}" for i in axes for j in axes if j >= i),
         "bs": ", ".join(f"b{i}" for i in axes), "qs": ", ".join(f"A{i}{j}" for i in axes for j in axes if j >= i),
         "ns": ", ".join(f"n{i}" for i in axes), "Xk": ", ".join(f"mesh[{3 * i}, k{i}]" for i in axes),

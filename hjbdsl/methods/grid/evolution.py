@@ -148,18 +148,17 @@ class March:
         """One step of RKL2; `H0` is H(V) at t."""
         w = 4.0 / (stages**2 + stages - 2.0)
         b = [1 / 3, 1 / 3] + [(j * j + j - 2.0) / (2.0 * j * (j + 1.0)) for j in range(2, stages + 1)]
-        older, newer = self.V, self.V + b[1] * w * dt * H0
+        shares = np.empty((stages - 1, 5))
         for j in range(2, stages + 1):
             mu, nu = (2.0 * j - 1.0) / j * b[j] / b[j - 1], -(j - 1.0) / j * b[j] / b[j - 2]
+            shares[j - 2] = mu, nu, 1.0 - mu - nu, mu * w * dt, mu * (1.0 - b[j - 1]) * w * dt
+        older, newer = self.V, self.V + b[1] * w * dt * H0
+        if self.fixed is not None:
+            return self.fixed.stages(newer, older.copy(), self.V, H0, shares)
+        for j, (now, before, initial, step, back) in enumerate(shares, 2):
             reached = t - dt * ((j - 1) ** 2 + (j - 1) - 2.0) / (stages**2 + stages - 2.0) if j > 2 else t - dt * w / 3.0
             if self.program.module.EXIT:
                 newer = np.where(self.program.gone, self.program.data(reached, 1), newer)
-            shares = (mu, nu, 1.0 - mu - nu, mu * w * dt, mu * (1.0 - b[j - 1]) * w * dt)
-            if self.fixed is not None:
-                step = np.empty(newer.size)
-                self.fixed.stage(newer, older, self.V, H0, shares, step)
-            else:
-                H = self.slope(newer, reached)[0]
-                step = shares[0] * newer + shares[1] * older + shares[2] * self.V + shares[3] * H - shares[4] * H0
-            older, newer = newer, step
+            H = self.slope(newer, reached)[0]
+            older, newer = newer, now * newer + before * older + initial * self.V + step * H - back * H0
         return newer

@@ -13,7 +13,6 @@ from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.interpolate import CubicSpline
 from scipy.ndimage import binary_dilation, map_coordinates
 
 from hjbdsl.methods.grid.mesh import CIRCLE, Mesh
@@ -163,6 +162,8 @@ def _between_slices(times: Array, values: Array, t: Array, order: int) -> Array:
         after, every = np.clip(np.searchsorted(times, t), 1, len(times) - 1), np.arange(t.size)
         share = np.clip((t - times[after - 1]) / (times[after] - times[after - 1]), 0.0, 1.0)
         return (1.0 - share) * values[after - 1, every] + share * values[after, every]
+    from scipy.interpolate import CubicSpline  # noqa: PLC0415  0.2 s, which an equation without time need not wait for
+
     at, which = np.unique(t, return_inverse=True)
     weights = CubicSpline(times, np.eye(times.size))(at)
     return np.asarray(np.einsum("ki,ik->k", weights[which], values))

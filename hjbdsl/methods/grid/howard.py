@@ -17,6 +17,7 @@ from scipy import sparse
 
 from hjbdsl.errors import SolverError
 from hjbdsl.methods.grid.banded import reach, solve_band
+from hjbdsl.methods.grid.compilation import await_kernels
 from hjbdsl.methods.grid.program import GridProgram, Rows
 from hjbdsl.model.equation import HJBEquation
 from hjbdsl.model.solution import Array
@@ -177,8 +178,9 @@ def _solve(task: Task, rows: Rows, stopped: NDArray[np.bool_], payoff: Array, ex
     right = rows.constants if task.source is None else rows.constants + task.source
     right = np.where(program.gone, exit_value, np.where(stopped, payoff, right))
     if not task.average and len(program.mesh.axes) <= 2 and not any(rows.circular):
-        states, strides = program.module.MODES, (*program.mesh.shape[1:], 1)
-        width = reach(states, states * strides[0], rows.cols, rows.counts)
+        await_kernels()
+        states, strides = program.module.MODES, np.array([*program.mesh.shape[1:], 1])
+        width = reach(states, states * int(strides[0]), rows.cols, rows.counts)
         if width <= WIDEST_BAND:
             V = np.empty(program.size)
             solve_band(states, width, strides, rows.axial, rows.cols, rows.weights, rows.counts, totals, right, fixed, V)

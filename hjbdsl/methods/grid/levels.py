@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from hjbdsl.codegen.store import load_generated
 from hjbdsl.errors import SolverError
 from hjbdsl.methods.grid.choices import noise_unbounded
+from hjbdsl.methods.grid.compilation import compile_beside
 from hjbdsl.methods.grid.emit import emit
 from hjbdsl.methods.grid.function import Level
 from hjbdsl.methods.grid.howard import Task, improvable, obstacle_side, pseudo_time, sound
@@ -68,6 +69,8 @@ class Runner:
         self.equation = equation = self.form.equation
         problem = equation.problem
         d = len(problem.continuous_states)
+        if equation.stationary or equation.covariance:
+            compile_beside(d)
         self.rules = MarkRules.of(equation)
         self.module = load_generated(emit(self.form, self.rules.counts), "grid")
         self.noisy = noise_unbounded(equation)

@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hjbdsl.methods.grid import relaxation
+from hjbdsl.methods.grid.compilation import await_kernels
 from hjbdsl.methods.grid.mesh import CIRCLE, Mesh
 from hjbdsl.model.solution import Array
 
@@ -53,6 +54,7 @@ class Rows:
         """H(V)."""
         d = len(self.circular)
         if d <= 3:
+            await_kernels()
             n0, n1, n2 = (1,) * (3 - d) + self.shape[1:]
             circular, H = np.array((False,) * (3 - d) + self.circular), np.empty(V.size)
             rows = (self.axial, self.totals, self.cols, self.weights, self.counts)

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from hjbdsl import pipeline
+from hjbdsl.methods.grid import legendre
 from hjbdsl.methods.grid.evolution import March
 from hjbdsl.methods.grid.legendre import FixedRows, unchanging
 from hjbdsl.methods.grid.levels import Runner
@@ -33,6 +34,33 @@ dx = 0.5 dW
 dy = 0.3 dB
 evaluate E cos(x(1))*sin(y(1))
 """
+DISC = """problem disc
+state x in R, y in R
+noise W, B
+dx = 0.5*y dt + 0.5 dW
+dy = -x dt + 0.2 dW + 0.5 dB
+exit tau in [0, 1] when x^2 + y^2 >= 1
+evaluate E [ integral(0, tau) x dt + 2 ]
+region x in [-1, 1], y in [-1, 1]
+"""
+LINE = """problem line
+state x in [-1, 1]
+noise W
+dx = -x dt + 0.5 dW
+evaluate E x(1)^2
+boundary x = -1 : reflect
+"""
+SPACE = """problem space
+state x in R, y in circle, z in [0, 1]
+noise W, B, C
+dx = -y dt + 0.3 dW
+dy = x dt + 0.3 dB
+dz = -z dt + 0.3 dC
+evaluate E x(1)*cos(y(1))
+boundary z = 0 : reflect
+boundary z = 1 : reflect
+region x in [-1, 1], z in [0, 1]
+"""
 
 
 def program_of(text: str, cells: int) -> tuple[HJBEquation, GridProgram]:
@@ -51,9 +79,29 @@ def test_rows_give_what_the_sweep_gives() -> None:
     assert np.max(np.abs(fixed.slope(V) - H)) < 1e-12 * np.max(np.abs(H))
     assert np.array_equal(fixed.rows.totals, totals)
     older, start, slope = (np.random.default_rng(k).normal(size=V.size) for k in (1, 2, 3))
-    out = np.empty(V.size)
-    fixed.stage(V, older, start, slope, (0.3, -0.2, 0.9, 0.05, 0.01), out)
-    assert np.max(np.abs(out - (0.3 * V - 0.2 * older + 0.9 * start + 0.05 * H - 0.01 * slope))) < 1e-12
+    wanted = 0.3 * V - 0.2 * older + 0.9 * start + 0.05 * H - 0.01 * slope
+    found = fixed.stages(V, older, start, slope, np.array([[0.3, -0.2, 0.9, 0.05, 0.01]]))
+    assert np.max(np.abs(found - wanted)) < 1e-12
+
+
+@pytest.mark.parametrize("threads", [1, 2, 3])
+@pytest.mark.parametrize("text", [DISC, HEAT, LINE, SPACE])
+def test_stages_together_give_what_they_give_one_after_another(text: str, threads: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Beside an exit that cuts cells and cross terms, across a circle's seam, in one and three dimensions."""
+    monkeypatch.setattr(legendre, "MOST_TOGETHER", 2 if text is SPACE else 5)
+    equation, program = program_of(text, 12 if text is SPACE else 72)
+    assert unchanging(equation)
+    fixed = FixedRows(program, program.new_policy(), 1.0, threads)
+    assert fixed.together == legendre.MOST_TOGETHER
+    assert len(fixed.slabs) == (1 if text is LINE else threads)
+    newer, older, start, slope = (np.random.default_rng(k).normal(size=program.size) for k in range(4))
+    shares = np.random.default_rng(4).normal(size=(13, 5)) * (0.5, 0.5, 0.5, 0.5 / fixed.rows.totals.max(), 0.5)
+    V, before = newer, older
+    for now, past, initial, step, back in shares:
+        H = np.where(program.gone, 0.0, fixed.rows.apply(V))
+        V, before = now * V + past * before + initial * start + step * H - back * slope, V
+    found = fixed.stages(newer.copy(), older.copy(), start, slope, shares)
+    assert np.max(np.abs(found - V)) < 1e-12 * max(1.0, float(np.max(np.abs(V))))
 
 
 def test_long_steps_are_of_second_order_in_time() -> None:

@@ -66,7 +66,7 @@ def test_elimination_in_one_dimension(name: str) -> None:
     width = reach(states, states, rows.cols, rows.counts)
     right = np.where(fixed, held, rows.constants)
     totals = np.where(fixed, 1.0, rows.totals)
-    solve_band(states, width, (1,), rows.axial, rows.cols, rows.weights, rows.counts, totals, right, fixed, V)
+    solve_band(states, width, np.array([1]), rows.axial, rows.cols, rows.weights, rows.counts, totals, right, fixed, V)
     assert np.max(np.abs(V - direct(rows, held, fixed))) < 1e-9
 
 
