@@ -84,15 +84,16 @@ def idle(emitter: Emitter) -> list[tuple[str, Mapping[sp.Symbol, sp.Expr]]]:
     return found
 
 
-def noise_unbounded(equation: HJBEquation) -> bool:
-    """Whether a control without bound scales the noise."""
+def noise_unbounded(equation: HJBEquation) -> tuple[bool, ...]:
+    """Whether a control without bound scales the noise, by continuous state."""
     problem = equation.problem
     bounds = [bound for group in problem.controls + problem.adversaries for bound in group.bounds]
-    free = set().union(*(entry.free_symbols for entry in equation.covariance.values()))
-    return any(
-        a in free and not bound.is_finite_set and sp.oo in (-bound.lower, bound.upper)
+    free = {
+        a
         for a, bound in zip(problem.control_symbols + problem.adversary_symbols, bounds, strict=True)
-    )
+        if not bound.is_finite_set and sp.oo in (-bound.lower, bound.upper)
+    }
+    return tuple(not free.isdisjoint(equation.covariance.get((i, i), sp.S.Zero).free_symbols) for i in problem.continuous_states)
 
 
 def silent(emitter: Emitter) -> list[tuple[str, Mapping[sp.Symbol, sp.Expr]]]:

@@ -154,7 +154,7 @@ def _geometry(d: int) -> dict[str, object]:
         "strides": [" * ".join(f"n{j}" for j in axes if j > i) or "1" for i in axes],
         "scaled": ", ".join(f"q{i}{j}" for i in axes for j in axes if j >= i),
         "scaled_values": ", ".join(f"A{i}{j} / (g{i} * g{j})" for i in axes for j in axes if j >= i),
-        "axials": ", ".join(f"q{i}" for i in axes),
+        "axials": ", ".join([f"q{i}" for i in axes] + [f"z{i}" for i in axes]),
         "distances": ", ".join(f"ahead{i}, behind{i}" for i in axes),
         "sides": ", ".join(f"up{i}, ahead{i}, down{i}, behind{i}" for i in axes),
         "no_row": f"math.nan, 0.0, {'0.0, 0.0, ' * d}0, -1", "inner": "    " * (d + 1),
@@ -230,7 +230,8 @@ def emit(form: Recast, mark_counts: Sequence[int]) -> str:
         "n_formulas": len(equation.optimum.candidates) + len(silent(emitter)),
         "width": (2 * terms if has_cross else 0) + sum(n * 2**d for n in mark_counts) + len(emitter.discrete.labels) - 1,
         "parameter_lines": [f"{emitter.names[s]} = {float(v)!r}" for s, v in problem.values.items()], "sense": sense,
-        "diffusion_controlled": controlled, "diffusion_unbounded": noise_unbounded(equation), "mixed": has_cross and controlled,
+        "diffusion_controlled": controlled, "diffusion_unbounded": any(noise_unbounded(equation)),
+        "mixed": has_cross and controlled,
         "has_cross": has_cross, "has_leaps": has_leaps, "scratch": scratch, "parallel": d >= 3 and not equation.stationary,
         "scratch_cross": f"work, base, offsets = {', '.join(arrays)}" if has_cross else "",
         "table_lines": _tables(emitter),
@@ -246,6 +247,8 @@ def emit(form: Recast, mark_counts: Sequence[int]) -> str:
         "jumps": _jumps(emitter), "leap_ends": _leap_ends(emitter), "mode_lines": _modes(emitter),
         "has_modes": bool(problem.modes), "soft": soft_context(emitter, soft), **_shown(emitter, form),
     }  # fmt: skip
+    shut = "edges[{}, {}] >= CONSTRAIN" if context["diffusion_unbounded"] else "edges[{}, {}] == CONSTRAIN"
+    context["closed"] = [(shut.format(i, 0), shut.format(i, 1)) for i in range(d)]
     context["rough"] = PARTS[d] if final is not None and not equation.stationary and _jumps_somewhere(final) else 0
     context["front"], context["cases"] = is_first_order(equation, bool(exit_lines)), case_branches(emitter)
     context["ps_centre"] = ", ".join(f"centre{i}" for i in range(d))

@@ -73,7 +73,8 @@ class Runner:
             compile_beside(d)
         self.rules = MarkRules.of(equation)
         self.module = load_generated(emit(self.form, self.rules.counts), "grid")
-        self.noisy = noise_unbounded(equation)
+        self.noisy_axes = noise_unbounded(equation)
+        self.noisy = any(self.noisy_axes)
         # where formulas give the maximiser in every case, no policy is stuck between them
         self.freely = [] if self.module.DIRECT and not self.noisy else self.unbounded()
         self.end = math.inf if equation.stationary else float(problem.numeric(problem.objective.end))

@@ -19,7 +19,9 @@ from hjbdsl.model.equation import HJBEquation
 from hjbdsl.model.solution import Array
 from hjbdsl.numeric.compile import compile_expressions
 
-MIRROR, WRAP, OPEN, CONSTRAIN = 1, 2, 3, 4
+MIRROR, WRAP, OPEN, CONSTRAIN, WALL = 1, 2, 3, 4, 5
+"""What lies beyond an end. A wall is artificial: noise that a control scales must vanish there, as at a constraint, but a drift
+that cannot be turned is dropped, as at an open end."""
 _END = {"periodic": WRAP, "reflect": MIRROR, "slope": MIRROR, "constrain": CONSTRAIN}
 UNIFORM, LOGARITHMIC, CIRCLE = 0, 1, 2
 
@@ -82,6 +84,15 @@ class Axis:
         if self.kind == UNIFORM:
             y = np.where(np.abs(y) < 1e-13 * (1.0 + np.max(np.abs(y))), 0.0, y)
         return y, first, second
+
+    def steps(self, n: int) -> tuple[Array, Array]:
+        """Of n nodes, the mean g of the steps ahead and behind, and c: they are g (1 + c) and g (1 - c). Differences over these
+        steps hold exactly for linear functions, and those along an axis for quadratic ones, on any mesh."""
+        y = self.curve(np.arange(-1.0, n + 1.0), n)[0]
+        x = np.exp(y) if self.kind == LOGARITHMIC else y
+        ahead, behind = x[2:] - x[1:-1], x[1:-1] - x[:-2]
+        even = np.abs(ahead - behind) <= 1e-9 * (ahead + behind)
+        return 0.5 * (ahead + behind), np.where(even, 0.0, (ahead - behind) / (ahead + behind))
 
     def index(self, x: Array, n: int) -> Array:
         """Fractional index of coordinates x, by Newton's method from the nearest node."""

@@ -22,8 +22,8 @@ from hjbdsl.methods.grid.escape import FURTHER, killed
 from hjbdsl.methods.grid.formulas import DiscreteStates
 from hjbdsl.methods.grid.function import GridFunction, Worth
 from hjbdsl.methods.grid.levels import COARSEST, Runner, Solved, TooLarge
-from hjbdsl.methods.grid.mesh import CONSTRAIN, Axis, build_axes, region_box
-from hjbdsl.methods.grid.missed import hold_optimum
+from hjbdsl.methods.grid.mesh import WALL, Axis, build_axes, region_box
+from hjbdsl.methods.grid.missed import BROKEN, GAIN, missed, refusal
 from hjbdsl.methods.grid.refusals import growing_discount, singular_constraint, thin_targets
 from hjbdsl.methods.grid.tables import tables
 from hjbdsl.model.equation import HJBEquation
@@ -120,6 +120,7 @@ class _Search:
         self.cut = runner.module.EXIT and len(self.box) > 1
         self.walled = runner.noisy
         self.narrower: tuple[Axis, ...] = ()
+        self.gain = 0.0
         self.note = ""
         self.interrupted = False
 
@@ -134,7 +135,6 @@ class _Search:
 
     def solution(self, tol: float | None) -> Solution:
         axes, first = self._domain()
-        hold_optimum(self.runner, first)
         self.escaping = self._escape(axes, first)
         levels = self._refine(axes, first, tol)
         if len(levels) < 2:
@@ -148,11 +148,12 @@ class _Search:
 
     def _domain(self) -> tuple[tuple[Axis, ...], Solved]:
         """The coarsest level, on ends so far out that twice as far changes nothing that matters."""
-        padding = 1.0 if len(self.box) < 3 else 0.5
+        padding = 0.25 if self.runner.noisy and len(self.box) > 1 else 1.0 if len(self.box) < 3 else 0.5
         axes = self._axes(padding)
         report(f"level 1, {_nodes(axes, 1)}", 0.0)
         try:
             solved, last = self.runner.level(axes, 1, None), 0.0
+            self.gain = missed(self.runner, solved)
         except SolverError:
             if not self.walled:
                 raise
@@ -166,12 +167,17 @@ class _Search:
             report(f"level 1, {_nodes(wider, 1)}, ends twice as far out", self._done(1))
             try:
                 other = self.runner.level(wider, 1, None)
+                values, before = other.level.at(*self.points), solved.level.at(*self.points)
+                moved, gain = float(np.max(np.abs(values - before))), missed(self.runner, other)
+                # far out V may be so large that what noise without bound gains there spoils the region: ends that matter more the
+                # further out they are
+                if gain > max(2.0 * self.gain, BROKEN) or (self.runner.noisy and moved > (last or float(np.ptp(before)))):
+                    raise refusal(self.runner)
+                self.gain = gain
             except SolverError as failure:
                 self.outside = 10.0 * last if last > 0.0 else float(np.ptp(solved.level.at(*self.points)))
                 self.note = f" (with wider ends: {failure})"
                 break
-            values, before = other.level.at(*self.points), solved.level.at(*self.points)
-            moved = float(np.max(np.abs(values - before)))
             self.share = _share_left(moved / last) if last > 0.0 else 1.0
             self.outside = self.share * moved
             last = moved
@@ -216,7 +222,10 @@ class _Search:
         numbers = [targets.get(i) for i in self.equation.problem.continuous_states]
         axes = tuple(a if place is None else a.through(float(place)) for a, place in zip(axes, numbers, strict=True))
         if self.walled:
-            axes = tuple(replace(axis, ends=(_walled(axis, 0), _walled(axis, 1))) for axis in axes)
+            axes = tuple(
+                replace(axis, ends=(_walled(axis, 0), _walled(axis, 1))) if noisy else axis
+                for axis, noisy in zip(axes, self.runner.noisy_axes, strict=True)
+            )
         return axes if len(axes) < 4 else tuple(_times(axis, 1, 4) for axis in axes)
 
     def _refine(self, axes: tuple[Axis, ...], first: Solved, tol: float | None) -> list[Solved]:
@@ -247,8 +256,18 @@ class _Search:
                     raise
                 self.note = f" ({failure})"
                 break
+            self._hold_optimum(levels[-1])
             multiple *= 2
+        if self.gain > GAIN:
+            raise refusal(self.runner)
         return levels
+
+    def _hold_optimum(self, solved: Solved) -> None:
+        """Where the policy was no optimum on the level before, it may have been too coarse to tell: ask once more."""
+        if self.gain > GAIN:
+            before, self.gain = self.gain, missed(self.runner, solved)
+            if self.gain > max(BROKEN, 0.5 * before):
+                raise refusal(self.runner)
 
     def _done(self, multiple: int) -> float:
         """The share of the work that lies before a level: work grows with the cells."""
@@ -325,7 +344,7 @@ def _times(axis: Axis, factor: int, divisor: int) -> Axis:
 
 
 def _walled(axis: Axis, side: int) -> int:
-    return CONSTRAIN if axis.padded[side] else axis.ends[side]
+    return WALL if axis.padded[side] else axis.ends[side]
 
 
 def _nodes(axes: tuple[Axis, ...], multiple: int) -> str:

@@ -67,7 +67,8 @@ def program(equation: HJBEquation, solution: Solution, options: Mapping[str, flo
         "roughly": ROUGHLY, "clearly": CLEARLY, "rounds": MOST_ROUNDS, "negligible": NEGLIGIBLE,
         "worth_options": _options_of_worth(function.worth), "worth_class": inspect.getsource(Worth).rstrip(),
         "worth_constants": _constants_of_worth(),
-        "average": average, "noisy": runner.noisy, "needs_solver": equation.stationary or way == "implicit",
+        "average": average, "front": way == "front",
+        "noisy": runner.noisy, "needs_solver": equation.stationary or way == "implicit",
         "average_floor": repr(float(solution.evidence.residual * abs(solution.average or 0.0))),
         "first_cells": FIRST_CELLS[d], "noisy_everywhere": all((i, i) in covariance for i in problem.continuous_states),
         "names": repr(_names(equation)), "columns": repr(_columns(problem, function.controls)),
@@ -168,7 +169,7 @@ def _header(equation: HJBEquation) -> str:
 
 def _axis(axis: Axis) -> str:
     kind = "circle" if axis.kind == CIRCLE else "logarithmic" if axis.kind == LOGARITHMIC else "uniform"
-    ends = {1: "MIRROR", 2: "WRAP", 3: "OPEN", 4: "CONSTRAIN"}
+    ends = {1: "MIRROR", 2: "WRAP", 3: "OPEN", 4: "CONSTRAIN", 5: "WALL"}
     return (
         f'Axis("{kind}", {float(axis.near_low)!r}, {float(axis.near_high)!r}, {tuple(map(int, axis.cells))}, '
         f"{tuple(map(float, axis.widening))}, ({ends[axis.ends[0]]}, {ends[axis.ends[1]]}), {tuple(map(float, axis.slopes))})"

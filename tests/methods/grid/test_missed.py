@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
+import numpy as np
 import pytest
 
 from hjbdsl import pipeline
 from hjbdsl.errors import SolverError
-from hjbdsl.methods import grid
+from hjbdsl.methods import closed_form, grid
 
+GALLERY = Path(__file__).parents[3] / "problems"
 CAKE = """problem cake
 state k >= 0
 control c >= 0
@@ -47,3 +51,16 @@ def test_a_control_without_bound_that_gains_for_ever_is_no_zero(text: str) -> No
 def test_a_portfolio_without_bound_has_an_optimum() -> None:
     answer = grid.solve(pipeline.derive(pipeline.loads(MERTON)))
     assert answer.solution.status == "converged"
+
+
+@pytest.mark.slow
+def test_a_portfolio_under_random_variance_has_an_optimum() -> None:
+    """Kraft's formula (2005): the coarsest mesh cannot tell that the policy is an optimum, no end may reflect noise."""
+    equation = pipeline.derive(pipeline.load(str(GALLERY / "heston_portfolio.hjb")))
+    answer = grid.solve(equation).solution
+    assert answer.status == "converged"
+    exact = closed_form.solve(equation).solution
+    x = np.array([[0.5, 0.01], [1.0, 0.05], [2.0, 0.15], [0.7, 0.1]])
+    got, right = (function.evaluate(np.zeros(4), x, np.zeros(4, int)) for function in (answer.function, exact.function))
+    assert np.all(np.abs(got.value - right.value) <= got.error)
+    np.testing.assert_allclose(got.value, right.value, rtol=2e-3)
