@@ -13,6 +13,7 @@ from torch import Tensor
 
 from hjbdsl.methods.neural.emit import smooth_end
 from hjbdsl.methods.neural.model import ValueModel, blank
+from hjbdsl.methods.neural.networks import Parameters
 from hjbdsl.methods.neural.sampling import Domain
 from hjbdsl.methods.neural.training import Group
 from hjbdsl.model.equation import BoundaryCondition
@@ -21,6 +22,8 @@ from hjbdsl.numeric.state_space import number
 POINTS = 200
 _BISECTIONS = 50
 _WEIGHT = 3.0
+STRAIGHT = 0.3
+"""Weight of a straight continuation beside the equation."""
 
 
 def condition_groups(model: ValueModel, domain: Domain, generator: torch.Generator, scale: float) -> list[Group]:
@@ -35,6 +38,39 @@ def condition_groups(model: ValueModel, domain: Domain, generator: torch.Generat
         for c in model.program.equation.boundaries
         if c.kind in ("reflect", "slope", "value")
     ]
+    return groups
+
+
+def tangent_groups(model: ValueModel, domain: Domain, parameters: Parameters, generator: torch.Generator) -> list[Group]:
+    """Where V = +-exp(N) without an end of time: N goes straight on at the open ends of the domain, as it is continued beyond.
+
+    The equation alone has solutions that grow faster than any return; inside the domain they leave no defect at all. Of
+    V = V_k (1 + e) the second derivative of log|V| is that of N_k plus e'', which is linear in V. The weight is small: it settles
+    what the equation leaves open, and bends nothing else.
+    """
+    if model.architecture.form != "exponential" or math.isfinite(model.program.horizon):
+        return []
+    closed = {(c.state, c.side) for c in model.program.equation.boundaries if c.kind not in ("natural", "growth")}
+    groups = []
+    for i, feature in enumerate(domain.features):
+        for side, end in (("lower", domain.low[i]), ("upper", domain.high[i])):
+            if feature.kind == "angle" or (i, side) in closed:
+                continue
+            x = domain.sample(POINTS // 4, generator)
+            x[:, i] = end
+            t, z = torch.zeros(len(x), dtype=x.dtype), torch.randint(0, model.program.modes, (len(x),), generator=generator)
+            at = model.point(parameters, t, x, z)
+            unit = feature.width * (end - feature.origin if feature.kind == "logarithm" else 1.0)
+            bend = feature.width if feature.kind == "logarithm" else 0.0
+            slope = unit * at.p[:, i] / at.V
+            curvature = (unit * unit * at.M[:, i, i] + bend * unit * at.p[:, i]) / at.V
+            functionals = blank(model.architecture, t, x, z)
+            functionals.on_hessian[:, i, i] = unit * unit / at.V
+            functionals.on_gradient[:, i] = (bend - 2.0 * slope) * unit / at.V
+            rows = torch.nn.functional.one_hot(z, model.program.modes).to(x)
+            on_value = rows * ((2.0 * slope * slope - curvature) / at.V)[:, None]
+            functionals = replace(functionals, on_value=on_value, constant=curvature - slope * slope)
+            groups.append(Group(functionals, torch.full_like(t, STRAIGHT)))
     return groups
 
 

@@ -39,12 +39,17 @@ def nearest(architecture: Architecture, x: Tensor) -> Tensor:
 
 def extended_value(architecture: Architecture, parameters: Parameters, t: Tensor, x: Tensor) -> Tensor:
     """scale*N alone, (B, S)."""
+    if architecture.scale == 0.0:
+        return x.new_zeros(len(t), architecture.heads)
     inner = nearest(architecture, x)
     return hidden(architecture, parameters, t, inner, _beyond(architecture, x, inner))
 
 
 def extended_jet(architecture: Architecture, parameters: Parameters, t: Tensor, x: Tensor) -> Jet:
     """The jet of scale*N. t (B,), x (B, n)."""
+    if architecture.scale == 0.0:
+        B, S, v = len(t), architecture.heads, architecture.variables
+        return Jet(x.new_zeros(B, S), x.new_zeros(B, S, v), x.new_zeros(B, S, v, v))
     inner = nearest(architecture, x)
     jet = network_jet(architecture, parameters, t, inner)
     out = inner != x

@@ -10,6 +10,13 @@ which is Monte Carlo with the martingales int D grad V_k . S dW (and those of ju
 and with it the bias of the time step, vanish as the equation's defect does. At an exit D (payoff - V_k) is added. Outside the
 domain V_k is not trained but continued (`extension`): the identity holds for any V_k that is once continuously differentiable.
 
+Where V_k = +-exp(N), D V_k(X) has many magnitudes along a path, and a few paths decide its mean. There the paths run under the
+measure whose density is the martingale part of D V_k(X) (Doob's transform: their drift gains S S' grad log V_k), and
+
+    J(x)/V_k(x) - 1  =  E int_0^h exp( -int (f - defect)/V_k ) defect/V_k ds :
+
+what is earned now, relative to V_k, takes the place of the discount rate.
+
 Paths are antithetic; derivatives are central differences of paths under the same noise (pathwise derivatives, Glasserman, *Monte
 Carlo Methods in Financial Engineering*, section 7.1).
 """
@@ -43,19 +50,22 @@ class Segment:
 
 @dataclass(frozen=True, slots=True)
 class Targets:
-    """At N starting points: the value and the derivative along `direction` (N, n), with their standard errors; (N,) each."""
+    """At N starting points: the value and the derivative along `direction` (N, n), with their standard errors; `left`, the share
+    of V that the end of the segment stands for; (N,) each."""
 
     value: Tensor
     error: Tensor
     slope: Tensor
     slope_error: Tensor
     direction: Tensor
+    left: Tensor
 
 
 @dataclass(frozen=True, slots=True)
 class Returns:
     """At each of N points: the return of the policy with V_k at its end, its standard error, E int D |defect| ds, and
-    `left`, E of the discount factor of paths that still run at the end."""
+    `left`, what an error of V_k counts for at the end: E of the discount factor of paths that still run, and of D |V_k(X)|/|V_k|
+    where V_k = +-exp(N), whose errors are relative."""
 
     value: Tensor
     error: Tensor
@@ -82,6 +92,8 @@ class Rollout:
         self.logarithm = torch.tensor([f.kind == "logarithm" for f in domain.features])
         self.origin = torch.tensor([f.origin for f in domain.features], dtype=torch.float64)
         self.walls = _walls(self.program)
+        self.relative = model.architecture.form == "exponential"
+        self.tilted = self.relative and self.program.noises > 0 and not self.program.jumps and self.program.modes == 1
 
     def targets(self, parameters: Parameters, t: Tensor, x: Tensor, z: Tensor, segment: Segment, paths: int) -> Targets:
         """`paths` antithetic pairs from every point and from its two neighbours along a random direction."""
@@ -91,12 +103,15 @@ class Rollout:
         step = 1e-2
         starts = [x, x + step * direction, x - step * direction]
         at_once = torch.cat(starts).repeat(2 * paths, 1)
-        corrections, _, _ = self._corrections(parameters, t.repeat(6 * paths), at_once, z.repeat(6 * paths), segment, paths)
+        many = (t.repeat(6 * paths), at_once, z.repeat(6 * paths))
+        corrections, _, remaining = self._corrections(parameters, *many, segment, paths)
         shaped = corrections.reshape(2, paths, 3, N).mean(0).transpose(0, 1)
         values = [self.model.chosen(parameters)(t, start, z) for start in starts]
         steepness = (shaped[1] - shaped[2]) / (2.0 * step)
         slope = (values[1] - values[2]) / (2.0 * step) + steepness.mean(0)
-        return Targets(values[0] + shaped[0].mean(0), _standard_error(shaped[0]), slope, _standard_error(steepness), direction)
+        left = remaining.reshape(2 * paths, 3, N)[:, 0].mean(0)
+        value, error = values[0] + shaped[0].mean(0), _standard_error(shaped[0])
+        return Targets(value, error, slope, _standard_error(steepness), direction, left)
 
     def returns(self, parameters: Parameters, t: Tensor, x: Tensor, z: Tensor, segment: Segment, paths: int) -> Returns:
         """The return of the policy over the segment by `paths` antithetic pairs."""
@@ -106,6 +121,21 @@ class Rollout:
         value = self.model.chosen(parameters)(t, x, z) + shaped.mean(0)
         defect, remaining = (sums.reshape(2 * paths, len(t)).mean(0) for sums in (defects, left))
         return Returns(value, _standard_error(shaped), defect, remaining)
+
+    def visited(self, parameters: Parameters, t: Tensor, x: Tensor, z: Tensor, segment: Segment) -> tuple[Tensor, Tensor]:
+        """Where a path from each point goes, in scaled coordinates (steps, B, n); what an error there counts for (steps, B)."""
+        span, alive = torch.full_like(t, segment.length / segment.steps), ~self.program.exited(t, x, z)
+        counts, places, weights = torch.ones_like(t), [], []
+        for _ in range(segment.steps):
+            a, _, rate, _, pull = self._rates(parameters, t, x, z)
+            step = torch.minimum(span, (self.program.horizon - t).clamp(min=0.0))
+            y, z, _ = self._moved(t, x, z, a, step, self._noise(len(x), len(x) // 2, x), pull)
+            t, x = t + step, torch.where(alive[:, None], y, x)
+            alive = alive & ~self.program.exited(t, x, z) & torch.isfinite(x).all(-1)
+            counts = torch.where(alive, counts * torch.exp(-step * rate), 0.0)
+            places.append(self.domain.scaled(x))
+            weights.append(step * counts)
+        return torch.stack(places), torch.stack(weights)
 
     def unit(self, x: Tensor) -> Tensor:
         """The length of a scaled unit in each state at x."""
@@ -137,38 +167,43 @@ class Rollout:
     def _corrections(
         self, parameters: Parameters, t: Tensor, x: Tensor, z: Tensor, segment: Segment, paths: int
     ) -> tuple[Tensor, Tensor, Tensor]:
-        """int D defect ds along a path from each point, by the trapezoid rule, with what exits add; int D |defect| ds; D at
-        the end of a path that still runs. (B,) each"""
+        """int D defect ds along a path from each point, by the trapezoid rule, with what exits add; int D |defect| ds; what an
+        error at the end of a path that still runs counts for. (B,) each"""
         h = segment.length / segment.steps
         discounting = torch.ones_like(t)
         alive = ~self.program.exited(t, x, z)
-        a, before, rate, value = self._rates(parameters, t, x, z)
+        a, before, rate, value, pull = self._rates(parameters, t, x, z)
+        first = value
         total, size = torch.zeros_like(t), torch.zeros_like(t)
         for _ in range(segment.steps):
             span = torch.full_like(t, h)
             if math.isfinite(self.program.horizon):
                 span = torch.minimum(span, (self.program.horizon - t).clamp(min=0.0))
-            y, mode, leapt = self._moved(t, x, z, a, span, self._noise(len(x), paths, x))
+            y, mode, leapt = self._moved(t, x, z, a, span, self._noise(len(x), paths, x), pull)
             s, y, mode = t + span, torch.where(alive[:, None], y, x), torch.where(alive, mode, z)
             gone = alive & self.program.exited(s, y, mode)
             if bool(gone.any()):
                 y = torch.where((gone & ~leapt)[:, None], self._met(s, x, y, mode), y)
-            a, after, following, value = self._rates(parameters, s, y, mode)
+            a, after, following, value, pull = self._rates(parameters, s, y, mode)
             factor = torch.exp(-0.5 * span * (rate + following))
             share = torch.where(alive, 0.5 * span * discounting, 0.0)
             total = total + share * (before + factor * after)
             size = size + share * (before.abs() + factor * after.abs())
             discounting = torch.where(alive, discounting * factor, discounting)
             if bool(gone.any()):
-                total = total + torch.where(gone, discounting * (self.program.at_exit(s, y, mode) - value), 0.0)
+                surplus = self.program.at_exit(s, y, mode) - value
+                total = total + torch.where(gone, discounting * (surplus / value if self.tilted else surplus), 0.0)
             alive = alive & ~gone
             t, x, z, before, rate = s, y, mode, after, following
             if not bool(alive.any()):
                 break
-        return total, size, torch.where(alive, discounting, 0.0)
+        left = torch.where(alive, discounting, 0.0)
+        if self.tilted:
+            return first * total, first.abs() * size, left
+        return total, size, left * (value / first).abs() if self.relative else left
 
-    def _rates(self, parameters: Parameters, t: Tensor, x: Tensor, z: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-        """The control, the equation's defect under it, the discount rate, V."""
+    def _rates(self, parameters: Parameters, t: Tensor, x: Tensor, z: Tensor) -> tuple[Tensor, ...]:
+        """The control, the equation's defect under it, the discount rate, V, what the change of measure adds to the drift."""
         program = self.program
         at = self.model.point(parameters, t, x, z)
         a = self.policy(parameters, t, x, z, at)
@@ -177,7 +212,11 @@ class Rollout:
             if program.controlled_jumps[k]:
                 difference = program.jump_difference(k, self.model.chosen(parameters), t, x, z, a, at.V)
                 defect = defect + program.rate(k)(t, x, z, a) * difference
-        return a, defect, program.module.discount(t, x, z, a), at.V
+        if not self.tilted:
+            return a, defect, program.module.discount(t, x, z, a), at.V, torch.zeros_like(x)
+        loading = program.module.diffusion(t, x, z, a)
+        pull = torch.einsum("bik,bjk,bj->bi", loading, loading, at.p / at.V[:, None])
+        return a, defect / at.V, (program.module.running(t, x, z, a) - defect) / at.V, at.V, pull
 
     def _met(self, t: Tensor, x: Tensor, y: Tensor, z: Tensor) -> Tensor:
         """The first point of the exit on the way from x to y, by bisection."""
@@ -188,11 +227,13 @@ class Rollout:
             inner, outer = torch.where(left, inner, middle), torch.where(left, middle, outer)
         return outer
 
-    def _moved(self, t: Tensor, x: Tensor, z: Tensor, a: Tensor, span: Tensor, noise: Noise) -> tuple[Tensor, Tensor, Tensor]:
+    def _moved(
+        self, t: Tensor, x: Tensor, z: Tensor, a: Tensor, span: Tensor, noise: Noise, pull: Tensor
+    ) -> tuple[Tensor, Tensor, Tensor]:
         """One Euler step, in the logarithm of positive states (exact there for geometric motion), then jumps and switches:
         states, modes, which rows jumped."""
         module = self.program.module
-        drift, root = module.drift(t, x, z, a), torch.sqrt(span)[:, None]
+        drift, root = module.drift(t, x, z, a) + pull, torch.sqrt(span)[:, None]
         moved = x + span[:, None] * drift
         push = module.noise(t, x, z, a, noise.normal * root) if self.program.noises else torch.zeros_like(x)
         moved = moved + push

@@ -64,6 +64,8 @@ class ValueModel:
                 return Jet(architecture.offset + jet.value, jet.gradient, jet.hessian)
             case "exponential":
                 return jet.exponential(architecture.offset, architecture.sign)
+            case "added" if payoff is not None and architecture.scale == 0.0 and architecture.wear == 0.0:
+                return payoff
             case "added":
                 jet = self._remaining(jet, t)
                 return jet if payoff is None else jet.plus(self._worn(payoff, t))

@@ -22,10 +22,10 @@ from torch import Tensor
 
 from hjbdsl import progress
 from hjbdsl.errors import SolverError
-from hjbdsl.methods.neural.conditions import condition_groups
+from hjbdsl.methods.neural.conditions import condition_groups, tangent_groups
 from hjbdsl.methods.neural.feynman_kac import Rollout, Segment, Targets
 from hjbdsl.methods.neural.first_values import lifetime, target_groups, weighted
-from hjbdsl.methods.neural.improvement import Improvement, affine
+from hjbdsl.methods.neural.improvement import Improvement
 from hjbdsl.methods.neural.learner import LearningRequest
 from hjbdsl.methods.neural.model import ValueModel
 from hjbdsl.methods.neural.networks import Parameters
@@ -78,8 +78,6 @@ class PolicyIteration:
         self.pairs = PAIRS_OF_ASCENT if equation.optimum.status == "implicit" else PAIRS
         self.samples = 500 * (1 + self.program.states) * (1 if equation.stationary else 2)
         self.lifetime = lifetime(self.program, domain, self.generator(0))
-        t, x, z = drawn(self.program, domain, 64, self.generator(0))
-        self.rate = float(self.program.module.discount(t, x, z, self.program.projected(t, x, z, affine(simple, x))).mean())
 
     def generator(self, number: int, shared: bool = False) -> torch.Generator:
         return torch.Generator().manual_seed(1_000_003 * self.request.seed + 1009 * number + (0 if shared else rank()))
@@ -90,7 +88,8 @@ class PolicyIteration:
         """One round of policy iteration."""
         generator = self.generator(state.round + 1)
         t, x, z = drawn(self.program, self.domain, self.samples, generator)
-        policy = self.policy.held_back(state.parameters, t, x, z)
+        far = state.residual > FROZEN_ABOVE
+        policy = self.policy.held_back(state.parameters, t, x, z) if far else self.policy
         group = self.equation_group(state.parameters, policy, t, x, z)
         segment = self.segment(state.parameters, policy, generator)
         rollout = Rollout(self.model, self.domain, policy.control, generator)
@@ -100,10 +99,12 @@ class PolicyIteration:
             raise SolverError("the returns of the policy are not finite")
         gap, news = self.news(state.parameters, t[few], x[few], z[few], targets)
         gap = agreed(gap)
-        weight = ANCHOR * self.decided(segment) ** 4 * news
+        decided = agreed(self.decided(segment, targets))
+        weight = ANCHOR * decided**4 * news
         scale = float(targets.value.abs().median()) + 1e-12
         fixed = [*target_groups(self.model.architecture, t[few], x[few], z[few], targets, weight),
-                 *condition_groups(self.model, self.domain, generator, scale)]  # fmt: skip
+                 *condition_groups(self.model, self.domain, generator, scale),
+                 *tangent_groups(self.model, self.domain, state.parameters, generator)]  # fmt: skip
 
         def following(parameters: Parameters) -> list[Group]:
             return [self.equation_group(parameters, policy, t, x, z, group.weights), *fixed]
@@ -111,7 +112,7 @@ class PolicyIteration:
         def frozen(_parameters: Parameters) -> list[Group]:
             return [group, *fixed]
 
-        groups = frozen if state.residual > FROZEN_ABOVE else following
+        groups = frozen if far else following
         fitted = fit(self.model, state.parameters, groups, 10, min(max(state.damping, 1e-6), 1e-2))
         residual = self.residual(fitted.parameters, policy)
         if not math.isfinite(residual):
@@ -124,7 +125,7 @@ class PolicyIteration:
         return State(
             state.round + 1, fitted.parameters, fitted.damping, residual,
             fitted.parameters if better else state.best, min(residual, state.least),
-            state.settled + 1 if residual < SETTLED and gap < AGREED * agreed(self.decided(segment)) else 0,
+            state.settled + 1 if residual < SETTLED and gap < AGREED * decided else 0,
         )  # fmt: skip
 
     def news(self, parameters: Parameters, t: Tensor, x: Tensor, z: Tensor, targets: Targets) -> tuple[float, float]:
@@ -159,11 +160,11 @@ class PolicyIteration:
         drift: Tensor = self.program.module.drift(t, x, z, a)
         return drift
 
-    def decided(self, segment: Segment) -> float:
+    def decided(self, segment: Segment, targets: Targets) -> float:
         """The share of V that a segment decides, the rest being bootstrapped."""
-        if math.isfinite(self.program.horizon) or self.rate <= 0.0:
+        if math.isfinite(self.program.horizon):
             return min(1.0, segment.length / self.lifetime.length)
-        return 1.0 - math.exp(-self.rate * segment.length)
+        return max(0.0, 1.0 - float(targets.left.median()))
 
     # ------------------------------------------------------------------------------------------------ diagnosis
 

@@ -14,13 +14,13 @@ from hjbdsl.codegen.torch_batched import UnsupportedInTorch
 from hjbdsl.errors import SolverError
 from hjbdsl.methods.neural import answer, refusals
 from hjbdsl.methods.neural.checkpoint import read_checkpoint, write_checkpoint
-from hjbdsl.methods.neural.first_values import Start, first_values
 from hjbdsl.methods.neural.learner import LearningRequest
 from hjbdsl.methods.neural.model import ValueModel
 from hjbdsl.methods.neural.networks import Architecture, Feature
 from hjbdsl.methods.neural.policy_iteration import PolicyIteration, State
 from hjbdsl.methods.neural.program import NeuralProgram
-from hjbdsl.methods.neural.sampling import domain_of
+from hjbdsl.methods.neural.reach import started
+from hjbdsl.methods.neural.sampling import domain_of, domain_with
 from hjbdsl.methods.neural.training import agreed, joined, rank
 from hjbdsl.model.equation import HJBEquation
 from hjbdsl.model.solution import Accepted, Rejected
@@ -57,18 +57,18 @@ def propose(equation: HJBEquation, request: LearningRequest) -> Accepted | Rejec
 
 def begun(equation: HJBEquation, request: LearningRequest, program: NeuralProgram) -> tuple[PolicyIteration, State]:
     """A training from its start, or from its last snapshot."""
-    domain = domain_of(program)
     found = read_checkpoint(request.checkpoint, owner(equation, request)) if request.resume and request.checkpoint else None
     if found is not None:
         stored = dict(found["architecture"])
         features = tuple(Feature(**feature) for feature in stored.pop("features"))
         architecture = Architecture(features, widths=tuple(stored.pop("widths")), **stored)
+        region = domain_of(program)
+        domain = domain_with(features, region.inner_low, region.inner_high)
         training = PolicyIteration(equation, request, ValueModel(program, architecture), domain, found["simple"])
         return training, State(**found["state"])
-    start: Start = first_values(program, domain, request.seed)
-    training = PolicyIteration(equation, request, start.model, domain, start.policy)
-    residual = training.residual(start.parameters, training.policy)
-    return training, State(0, start.parameters, 1e-2, residual, start.parameters, residual)
+    training, parameters = started(equation, request, program)
+    residual = training.residual(parameters, training.policy)
+    return training, State(0, parameters, 1e-2, residual, parameters, residual)
 
 
 def owner(equation: HJBEquation, request: LearningRequest) -> str:

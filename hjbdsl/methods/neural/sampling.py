@@ -7,7 +7,7 @@ coordinates. A positive state is measured by its logarithm.
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
@@ -105,6 +105,22 @@ def domain_of(program: NeuralProgram) -> Domain:
         ends.append((left, right))
     box, inner = torch.tensor(ends, dtype=torch.float64), torch.tensor(region, dtype=torch.float64)
     return Domain(tuple(features), box[:, 0], box[:, 1], inner[:, 0], inner[:, 1])
+
+
+def widened(domain: Domain, low: Tensor, high: Tensor) -> Domain:
+    """The domain with new ends `low`, `high` (n,), given in its scaled coordinates; angles stay."""
+    features = []
+    for feature, a, b in zip(domain.features, low.tolist(), high.tolist(), strict=True):
+        moved = replace(feature, centre=feature.centre + 0.5 * (a + b) * feature.width, width=0.5 * (b - a) * feature.width)
+        features.append(feature if feature.kind == "angle" else moved)
+    return domain_with(tuple(features), domain.inner_low, domain.inner_high)
+
+
+def domain_with(features: tuple[Feature, ...], inner_low: Tensor, inner_high: Tensor) -> Domain:
+    """The domain that these features scale to [-1, 1]."""
+    one = torch.ones(1, len(features), dtype=torch.float64)
+    ends = Domain(features, inner_low, inner_high, inner_low, inner_high)
+    return replace(ends, low=ends.points(-one)[0], high=ends.points(one)[0])
 
 
 def drawn(

@@ -43,7 +43,7 @@ def best_simple(model: ValueModel, domain: Domain, nothing: Parameters, segment:
             trial[c] = 0.0
             trial[c, column] = value
             rollout = Rollout(model, domain, held(program, trial), torch.Generator().manual_seed(1))
-            y = rollout.targets(nothing, t, x, z, replace(segment, steps=segment.steps // 2), 1).value
+            y = rollout.returns(nothing, t, x, z, replace(segment, steps=segment.steps // 2), 1).value
             reached = _score(program.sense * y)
             if reached > score + 1e-9 * abs(reached):
                 score, best = reached, trial

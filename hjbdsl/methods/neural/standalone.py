@@ -9,19 +9,23 @@ from __future__ import annotations
 import keyword
 import math
 import re
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import sympy as sp
 import torch
 
-from hjbdsl.codegen.citations import cited, listing
+from hjbdsl.codegen.citations import listing
 from hjbdsl.codegen.torch_batched import Places, UnsupportedInTorch
 from hjbdsl.methods.neural import refusals
-from hjbdsl.methods.neural.emit import ENVIRONMENT, Emitter, Function, smooth_end
-from hjbdsl.methods.neural.first_values import Start, first_values, lifetime
+from hjbdsl.methods.neural.emit import ENVIRONMENT, Emitter, smooth_end
+from hjbdsl.methods.neural.learner import LearningRequest
 from hjbdsl.methods.neural.networks import Architecture, Feature, clock_scales
+from hjbdsl.methods.neural.policy_iteration import PolicyIteration
 from hjbdsl.methods.neural.program import NeuralProgram
-from hjbdsl.methods.neural.sampling import Domain, domain_of
+from hjbdsl.methods.neural.reach import started
+from hjbdsl.methods.neural.sampling import Domain
+from hjbdsl.methods.neural.standalone_paths import program_on_paths
+from hjbdsl.methods.neural.standalone_text import header, notes, on_clock, without_unused
 from hjbdsl.model.equation import HJBEquation
 from hjbdsl.model.names import unicode_name
 from hjbdsl.model.problem import Bounds
@@ -31,9 +35,12 @@ from hjbdsl.numeric.state_space import horizon
 from hjbdsl.numeric.torch_threads import one_thread
 
 MOST_STATES = 3
+_ABOUT = (
+    "Each round: the maximiser of the Hamiltonian with V frozen (improvement); what that policy earns, along simulated",
+    "paths and by its linear equation, fitted by a network in least squares (evaluation). What is left of the equation",
+    "with the exact maximiser, at points never trained on, says how far it got, and when to stop.",
+)
 _STATE, _CONTROLLED, _DERIVATIVES = "t, x", "t, x, a", "t, x, V, p, M"
-_HELPERS = ("negation", "larger", "smaller", "_extreme", "select", "_tensor", "constant")
-"""Of the template `neural_helpers.py.j2`, callers before what they call."""
 _FORMULAS = {
     "shifted": ("V = offset + scale*N(x)", "{offset} + {scale} * N"),
     "exponential": ("V = sign*exp(offset + scale*N(x))", "{sign} * torch.exp({offset} + {scale} * N)"),
@@ -74,15 +81,16 @@ class _Named(Emitter):
 def program(equation: HJBEquation, seed: int = 0) -> Program | Rejected:
     """The program, or why it is not written. Raises `SolverError` where no simple policy has a finite return."""
     reason = _refusal(equation)
-    if reason is not None:
+    if reason is not None and equation.problem.dimension <= MOST_STATES:
         return Rejected(reason)
     try:
+        if reason is not None:
+            text = program_on_paths(equation, seed)
+            return text if isinstance(text, Rejected) else Program(text)
         neural = NeuralProgram(equation)
         with torch.no_grad(), one_thread():
-            domain = domain_of(neural)
-            start = first_values(neural, domain, seed)
-            span = lifetime(neural, domain, torch.Generator().manual_seed(seed)).length
-        return Program(_written(equation, neural, domain, start, span, seed))
+            training, _ = started(equation, LearningRequest(seed=seed), neural)
+        return Program(_written(equation, neural, training, seed))
     except UnsupportedInTorch as unsupported:
         return Rejected(f"the torch program cannot hold {unsupported}")
 
@@ -93,7 +101,7 @@ def _refusal(equation: HJBEquation) -> str | None:
     if reason is not None:
         return reason
     if problem.dimension > MOST_STATES:
-        return f"{problem.dimension} states: the written program samples at most {MOST_STATES}"
+        return f"{problem.dimension} states: a sample of the domain covers at most {MOST_STATES}"
     if problem.jumps or problem.modes:
         return "jumps and modes are not in the written program"
     if equation.optimum.status == "implicit":
@@ -107,8 +115,8 @@ def _refusal(equation: HJBEquation) -> str | None:
     return None
 
 
-def _written(equation: HJBEquation, neural: NeuralProgram, domain: Domain, start: Start, span: float, seed: int) -> str:
-    problem, architecture = equation.problem, start.model.architecture
+def _written(equation: HJBEquation, neural: NeuralProgram, training: PolicyIteration, seed: int) -> str:
+    problem, architecture, domain = equation.problem, training.model.architecture, training.domain
     emitter = _Named(equation, _taken())
     _functions(emitter)
     meaning, formula = _FORMULAS["worn" if architecture.wear else architecture.form]
@@ -116,36 +124,22 @@ def _written(equation: HJBEquation, neural: NeuralProgram, domain: Domain, start
     box = torch.stack([domain.inner_low, domain.inner_high])
     noises = len(problem.noises)
     text = ENVIRONMENT.get_template("neural_standalone.py.j2").render(
-        header=_header(equation), listing=listing(problem), parameters=_parameters(emitter), seed=seed,
+        header=header(equation, _ABOUT), listing=listing(problem), parameters=_parameters(emitter), seed=seed,
         widths=repr(architecture.widths), samples=500 * (1 + problem.dimension) * (1 if equation.stationary else 2),
-        lifetime=repr(float(span)), finite=not equation.stationary, end=repr(float(horizon(problem))), states=problem.dimension,
-        controls=neural.controls, noises=noises, low=_ends(domain.low, domain, -math.inf),
+        lifetime=repr(training.lifetime.length), finite=not equation.stationary, end=repr(float(horizon(problem))),
+        states=problem.dimension, controls=neural.controls, noises=noises, low=_ends(domain.low, domain, -math.inf),
         high=_ends(domain.high, domain, math.inf), region_scaled=_table(domain.scaled(box)),
         half_width=_table([math.pi if f.kind == "angle" else f.width for f in domain.features]),
         positive=repr([f.kind == "logarithm" for f in domain.features]), origin=_table([f.origin for f in domain.features]),
-        logarithms=any(f.kind == "logarithm" for f in domain.features), first_policy=_table(start.policy),
+        logarithms=any(f.kind == "logarithm" for f in domain.features), first_policy=_table(training.policy.fallback),
         points=_points(equation), constants=emitter.constants,
-        functions=[_on_clock(function) for function in emitter.functions], notes=_notes(equation),
+        functions=[on_clock(function) for function in emitter.functions], notes=notes(equation),
         branches=len(equation.optimum.candidates), features=_features(architecture), inputs=architecture.inputs,
         states_of=[_state(i, f) for i, f in enumerate(domain.features)], form=meaning, formula=formula.format(**numbers),
         names=repr([*([] if equation.stationary else ["t"]), *(unicode_name(g.name) for g in problem.states)]),
         control_names=repr([unicode_name(c.name) for c in problem.control_symbols]),
     )  # fmt: skip
-    return re.sub(r"\n{4,}", "\n\n\n", _without_unused(text))
-
-
-def _on_clock(function: Function) -> Function:
-    """The batch whose shape results take is the clock's."""
-    lines = tuple(re.sub(r"\blike\b", "t", line) for line in function.lines)
-    return replace(function, lines=lines, result=re.sub(r"\blike\b", "t", function.result))
-
-
-def _without_unused(text: str) -> str:
-    """The text without the helpers that this problem does not call."""
-    for name in _HELPERS:
-        if len(re.findall(rf"\b{name}\(", text)) == 1:
-            text = re.sub(rf"^def {name}\(.*?(?=^\S)", "", text, flags=re.DOTALL | re.MULTILINE)
-    return text
+    return re.sub(r"\n{4,}", "\n\n\n", without_unused(text))
 
 
 def _functions(emitter: Emitter) -> None:
@@ -169,36 +163,6 @@ def _functions(emitter: Emitter) -> None:
         emitter.vector(f"candidate_{k}", _DERIVATIVES, f"Controls: {candidate.name}.", controls)
         where = sp.And(candidate.where, *emitter.equation.optimum.second_order) if k == 0 else candidate.where
         emitter.scalar(f"valid_{k}", _DERIVATIVES, "1 where they are the optimum.", sp.Piecewise((1, where), (0, True)))
-
-
-def _notes(equation: HJBEquation) -> dict[str, list[str]]:
-    """For each function the lines of the file behind it."""
-    problem = equation.problem
-    origins, objective = problem.origins, problem.objective.span
-    motion = [origins[f"d{group.name}"] for group in problem.states if f"d{group.name}" in origins]
-    players = [group.span for group in problem.controls]
-    told = {
-        "drift": motion, "diffusion": motion, "running": [objective], "terminal": [objective], "lowest": players,
-        "discount": [origins.get("discount", objective)],
-    }  # fmt: skip
-    notes = {name: cited(problem, spans) for name, spans in told.items()}
-    notes["candidate_0"] = [f"maximiser: {entry.text}" for entry in equation.maximiser]
-    return notes
-
-
-def _header(equation: HJBEquation) -> str:
-    problem = equation.problem
-    name = problem.source.path.rpartition("/")[2]
-    lines = [f"{problem.title or problem.name}, solved by neural policy iteration.", "", f"    {equation.pde.text}"]
-    lines += [f"    {entry.text}" for entry in equation.maximiser]
-    lines += [
-        "", f"Written by `hjb compile {name} --method neural`; run it with `python train.py`. It needs torch.",
-        "", "Each round: the maximiser of the Hamiltonian with V frozen (improvement); what that policy earns, along simulated",
-        "paths and by its linear equation, fitted by a network in least squares (evaluation). What is left of the equation",
-        "with the exact maximiser, at points never trained on, says how far it got, and when to stop.",
-    ]  # fmt: skip
-    text = "\n".join(lines).replace("\\", "\\\\").replace('"""', "'''")
-    return f'"""{text}\n"""'
 
 
 def _parameters(emitter: _Named) -> list[str]:

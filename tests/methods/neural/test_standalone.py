@@ -11,10 +11,12 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from hjbdsl import pipeline, uses
 from hjbdsl.errors import NoMethodError
+from tests.methods.neural.path_problems import DISCOUNTED, EFFORT, FINITE, riccati
 
 torch = pytest.importorskip("torch")
 
@@ -83,8 +85,9 @@ def test_names_that_the_program_has_for_itself_are_spelled_apart() -> None:
     assert moved.tolist() == [pytest.approx([0.5 - 0.4, 0.5])] * 2
 
 
-@pytest.mark.parametrize(("name", "reason"), [("log_regimes", "modes"), ("gambler", "exits"), ("black_scholes_digital", "smooth"),
-                                              ("lqg_50d", "states")])  # fmt: skip
+@pytest.mark.parametrize(
+    ("name", "reason"), [("log_regimes", "modes"), ("gambler", "exits"), ("black_scholes_digital", "smooth")]
+)
 def test_what_cannot_be_written_is_refused_with_a_reason(name: str, reason: str) -> None:
     with pytest.raises(NoMethodError, match=reason):
         source_of(name)
@@ -120,3 +123,41 @@ region x in [-1, 1]
     assert cells[0] == 1.0
     assert cells[1] == pytest.approx(0.5 + 0.25 * math.log(2.0), rel=0.01)
     assert cells[2] == pytest.approx(-0.5, rel=0.01)
+
+
+def test_the_program_of_many_states_has_the_coefficients_of_the_file() -> None:
+    """LQG in 50 states: dx = 2 u dt + sqrt(2) dW, |u|², so that u* = -DV; a step of its descent lowers the loss."""
+    text = (
+        "param n = 50, b = 2\nstate x in R^n\ncontrol u in R^n\nnoise W in R^n\ndx = b*u dt + sqrt(2) dW\n"
+        "minimize E [ integral(0, 1) |u|^2 dt + log((1 + |x(1)|^2)/2) ]\n"
+    )
+    source = uses.compile_solver(pipeline.loads(text, path="many.hjb"), "neural").source
+    assert "# many.hjb:5  dx = b*u dt + sqrt(2) dW\ndef drift(" in source
+    assert len([line for line in source.splitlines() if line.strip() and not line.startswith("# many.hjb:")]) <= 300
+    space: dict[str, Any] = {"__name__": "standalone"}
+    exec(source, space)  # the program that was just written, without its main part
+    t, x, p = torch.zeros(3), torch.randn(3, 50), torch.randn(3, 50)
+    assert torch.equal(space["optimal"](t, x, t, p), -p)
+    assert torch.equal(space["drift"](t, x, p), 2.0 * p)
+    assert torch.allclose(space["noise"](t, x, p), math.sqrt(2.0) * p)
+    assert torch.allclose(space["cost_at_end"](x), torch.log((1.0 + x.square().sum(1)) / 2.0))
+    generator = torch.Generator().manual_seed(0)
+    data, _ = space["round_of_paths"](space["Policy"](None, math.inf), 64, torch.zeros(0, 50), generator)
+    # without effort what follows is g(X(1)), and its derivative along the path that of g there
+    ends = torch.exp(data[2][-64:]) * 2.0 - 1.0
+    assert torch.allclose((data[3][-64:].norm(dim=1) * (1.0 + ends) / 2.0) ** 2, ends, rtol=1e-3)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("finite", [True, False])
+def test_the_program_of_four_states_comes_within_a_percent(finite: bool, tmp_path: Path) -> None:
+    source = uses.compile_solver(pipeline.loads(FINITE if finite else DISCOUNTED, path="four.hjb"), "neural").source
+    (tmp_path / "train.py").write_text(source.replace("ROUNDS, PATHS, STEPS = 160", "ROUNDS, PATHS, STEPS = 60"))
+    run = subprocess.run([sys.executable, "train.py"], cwd=tmp_path, capture_output=True, text=True, check=True, timeout=280)
+    P, c = riccati(EFFORT if finite else np.eye(4), 1.0 if finite else 60.0, 0.7 * np.eye(4) if finite else np.zeros((4, 4)),
+                   0.0 if finite else 0.4)  # fmt: skip
+    lines = run.stdout.splitlines()
+    start = next(k for k, line in enumerate(lines) if line.split()[-1:] == ["controls"])
+    for line, x in zip(lines[start + 1 : start + 3], (np.zeros(4), -np.ones(4)), strict=True):
+        value = float(re.split(r"\s{2,}", line)[2 if finite else 1])
+        assert abs(value) == pytest.approx(x @ P @ x + c, rel=0.01)
