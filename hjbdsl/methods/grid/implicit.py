@@ -34,7 +34,7 @@ from hjbdsl.model.solution import Array
 STEP_TOLERANCE = 1e-8
 SHARE = 0.1
 """What the iteration of a step may leave over, relative to what the step itself may err."""
-TRIAL_STEPS = {1: 40, 2: 16, 3: 12}
+TRIAL_STEPS = {1: 40, 2: 16, 3: 12, 4: 8}
 MOST_TRIALS = 3
 LEAST_GOAL = 1e-9
 INDIFFERENT = 1e-12
@@ -48,7 +48,7 @@ class ImplicitMarch(March):
         super().__init__(program, equation, end, 0, deadline)
         self.wanted = wanted
         self.inner = np.tile(program.mesh.inner().ravel(), program.module.MODES) & ~program.gone
-        self.solver = StepSolver(program) if len(program.mesh.axes) in (2, 3) else None
+        self.solver = StepSolver(program) if len(program.mesh.axes) > 1 else None
         self.errors: list[float] = []
         self.past: list[tuple[float, Array]] = []
         self.scale = 0.0

@@ -31,8 +31,8 @@ from hjbdsl.model.equation import HJBEquation
 from hjbdsl.model.solution import Array
 
 SLICES = {1: 80, 2: 48, 3: 12, 4: 6}
-FIRST_CELLS = {1: 24, 2: 16, 3: 16, 4: 12}
-COARSEST = {1: 8, 2: 8, 3: 4, 4: 8}
+FIRST_CELLS = {1: 24, 2: 16, 3: 16, 4: 8}
+COARSEST = {1: 8, 2: 8, 3: 4, 4: 4}
 """Cells of the finest level for one of the coarsest."""
 MOST_IMPROVABLE = 0.6
 MOST_CROSSINGS = 1e4

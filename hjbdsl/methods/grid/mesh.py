@@ -28,7 +28,7 @@ UNIFORM, LOGARITHMIC, CIRCLE = 0, 1, 2
 
 MULTIPLE = 4
 """Cells of the region on the coarsest level are a multiple of this, so that multigrid can go below it."""
-PADDED_MULTIPLE = {1: 1, 2: 2, 3: 2, 4: 4}
+PADDED_MULTIPLE = {1: 1, 2: 2, 3: 2}
 """Cells of a padding likewise, by dimension: rounding up moves an artificial end further out, so no more than needed."""
 WIDENING = 20.0
 """Padding at a distance of p region widths takes r cells for every cell of the region, where r + WIDENING r^3 = p."""
@@ -146,22 +146,24 @@ def region_box(equation: HJBEquation) -> list[tuple[float, float]]:
     ]
 
 
-def build_axes(equation: HJBEquation, padding: float, cells: int) -> tuple[Axis, ...]:
+def build_axes(equation: HJBEquation, padding: float, cells: int, reserved: float = 0.0) -> tuple[Axis, ...]:
     """Axes with `cells` cells over an unpadded region on the coarsest level, of the padded region; `padding` is the
     widening of each artificial end in units of the region's width (of its logarithm for a positive state). True ends of
-    the state space and exits are kept where they are."""
+    the state space and exits are kept where they are. In four dimensions the cells are even, and `cells` count those of the
+    padding too, where it is `reserved` wide (0: as wide as it is)."""
     problem = equation.problem
     box = region_box(equation)
     found = _continuation_box(equation, box) if problem.exit is not None else [(None, None)] * len(box)
     return tuple(
-        _axis(equation, i, near, ends, padding, cells)
+        _axis(equation, i, near, ends, padding, cells, reserved)
         for i, near, ends in zip(problem.continuous_states, box, found, strict=True)
     )
 
 
 def _axis(
-    equation: HJBEquation, i: int, near: tuple[float, float], found: tuple[float | None, float | None], padding: float, cells: int
-) -> Axis:
+    equation: HJBEquation, i: int, near: tuple[float, float], found: tuple[float | None, float | None], padding: float,
+    cells: int, reserved: float,
+) -> Axis:  # fmt: skip
     problem = equation.problem
     bounds = problem.state_bounds[i]
     if bounds.periodic:
@@ -190,8 +192,12 @@ def _axis(
         high, near_high, codes[1] = true_high, min(near_high, true_high), ends.get("upper", OPEN)
         near_high = high if high - near_high < width else near_high
     width = near_high - near_low
-    region = _rounded(cells * 0.8 ** ((near_low > low) + (near_high < high)))
-    step = PADDED_MULTIPLE[len(problem.continuous_states)]
+    artificial = (near_low > low) + (near_high < high)
+    if len(problem.continuous_states) > 3:
+        share = reserved or padding
+        region, step = max(2, cells - artificial * max(1, round(share * cells / (1.0 + artificial * share)))), 0
+    else:
+        region, step = _rounded(cells * 0.8**artificial), PADDED_MULTIPLE[len(problem.continuous_states)]
     before, g0 = _padding_cells((near_low - low) / width, region, low == true_low, step)
     after, g1 = _padding_cells((high - near_high) / width, region, high == true_high, step)
     return Axis(
@@ -206,9 +212,12 @@ def _rounded(cells: float) -> int:
 
 def _padding_cells(distance: float, region: int, exact: bool, step: int) -> tuple[int, float]:
     """Cells of a padding `distance` region widths wide, in steps of `step`, and its widening; an `exact` end is met by adapting
-    the widening."""
+    the widening. A step of 0: cells as wide as the region's."""
     if distance <= 0.0:
         return 0, 0.0
+    if step == 0:
+        cells = max(1, round(distance * region))
+        return cells, (max(distance * region / cells, 0.75) - 1.0) * (region / cells) ** 2 if exact else 0.0
     r = 0.0
     for _ in range(60):
         r -= (r + WIDENING * r**3 - distance) / (1.0 + 3.0 * WIDENING * r**2)

@@ -1,4 +1,4 @@
-"""Geometric multigrid for the linear system of one policy, in two and three dimensions.
+"""Geometric multigrid for the linear system of one policy, in two to four dimensions.
 
 In: a program on a mesh, a policy, the nodes where V is given. Out: V, improved in place. The coarse systems are the scheme
 itself on every second node, under the policy there. W-cycles on the coarse meshes, alternating zebra-line relaxation; where a
@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from hjbdsl.methods.grid import relaxation
+from hjbdsl.methods.grid import relaxation, relaxation_general
 from hjbdsl.methods.grid.banded import reach, solve_band
 from hjbdsl.methods.grid.compilation import await_kernels
 from hjbdsl.methods.grid.mesh import CIRCLE, Mesh
@@ -42,13 +42,13 @@ MANY = 0.2
 
 @dataclass(slots=True)
 class Grid:
-    """One mesh of the hierarchy with its work space. `dims`: n0, n1, n2 with leading ones; `halved`: the axes on which the next
-    mesh has half the cells; `inverse`: pivots of the lines (d, size); `dense`: the inverse matrix of a small coarsest mesh;
-    `width`: that of its matrix as a band, where it is narrow (0: not)."""
+    """One mesh of the hierarchy with its work space. `dims`: n0, n1, n2 with leading ones, or all axes where they are more
+    (`general`); `halved`: the axes on which the next mesh has half the cells; `inverse`: pivots of the lines (d, size); `dense`:
+    the inverse matrix of a small coarsest mesh; `width`: that of its matrix as a band, where it is narrow (0: not)."""
 
     program: GridProgram
     rows: Rows
-    dims: tuple[int, int, int]
+    dims: tuple[int, ...]
     circular: NDArray[np.bool_]
     halved: NDArray[np.bool_]
     fixed: NDArray[np.bool_]
@@ -69,9 +69,9 @@ class Grid:
         circular = np.array([False] * (3 - d) + [axis.kind == CIRCLE for axis in program.mesh.axes])
         halved = np.array([_halves(n, bool(c)) for n, c in zip(dims, circular, strict=True)])
         return Grid(
-            program, program.empty_rows(), (dims[0], dims[1], dims[2]), circular, halved, program.gone.copy(),
+            program, program.empty_rows(), dims, circular, halved, program.gone.copy(),
             np.zeros(size), np.zeros(size), np.zeros(size), np.empty((d, size)),
-            np.empty(dims[2]), np.empty((max(dims[0], dims[1]), relaxation.BLOCK)), [False] * d,
+            np.empty(max(dims)), np.empty((max(dims[:-1]), relaxation.BLOCK)), [False] * d,
         )  # fmt: skip
 
     @property
@@ -79,9 +79,34 @@ class Grid:
         """The nodes of the next mesh, in arrays (discrete states, n0, n1, n2)."""
         return (slice(None), *(slice(None, None, 2) if half else slice(None) for half in self.halved))
 
+    @property
+    def general(self) -> bool:
+        """Whether there are more axes than the unrolled kernels take."""
+        return len(self.dims) > 3
+
+    @property
+    def matrix(self) -> tuple[Array, Array, NDArray[np.int64], Array, NDArray[np.int64]]:
+        """The rows as the kernels take them."""
+        rows = self.rows
+        return rows.axial, rows.totals, rows.cols, rows.weights, rows.counts
+
+    def factorise(self) -> None:
+        """Pivots of the lines of new rows."""
+        if self.general:
+            relaxation_general.factorise(self.rows.axial, self.rows.totals, np.array(self.dims), self.inverse)
+        else:
+            relaxation.factorise(self.rows.axial, self.rows.totals, *self.dims, self.inverse)
+
     def relax(self, reverse: bool) -> None:
         """Lines along every axis in turn."""
         rows, d = self.rows, len(self.program.mesh.shape)
+        if self.general:
+            for axis in reversed(range(d)) if reverse else range(d):
+                relaxation_general.relax(
+                    axis, self.V, self.b, rows.axial, self.inverse, rows.cols, rows.weights, rows.counts, np.array(self.dims),
+                    self.circular, reverse, self.line,
+                )  # fmt: skip
+            return
         axes = range(3 - d, 3)
         for axis in reversed(axes) if reverse else axes:
             across = any(self.windy[i] for i in range(d) if i != axis - 3 + d)
@@ -102,10 +127,27 @@ class Grid:
 
     def defect(self, V: Array, b: Array, out: Array) -> float:
         """out = b - A V; its norm."""
-        rows = self.rows
-        return float(
-            relaxation.defect(V, b, rows.axial, rows.totals, rows.cols, rows.weights, rows.counts, *self.dims, self.circular, out)
-        )
+        if self.general:
+            return float(relaxation_general.defect(V, b, *self.matrix, np.array(self.dims), self.circular, out))
+        return float(relaxation.defect(V, b, *self.matrix, *self.dims, self.circular, out))
+
+    def restrict(self, coarse: Grid) -> None:
+        """The defect that is left as the right-hand side of the next mesh."""
+        if self.general:
+            left = relaxation_general.restricted(self.left, self.dims, self.halved, self.circular)
+            coarse.b[:] = np.where(coarse.fixed, 0.0, left.ravel())
+        else:
+            relaxation.restrict(
+                self.left, coarse.b, coarse.fixed, *self.dims, self.halved, self.circular, *coarse.dims
+            )  # fmt: skip
+
+    def correct(self, coarse: Grid) -> None:
+        """V by the next mesh's correction."""
+        if self.general:
+            correction = relaxation_general.interpolated(coarse.V, coarse.dims, self.dims, self.circular)
+            self.V += np.where(self.fixed, 0.0, correction.ravel())
+        else:
+            relaxation.correct(self.V, coarse.V, self.fixed, *self.dims, self.halved, *coarse.dims)
 
 
 def _windy(forward: Array, backward: Array) -> bool:
@@ -148,7 +190,7 @@ class Multigrid:
                 rows.totals[:] += shift
             np.copyto(grid.b, rows.constants)
             relaxation.freeze(fixed, held, rows.axial, rows.counts, rows.totals, grid.b)
-            relaxation.factorise(rows.axial, rows.totals, *grid.dims, grid.inverse)
+            grid.factorise()
             grid.windy = [_windy(rows.axial[2 * i], rows.axial[2 * i + 1]) for i in range(len(grid.windy))]
             if level + 1 < len(self.grids):
                 shape = (grid.program.module.MODES, *grid.dims)
@@ -170,12 +212,10 @@ class Multigrid:
         norm = 0.0
         for _ in range(1 if level == 0 else 2):
             norm = grid.defect(grid.V, grid.b, grid.left)
-            relaxation.restrict(
-                grid.left, coarse.b, coarse.fixed, *grid.dims, grid.halved, grid.circular, *coarse.dims
-            )  # fmt: skip
+            grid.restrict(coarse)
             coarse.V[:] = 0.0
             self.cycle(level + 1)
-            relaxation.correct(grid.V, coarse.V, grid.fixed, *grid.dims, grid.halved, *coarse.dims)
+            grid.correct(coarse)
             grid.relax(reverse=True)
         return norm
 

@@ -11,7 +11,7 @@ from types import ModuleType
 import numpy as np
 from numpy.typing import NDArray
 
-from hjbdsl.methods.grid import relaxation
+from hjbdsl.methods.grid import relaxation, relaxation_general
 from hjbdsl.methods.grid.compilation import await_kernels
 from hjbdsl.methods.grid.mesh import CIRCLE, Mesh
 from hjbdsl.model.solution import Array
@@ -60,8 +60,10 @@ class Rows:
             rows = (self.axial, self.totals, self.cols, self.weights, self.counts)
             relaxation.defect(V, self.constants, *rows, n0, n1, n2, circular, H)
             return H
-        line, column, weight = self.entries()
-        return self.constants - self.totals * V + np.bincount(line, weight * V[column], V.size)
+        H = np.empty(V.size)
+        rows = (self.axial, self.totals, self.cols, self.weights, self.counts)
+        relaxation_general.defect(V, self.constants, *rows, np.array(self.shape[1:]), np.array(self.circular), H)
+        return H
 
 
 class GridProgram:

@@ -24,6 +24,8 @@ def refined(values: Array, shape: tuple[int, ...], circular: tuple[bool, ...], o
     """Values at `shape` nodes, evenly spread over the same axes; `order` as for `doubled`."""
     for axis, (n, closed) in enumerate(zip(shape, circular, strict=True), start=1):
         first = values.swapaxes(axis, 0)
+        if n == first.shape[0]:
+            continue
         twice = 2 * first.shape[0] - (not closed)
         values = (_doubled_first(first, closed, order) if n == twice else _spread(first, n, closed, order)).swapaxes(0, axis)
     return np.ascontiguousarray(values)

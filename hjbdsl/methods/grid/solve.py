@@ -30,13 +30,17 @@ from hjbdsl.model.equation import HJBEquation
 from hjbdsl.model.solution import Accepted, Array, Evidence, Rejected, Solution
 from hjbdsl.progress import report
 
-NODES = {1: 801, 2: 161, 3: 49, 4: 33}
+NODES = {1: 801, 2: 161, 3: 49, 4: 41}
+NODES_IN_TIME = NODES | {4: 33}
 FINEST = {1: 4001, 2: 641, 3: 97, 4: 49}
 FINEST_FRONT = {1: 801, 2: 145, 3: 65, 4: 33}
 """Most nodes an axis taken from a hint; high order needs fewer."""
 SECONDS = 45.0
-MOST_PADDING = {1: 32.0, 2: 4.0, 3: 2.0, 4: 2.0}
-PADDING_TOLERANCE = {1: 1e-6, 2: 1e-4, 3: 1e-3, 4: 1e-2}
+LEAST_PADDING = 0.125
+CORNERS = 2.0
+"""In four dimensions corners of the region lie so much nearer to the ends than samples do."""
+MOST_PADDING = {1: 32.0, 2: 4.0, 3: 2.0, 4: 1.0}
+PADDING_TOLERANCE = {1: 1e-6, 2: 1e-4, 3: 1e-3, 4: 3e-2}
 STEADILY = 0.5
 """How far from second order the order may be one level earlier, for it to count as observed."""
 STEP_RESIDUAL = 1e-4
@@ -110,7 +114,8 @@ class _Search:
         self.box = region_box(equation)
         d = len(self.box)
         most = FINEST_FRONT if runner.module.FRONT else FINEST
-        wanted = min(int(options.get("nx", NODES[d])), most[d])
+        usual = (NODES if equation.stationary else NODES_IN_TIME)[d]
+        wanted = min(int(options.get("nx", usual)), most[d])
         self.cells = max(4, round((wanted - 1) / COARSEST[d]))
         self.labels = DiscreteStates.of(equation.problem).labels
         self.outside, self.share, self.escaping = 0.0, 1.0, 0.0
@@ -147,18 +152,22 @@ class _Search:
         return self._present(levels, values, worth)
 
     def _domain(self) -> tuple[tuple[Axis, ...], Solved]:
-        """The coarsest level, on ends so far out that twice as far changes nothing that matters."""
-        padding = 0.25 if self.runner.noisy and len(self.box) > 1 else 1.0 if len(self.box) < 3 else 0.5
-        axes = self._axes(padding)
-        report(f"level 1, {_nodes(axes, 1)}", 0.0)
+        """The coarsest level, on a domain whose ends matter little."""
         try:
-            solved, last = self.runner.level(axes, 1, None), 0.0
-            self.gain = missed(self.runner, solved)
+            return self._wide_domain() if len(self.box) < 4 else self._narrow_domain()
         except SolverError:
             if not self.walled:
                 raise
             self.walled = False
             return self._domain()
+
+    def _wide_domain(self) -> tuple[tuple[Axis, ...], Solved]:
+        """With ends so far out that twice as far changes nothing that matters."""
+        padding = 0.25 if self.runner.noisy and len(self.box) > 1 else 1.0 if len(self.box) < 3 else 0.5
+        axes = self._axes(padding)
+        report(f"level 1, {_nodes(axes, 1)}", 0.0)
+        solved, last = self.runner.level(axes, 1, None), 0.0
+        self.gain = missed(self.runner, solved)
         while any(end for axis in axes for end in axis.padded):
             wider = self._axes(2 * padding)
             while wider == axes:  # cells come in steps: the ends may not have moved yet
@@ -187,6 +196,30 @@ class _Search:
                 break
         return axes, solved
 
+    def _narrow_domain(self) -> tuple[tuple[Axis, ...], Solved]:
+        """Where every node beyond the region is one less in it: with ends that are near, unless twice as far out changes a good
+        part. What that changes is measured, not taken."""
+        padding = LEAST_PADDING
+        while True:
+            axes = self._axes(padding)
+            wider = self._axes(2.0 * max(max(a.cells[0], a.cells[2]) / a.cells[1] for a in axes), padding)
+            report(f"level 1, {_nodes(axes, 1)}", 0.0)
+            solved = self.runner.level(axes, 1, None)
+            self.gain = missed(self.runner, solved)
+            if axes == wider:
+                return axes, solved
+            values = solved.level.at(*self.points)
+            report(f"level 1, {_nodes(wider, 1)}, ends twice as far out", self._done(1))
+            try:
+                moved = np.abs(self.runner.level(wider, 1, None).level.at(*self.points) - values)
+            except SolverError as failure:
+                self.note, moved = f" (with wider ends: {failure})", np.full(values.size, np.ptp(values))
+            self.share, self.narrower = CORNERS, wider
+            self.outside = CORNERS * float(np.max(moved))
+            if float(np.mean(moved)) < PADDING_TOLERANCE[4] * float(np.max(np.abs(values))) or padding >= MOST_PADDING[4]:
+                return axes, solved
+            padding *= 2.0
+
     def _escape(self, axes: tuple[Axis, ...], solved: Solved) -> float:
         """What the killing of paths that stay away for very long may have done to V on the region."""
         if self.killing == 0.0:
@@ -214,10 +247,9 @@ class _Search:
             return
         self.outside = min(self.outside, self.share * float(np.max(np.abs(nearer - values[back]))))
 
-    def _axes(self, padding: float) -> tuple[Axis, ...]:
-        """In four dimensions with a quarter of the cells that a mesh takes at least: no multigrid goes below it. Walled: the
-        artificial ends are constraints, so that a control without bound cannot gain from what it does there."""
-        axes = build_axes(self.equation, padding, self.cells)
+    def _axes(self, padding: float, reserved: float = 0.0) -> tuple[Axis, ...]:
+        """Walled: the artificial ends are constraints, so that a control without bound cannot gain from what it does there."""
+        axes = build_axes(self.equation, padding, self.cells, reserved)
         targets = thin_targets(self.equation) or {}
         numbers = [targets.get(i) for i in self.equation.problem.continuous_states]
         axes = tuple(a if place is None else a.through(float(place)) for a, place in zip(axes, numbers, strict=True))
@@ -226,7 +258,7 @@ class _Search:
                 replace(axis, ends=(_walled(axis, 0), _walled(axis, 1))) if noisy else axis
                 for axis, noisy in zip(axes, self.runner.noisy_axes, strict=True)
             )
-        return axes if len(axes) < 4 else tuple(_times(axis, 1, 4) for axis in axes)
+        return axes
 
     def _refine(self, axes: tuple[Axis, ...], first: Solved, tol: float | None) -> list[Solved]:
         """Twice as many cells again and again, until the finest level or the time is reached."""
@@ -336,11 +368,6 @@ def _share_left(ratio: float) -> float:
     """What further doublings of the distance may still move, in units of the last movement, which was `ratio` of the one before:
     influence that decays exponentially leaves the square of the ratio; at no decay nobody knows."""
     return ratio / (1.0 - ratio**2) if ratio < 0.95 else 10.0
-
-
-def _times(axis: Axis, factor: int, divisor: int) -> Axis:
-    before, region, after = (factor * count // divisor for count in axis.cells)
-    return replace(axis, cells=(before, region, after))
 
 
 def _walled(axis: Axis, side: int) -> int:

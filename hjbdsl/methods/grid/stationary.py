@@ -2,7 +2,7 @@
 as well as the policy deserves.
 
 In: a task, V and policy to start from. Out: V and policy with an estimate of what the iteration left over. One dimension and
-average problems go to Howard's iteration with elimination; two and three dimensions update the policy, rediscretise, and take two
+average problems go to Howard's iteration with elimination; several dimensions update the policy, rediscretise, and take two
 multigrid cycles, until what is left is small beside the scheme's own error; where that does not settle, Howard's takes over.
 """
 
@@ -46,13 +46,13 @@ def settle(task: Task, V: Array, policy: Array, stopped: NDArray[np.bool_] | Non
     """Solve. `nested`: V comes from a coarser mesh, not from nothing; `rough`: V is only a start itself. `policy` is updated in
     place. Raises SolverError where no control is admissible or no iteration settles."""
     program = task.program
-    if task.average and len(program.mesh.axes) in (2, 3) and program.size > SMALL:
+    if task.average and len(program.mesh.axes) > 1 and program.size > SMALL:
         kept = policy.copy()
         found = relative_values(task, V, policy)
         if found is not None:
             return found
         policy[:] = kept
-    if nested and len(program.mesh.axes) in (2, 3) and not task.average and program.size > SMALL:
+    if nested and len(program.mesh.axes) > 1 and not task.average and program.size > SMALL:
         kept = policy.copy()
         try:
             return _multigrid(task, Multigrid(program), V, policy, stopped, None)
@@ -65,7 +65,7 @@ def settle(task: Task, V: Array, policy: Array, stopped: NDArray[np.bool_] | Non
 
 
 class StepSolver:
-    """The step equations 0 = opt_a { H_a(V) } - shift V + source of one march, in two or three dimensions."""
+    """The step equations 0 = opt_a { H_a(V) } - shift V + source of one march, in several dimensions."""
 
     def __init__(self, program: GridProgram):
         self.solver = Multigrid(program)

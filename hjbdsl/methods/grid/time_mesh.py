@@ -16,10 +16,10 @@ from hjbdsl.model.solution import Array
 
 GRADIENT = 0.4
 """A step is at most this much longer or shorter than one step earlier or later: BDF2 is stable up to 1 + sqrt 2 times."""
-LEAST_STEPS = {1: 41, 2: 6, 3: 5}
-MOST_STEPS = {1: 400, 2: 100, 3: 60}
+LEAST_STEPS = {1: 41, 2: 6, 3: 5, 4: 4}
+MOST_STEPS = {1: 400, 2: 100, 3: 60, 4: 40}
 """Steps of the coarsest level, by dimension."""
-TOLERANCE = {1: 2e-4, 2: 1e-2, 3: 2e-2}
+TOLERANCE = {1: 2e-4, 2: 1e-2, 3: 2e-2, 4: 2e-2}
 """Error in time of the coarsest level relative to how V varies; every halving of the cells takes three quarters of it."""
 
 

@@ -30,6 +30,18 @@ minimize E integral(0, inf) exp(-t)*(x^2 + y^2 + cos(angle)) dt
 region x in [-1, 1], y in [-1, 1]
 """
 
+FOUR = """problem four
+state x in R, y in R, z in R, w in R
+control a in [-1, 1]
+noise A, B, C, D
+dx = (a - y) dt + 0.4 dA
+dy = x dt + 0.3 dB
+dz = (y - z) dt + 0.3 dC
+dw = (z + 0.5*a) dt + 0.4 dD
+minimize E integral(0, inf) exp(-t)*(x^2 + y^2 + z^2 + w^2) dt
+region x in [-1, 1], y in [-1, 1], z in [-1, 1], w in [-1, 1]
+"""
+
 
 def program_of(text: str, cells: int) -> GridProgram:
     equation = pipeline.derive(pipeline.loads(text))
@@ -73,7 +85,7 @@ def test_elimination_in_one_dimension(name: str) -> None:
 @pytest.mark.slow
 @pytest.mark.parametrize(
     ("text", "cells"),
-    [(PROBLEMS["cross terms"], 32), (PROBLEMS["no noise"], 32), (PROBLEMS["an exit that cuts cells"], 32), (SPACE, 8)],
+    [(PROBLEMS["cross terms"], 32), (PROBLEMS["no noise"], 32), (PROBLEMS["an exit that cuts cells"], 32), (SPACE, 8), (FOUR, 4)],
 )
 def test_multigrid_finds_what_elimination_finds(text: str, cells: int) -> None:
     """V of one policy, with every fifth node held: the defect falls by at least ten a cycle, to the direct solver's answer."""
