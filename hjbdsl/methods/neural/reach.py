@@ -23,6 +23,8 @@ BEYOND = 0.5
 """Share of what counts beyond the domain from which on it is widened."""
 TAIL = 0.003
 """Share that may lie beyond each end of a domain that is widened."""
+WIDEST = 4.0
+"""... in half-widths of the first domain: a network that must hold over more resolves the region less."""
 
 
 def started(equation: HJBEquation, request: LearningRequest, program: NeuralProgram) -> tuple[PolicyIteration, Parameters]:
@@ -56,7 +58,7 @@ def _as_wide_as_paths(training: PolicyIteration, start: Start) -> Domain | None:
         order = torch.argsort(places[..., i].flatten())
         share = torch.cumsum(weights.flatten()[order], 0) / weights.sum()
         least, most = places[..., i].flatten()[order][torch.searchsorted(share, tails)].tolist()
-        low[i], high[i] = min(-1.0, least), max(1.0, most)
+        low[i], high[i] = max(-WIDEST, min(-1.0, least)), min(WIDEST, max(1.0, most))
     return widened(domain, low, high)
 
 
