@@ -92,13 +92,14 @@ def policy_iteration(
     stopped = np.zeros(program.size, np.bool_)
     while iteration < most and left >= tolerance:
         iteration += 1
+        guessed = task.side != 0 and guess is not None  # such a set holds V where it is and must be looked at once more
         held = policy.copy() if task.noisy else policy
         H, totals, failures = program.sweep(V, policy, task.t)
         sound(failures)
         if task.side:
             gain = H - task.shift * V + (0.0 if task.source is None else task.source)
             waiting = (payoff - V) * np.maximum(totals + task.shift, 1e-12)
-            stopped = guess if guess is not None else ~program.gone & (task.side * waiting >= task.side * gain)
+            stopped = guess if guess is not None else ~program.gone & stops(task, waiting, gain)
             guess = None
         rows, failures = program.rows(policy, task.t, program.scratch())
         sound(failures)
@@ -114,8 +115,15 @@ def policy_iteration(
             change = max(change, 2.0 * tolerance)
         # Howard's iteration is Newton's: where it is seen to contract fast, the next change is known to be smaller still
         fast = change < FAST * last < math.inf and not (task.side or task.noisy or task.average)
-        left = CAUTION * change * change / last if fast else change
+        left = math.inf if guessed else CAUTION * change * change / last if fast else change
     return Policy(V, policy, stopped, constant, iteration, left)
+
+
+def stops(task: Task, waiting: Array, gain: Array) -> NDArray[np.bool_]:
+    """Where stopping is better than to wait. In a step of time who is indifferent waits: where V is the payoff and nothing moves
+    it yet, as far out of the money, the value of waiting would else reach one node further an iteration."""
+    better = task.side * waiting > task.side * gain if task.source is not None else task.side * waiting >= task.side * gain
+    return np.asarray(better)
 
 
 def improvable(task: Task, solved: Policy, components: Sequence[int]) -> float:

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from hjbdsl import progress
 from hjbdsl.errors import SolverError
-from hjbdsl.methods.grid.howard import Policy, Task, policy_iteration, sound
+from hjbdsl.methods.grid.howard import Policy, Task, policy_iteration, sound, stops
 from hjbdsl.methods.grid.long_run import relative_values
 from hjbdsl.methods.grid.multigrid import Multigrid
 from hjbdsl.methods.grid.program import GridProgram
@@ -176,7 +176,7 @@ def _look(
     if not task.side:
         return _Look(program.gone, exit_value, stopped, np.abs(H))
     waiting = (payoff - V) * np.maximum(totals, 1e-12)
-    stopped = ~program.gone & (task.side * waiting >= task.side * H)
+    stopped = ~program.gone & stops(task, waiting, H)
     defect = np.abs(np.where(stopped, waiting, H))
     if guess is not None:
         stopped = guess & ~program.gone

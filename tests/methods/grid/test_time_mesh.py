@@ -12,9 +12,10 @@ import sympy as sp
 from hjbdsl import pipeline
 from hjbdsl.methods import grid
 from hjbdsl.methods.grid import marching
+from hjbdsl.methods.grid.howard import Task, policy_iteration
 from hjbdsl.methods.grid.implicit import extrapolated
 from hjbdsl.methods.grid.levels import Runner
-from hjbdsl.methods.grid.mesh import build_axes
+from hjbdsl.methods.grid.mesh import Mesh, build_axes
 from hjbdsl.methods.grid.time_mesh import GRADIENT, equidistributed, graded_times, kept, subdivided
 from hjbdsl.model.solution import Accepted
 from tests.methods.grid.test_grid_order import T, X, Y, Z, covariance, manufactured, orders
@@ -82,6 +83,21 @@ def test_nobody_stops_where_nothing_is_gained() -> None:
         found = accepted.solution.function.evaluate(np.full(4, t), x, np.zeros(4, np.int64)).stop
         assert found is not None
         assert found.tolist() == [True, False, False, False]
+
+
+def test_a_short_step_does_not_keep_the_stopping_set_it_was_guessed_to_have() -> None:
+    equation = pipeline.derive(pipeline.loads(PUT))
+    runner = Runner(equation, 0.0, math.inf)
+    axes = build_axes(equation, 1.0, 400)
+    program = runner.program(Mesh.of(axes, (axes[0].nodes(1),)))
+    payoff = program.data(0.5, 2)
+    step = Task(program, 0.499999, 1, shift=1e6, source=1e6 * payoff)
+    none, everywhere = (
+        policy_iteration(step, payoff, program.new_policy(), guess, 1e-4, 40) for guess in (None, np.ones(program.size, bool))
+    )
+    assert everywhere.V == pytest.approx(none.V, abs=1e-12)
+    assert np.all(none.V[~none.stopped & (payoff > 0)] > payoff[~none.stopped & (payoff > 0)])
+    assert np.max(none.V - payoff) > 1e-3 * np.sqrt(1e-6)
 
 
 CASES = {
