@@ -111,6 +111,22 @@ def silent(emitter: Emitter) -> list[tuple[str, Mapping[sp.Symbol, sp.Expr]]]:
             for candidate in emitter.equation.optimum.candidates[:1]:
                 name = f"{candidate.name}, {emitter.problem.state_symbols[axis]} without noise"
                 found.append((name, {**candidate.controls, symbol: silence}))
+                found += _resting_too(emitter, axis, name, {**candidate.controls, symbol: silence}, symbol)
+    return found
+
+
+def _resting_too(
+    emitter: Emitter, axis: int, name: str, controls: Mapping[sp.Symbol, sp.Expr], silent_one: sp.Symbol
+) -> list[tuple[str, Mapping[sp.Symbol, sp.Expr]]]:
+    """A state without noise is also held still by another control: at an end nothing that leaves may be consumed."""
+    found: list[tuple[str, Mapping[sp.Symbol, sp.Expr]]] = []
+    for symbol in emitter.controls:
+        slope = sp.diff(emitter.problem.drift[axis], symbol)
+        if symbol == silent_one or slope == 0 or any(c in slope.free_symbols for c in emitter.controls):
+            continue
+        others = {c: value for c, value in controls.items() if c != symbol}
+        rest = (-emitter.problem.drift[axis].xreplace({symbol: sp.S.Zero}) / slope).xreplace(others)
+        found.append((f"{name} and at rest", {**others, symbol: rest}))
     return found
 
 

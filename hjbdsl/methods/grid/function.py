@@ -87,7 +87,7 @@ class Worth:
             times = 2.0 if self.order > TRUSTED_ORDER[0] else 4.0
             return fine, times * np.maximum(np.maximum(step, 0.4 * earlier), self.differences[-1]) + rounding
         if self.shocks and self.settled:
-            return fine, 2.0 * np.maximum(np.maximum(step, 0.4 * earlier), 0.4 * self.differences[-1]) + rounding
+            return fine, 2.0 * np.maximum(np.maximum(step, 0.25 * earlier), 0.25 * self.differences[-1]) + rounding
         if not self.trusted:
             return fine, 3.0 * np.maximum(step, (0.25 if self.settled else 0.5) * earlier) + rounding
         gain = 2.0 ** min(self.order, 2.0) - 1.0

@@ -152,7 +152,7 @@ class Runner:
         except SolverError:
             V = pseudo_time(task, np.zeros(program.size), policy)
             answer = settle(task, V, policy, None, False, rough)
-        if start is None or not self.module.DIRECT:  # else the coarser mesh has tried, and formulas go on from there
+        if start is None or not self.module.DIRECT or self.noisy:  # formulas go on from a coarser mesh
             answer = beyond_formulas(task, answer)
         if self.freely and improvable(task, answer, self.freely) > MOST_IMPROVABLE:
             raise SolverError("policy iteration is stuck at a policy that is not optimal")

@@ -168,6 +168,7 @@ class _Search:
         report(f"level 1, {_nodes(axes, 1)}", 0.0)
         solved, last = self.runner.level(axes, 1, None), 0.0
         self.gain = missed(self.runner, solved)
+        marched = self.runner.noisy and not self.equation.stationary
         while any(end for axis in axes for end in axis.padded):
             wider = self._axes(2 * padding)
             while wider == axes:  # cells come in steps: the ends may not have moved yet
@@ -180,7 +181,7 @@ class _Search:
                 moved, gain = float(np.max(np.abs(values - before))), missed(self.runner, other)
                 # far out V may be so large that what noise without bound gains there spoils the region: ends that matter more the
                 # further out they are
-                if gain > max(2.0 * self.gain, BROKEN) or (self.runner.noisy and moved > (last or float(np.ptp(before)))):
+                if gain > max(2.0 * self.gain, BROKEN) or (marched and moved > (last or float(np.ptp(before)))):
                     raise refusal(self.runner)
                 self.gain = gain
             except SolverError as failure:

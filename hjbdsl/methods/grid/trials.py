@@ -38,7 +38,7 @@ def beyond_formulas(task: Task, answer: Policy) -> Policy:
     if not program.module.CONTROLS or all(program.module.PLAYERS):
         return answer
     fixed = answer.stopped | program.gone
-    rounds = FEW_ROUNDS if program.module.DIRECT else MOST_ROUNDS
+    rounds = FEW_ROUNDS if program.module.DIRECT and not task.noisy else MOST_ROUNDS
     for number in range(rounds):
         policy = improved(program, answer.V, answer.policy, task.t, fixed, number)
         if policy is None:

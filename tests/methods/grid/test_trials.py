@@ -70,3 +70,26 @@ region x in [0.5, 5]
     assert np.all(found.value > consumed - found.error), "consuming the income for ever is always possible"
     # the equation itself, put to the control found: c = V_x^(-1/gamma)
     assert found.control[:, 1] == pytest.approx(found.gradient[:, 0] ** -0.5, rel=0.03)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("r", "mu", "sigma", "rho"), [(0.0459, 0.09536, 0.2263, 0.03754), (0.03, 0.07, 0.2, 0.05)])
+def test_no_debt_is_rolled_over_at_an_artificial_end(r: float, mu: float, sigma: float, rho: float) -> None:
+    # Merton (1971), section 6: V = -exp(m - eta r x)/(eta r). Consumption beyond the end of the mesh would be free, and a policy
+    # may be trapped where it takes no risk at one node
+    eta = 2.0
+    solution = solved(f"""
+state x in R
+control a in R, c in R
+noise W
+dx = ({r}*x + a*({mu} - {r}) - c) dt + a*{sigma} dW
+maximize E integral(0, inf) exp(-{rho}*t)*(-exp(-{eta}*c)/{eta}) dt
+region x in [-1, 3]
+""")
+    x = np.linspace(-1.0, 3.0, 9)
+    found = at(solution, x)
+    exact = -np.exp((r - rho - ((mu - r) / sigma) ** 2 / 2) / r - eta * r * x) / (eta * r)
+    assert solution.status == "converged"
+    assert np.all(np.abs(found.value - exact) <= found.error)
+    np.testing.assert_allclose(found.value, exact, rtol=1e-2)
+    np.testing.assert_allclose(found.control[:, 0], (mu - r) / (eta * r * sigma**2), rtol=2e-2)
