@@ -59,7 +59,7 @@ def solution(training: PolicyIteration, state: State, interrupted: bool) -> Solu
 def _worth(training: PolicyIteration, parameters: Parameters) -> tuple[Bracket, tuple[float, float]]:
     """The bracket at fresh points of the region; and how V varies there: (range, largest size)."""
     generator = training.generator(-2, shared=True)
-    at = drawn(training.program, training.domain, POINTS, generator, inner=True)
+    at = drawn(training.program, training.domain, min(POINTS, training.starts), generator, inner=True)
     segment = training.segment(parameters, training.policy, generator)
     rollout = Rollout(training.model, training.domain, training.policy.control, generator)
     worth = bracket(rollout, parameters, at, segment, 2 * training.pairs)

@@ -85,6 +85,7 @@ class Improvement:
         low, high = self.program.module.lowest(t, x, z), self.program.module.highest(t, x, z)
         a = self.program.projected(t, x, z, affine(self.fallback, x))
         widths: list[Tensor] = []
+        wide: tuple[Tensor, Tensor, Tensor, Point] | None = None
         for sweep in range(1 if self.program.controls == 1 else _SWEEPS):
             for c in range(self.program.controls):
 
@@ -96,9 +97,15 @@ class Improvement:
                 if sweep:
                     places = [a[:, c] - widths[c], a[:, c], a[:, c] + widths[c]]
                     trials = torch.stack([torch.clamp(place, low[:, c], high[:, c]) for place in places], 1)
-                else:
+                    values = torch.stack([worth(trials[:, k]) for k in range(trials.shape[1])], 1)
+                else:  # the scan in one batch: many small ones cost more than they compute
                     trials = torch.sort(_trials(a[:, c], low[:, c], high[:, c]), 1).values
-                best, width = _peak(worth, trials)
+                    K = trials.shape[1]
+                    wide = _repeated(t, x, z, at, K) if wide is None else wide
+                    candidates = a.repeat_interleave(K, 0)
+                    candidates[:, c] = trials.flatten()
+                    values = self._objective(parameters, *wide[:3], candidates, wide[3]).reshape(trials.shape)
+                best, width = _peak(worth, trials, values)
                 if not sweep:
                     widths.append(width)
                 a = a.clone()
@@ -106,11 +113,16 @@ class Improvement:
         return a
 
 
-def _peak(worth: Callable[[Tensor], Tensor], trials: Tensor) -> tuple[Tensor, Tensor]:
-    """Where `worth` is largest, (B,), from ordered trials (B, K) on, and the distance to the farther neighbour of the best trial:
-    the vertex of the parabola through the best three, now and then the middle of the wider gap. (Brent, Algorithms for
-    Minimization without Derivatives, 1973, chapter 5.)"""
-    values = torch.stack([worth(trials[:, k]) for k in range(trials.shape[1])], 1)
+def _repeated(t: Tensor, x: Tensor, z: Tensor, at: Point, count: int) -> tuple[Tensor, Tensor, Tensor, Point]:
+    """Every row `count` times."""
+    t, x, z = (rows.repeat_interleave(count, 0) for rows in (t, x, z))
+    return t, x, z, Point(*(getattr(at, name).repeat_interleave(count, 0) for name in Point.__slots__))
+
+
+def _peak(worth: Callable[[Tensor], Tensor], trials: Tensor, values: Tensor) -> tuple[Tensor, Tensor]:
+    """Where `worth` is largest, (B,), from its `values` at ordered trials (B, K) on, and the distance to the farther neighbour of
+    the best trial: the vertex of the parabola through the best three, now and then the middle of the wider gap. (Brent,
+    Algorithms for Minimization without Derivatives, 1973, chapter 5.)"""
     best = values.argmax(1, keepdim=True)
     sides = ((best - 1).clamp(min=0), best, (best + 1).clamp(max=trials.shape[1] - 1))
     left, middle, right = (trials.gather(1, side)[:, 0] for side in sides)

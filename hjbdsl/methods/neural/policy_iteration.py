@@ -44,8 +44,8 @@ AGREED = 0.003
 ANCHOR = 0.3
 """Weight of the returns beside the equation, while they tell something new."""
 STARTS, PAIRS = 150, 8
-PAIRS_OF_ASCENT = 2
-"""Pairs of paths where every control on them is a search of its own."""
+STARTS_OF_ASCENT, PAIRS_OF_ASCENT, STEPS_OF_ASCENT = 40, 2, 50
+"""Paths where every control on them is a search of its own."""
 HELD_OUT = 500
 _STEPS = 100
 
@@ -75,7 +75,10 @@ class PolicyIteration:
         self.equation, self.request, self.model, self.domain = equation, request, model, domain
         self.program = model.program
         self.policy = Improvement(self.program, model, simple)
-        self.pairs = PAIRS_OF_ASCENT if equation.optimum.status == "implicit" else PAIRS
+        searched = equation.optimum.status == "implicit"
+        self.starts, self.pairs, self.steps = (
+            (STARTS_OF_ASCENT, PAIRS_OF_ASCENT, STEPS_OF_ASCENT) if searched else (STARTS, PAIRS, _STEPS)
+        )
         self.samples = 500 * (1 + self.program.states) * (1 if equation.stationary else 2)
         self.lifetime = lifetime(self.program, domain, self.generator(0))
 
@@ -93,7 +96,7 @@ class PolicyIteration:
         group = self.equation_group(state.parameters, policy, t, x, z)
         segment = self.segment(state.parameters, policy, generator)
         rollout = Rollout(self.model, self.domain, policy.control, generator)
-        few = slice(0, STARTS)
+        few = slice(0, self.starts)
         targets = rollout.targets(state.parameters, t[few], x[few], z[few], segment, self.pairs)
         if not bool(torch.isfinite(targets.value).all()):
             raise SolverError("the returns of the policy are not finite")
@@ -153,7 +156,7 @@ class PolicyIteration:
         rate = ((there - here).abs() / 1e-3).max(-1).values.median()
         speed = here.abs().max(-1).values.median()
         step = 0.5 / max(float(rate), float(speed), 1e-12)
-        return Segment(min(_STEPS * step, self.lifetime.length), _STEPS)
+        return Segment(min(self.steps * step, self.lifetime.length), self.steps)
 
     def _drift(self, parameters: Parameters, policy: Improvement, t: Tensor, x: Tensor, z: Tensor) -> Tensor:
         a = policy.control(parameters, t, x, z, self.model.point(parameters, t, x, z))

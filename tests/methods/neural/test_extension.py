@@ -47,5 +47,10 @@ def test_a_power_goes_on_as_a_power() -> None:
 def test_parabolas_find_the_peak_also_at_an_end() -> None:
     at = torch.linspace(-3.0, 3.0, 50, dtype=torch.float64)
     trials = torch.linspace(-2.0, 2.0, 17, dtype=torch.float64).expand(50, -1)
-    best, _ = _peak(lambda a: torch.cos(a - at) - 0.01 * (a - at) ** 4, trials)
+
+    def worth(a: torch.Tensor) -> torch.Tensor:
+        return torch.cos(a - at) - 0.01 * (a - at) ** 4
+
+    values = torch.stack([worth(trials[:, k]) for k in range(trials.shape[1])], 1)
+    best, _ = _peak(worth, trials, values)
     assert torch.allclose(best, at.clamp(-2.0, 2.0), atol=1e-3)
