@@ -10,6 +10,7 @@ import re
 from collections.abc import Mapping, Sequence
 
 import sympy as sp
+from sympy.printing.precedence import PRECEDENCE
 from sympy.printing.pycode import PythonCodePrinter
 
 _FUNCTIONS = {
@@ -77,11 +78,16 @@ class ScalarPrinter(PythonCodePrinter):
             return f"math.sqrt({self._print(base)})"
         if exponent == sp.Rational(-1, 2):
             return f"1.0/math.sqrt({self._print(base)})"
+        text = self.parenthesize(base, PRECEDENCE["Pow"])
         if exponent.is_Integer and exponent < 0:  # numba raises on 0.0**-1, whatever its error model
-            return f"1.0/({self._print(base)})" if exponent == -1 else f"1.0/({self._print(base)})**({-int(exponent)})"
-        if exponent.is_Integer:
-            return f"({self._print(base)})**({int(exponent)})"
-        return f"({self._print(base)})**({self._print(exponent)})"
+            return f"1.0/{text}" if exponent == -1 else f"1.0/{text}**{-int(exponent)}"
+        return f"{text}**{int(exponent) if exponent.is_Integer else self.parenthesize(exponent, PRECEDENCE['Pow'])}"
+
+    def parenthesize(self, item: sp.Basic, level: int, strict: bool = False) -> str:
+        """A fraction is printed as one number, and needs no brackets."""
+        if isinstance(item, sp.Rational) and item >= 0:
+            return self._print(item)
+        return super().parenthesize(item, level, strict)
 
 
 def identifier(name: str) -> str:

@@ -9,13 +9,15 @@ from __future__ import annotations
 import inspect
 import math
 import re
-from collections.abc import Mapping
+import textwrap
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from numpy.typing import NDArray
 
 from hjbdsl.codegen.citations import cited, listing
+from hjbdsl.codegen.pruning import pruned
 from hjbdsl.methods.grid import function as levels_function
 from hjbdsl.methods.grid.emit import emit
 from hjbdsl.methods.grid.front import COURANT
@@ -23,7 +25,7 @@ from hjbdsl.methods.grid.function import GridFunction, Worth
 from hjbdsl.methods.grid.howard import obstacle_side
 from hjbdsl.methods.grid.levels import FIRST_CELLS, Runner
 from hjbdsl.methods.grid.mark_rules import MOST_PANELS, PANEL_NODES, PANELS, MarkRules, panel_rule
-from hjbdsl.methods.grid.mesh import CIRCLE, LOGARITHMIC, Axis, region_box
+from hjbdsl.methods.grid.mesh import CIRCLE, LOGARITHMIC, UNIFORM, Axis, region_box
 from hjbdsl.methods.grid.trials import CLEARLY, FINE, MOST_ROUNDS, NEGLIGIBLE, ROUGHLY
 from hjbdsl.model.equation import HJBEquation
 from hjbdsl.model.names import unicode_name
@@ -36,10 +38,14 @@ _ENVIRONMENT = Environment(
     loader=PackageLoader("hjbdsl.codegen"), undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True,
     keep_trailing_newline=True, autoescape=False,
 )  # fmt: skip
-_WIDTH = 128
+_WIDTH = 98
+"""Of a list that goes on below."""
 _PARAMETERS = "# parameters of the file"
-_UNUSED = ("discounts",)
-"""Kernels that only other answers need."""
+_SETTLED = ("EXIT", "SHOWN", "FINITE", "JUMPS", "FRONT", "DIRECT", "MODES")
+"""Constants of the kernels that say what kind of problem it is."""
+_NODE_KINDS = ("whether it lies beyond the exit", "exit value", "obstacle", "terminal value")
+_CONDITION = re.compile(r"\(1\.0 if ((?:(?! if | else ).)*) else 0\.0\) > 0\.5")
+"""A condition as the printer writes it, for a number."""
 
 
 def program(equation: HJBEquation, solution: Solution, options: Mapping[str, float | str]) -> str:
@@ -49,24 +55,31 @@ def program(equation: HJBEquation, solution: Solution, options: Mapping[str, flo
         raise TypeError("the program is made from an answer of the grid")
     runner = Runner(equation, float(options.get("nt", 0)), math.inf)
     form, problem = runner.form, equation.problem
-    parameters, kernels = _parted(problem, _kernels(equation, emit(form, runner.rules.counts)))
     d, covariance = len(problem.continuous_states), form.equation.covariance
     way = "front" if runner.module.FRONT else "implicit" if "time_steps" in solution.tables else "explicit"
     axes = function.levels[-1].mesh.axes
     average = solution.average is not None
+    asked = (runner.module.EXIT, runner.module.EXIT, obstacle_side(form.equation), not equation.stationary)
+    kinds = [kind for kind, wanted in enumerate(asked) if wanted]
+    parameters, kernels = _parted(problem, _kernels(equation, emit(form, runner.rules.counts), kinds))
     context: dict[str, object] = {
         "header": _header(equation), "listing": listing(problem), "parameters": parameters, "kernels": kernels, "d": d,
         "needs_prange": "prange" in kernels, "stationary": equation.stationary, "way": way,
         "levels": tuple(2**k for k in range(len(solution.tables["level_nodes"]))), "end": repr(runner.end),
-        "courant": COURANT, "slices": runner.slices, "steps": _array(solution.tables.get("time_steps", np.zeros(0))),
+        "courant": COURANT, "slices": runner.slices, "steps": _wrapped(_array(solution.tables.get("time_steps", np.zeros(0)))),
         **_marks(runner.rules),
         "floor": repr(float(function.worth.floor)), "region": repr(tuple(region_box(equation))),
         "points": _points(equation, function), "axes_data": [_axis(axis) for axis in axes],
+        "circles": any(axis.kind == CIRCLE for axis in axes), "logarithms": any(axis.kind == LOGARITHMIC for axis in axes),
+        "uniforms": any(axis.kind == UNIFORM for axis in axes),
+        "node_kinds": ", ".join(f"{kind} {_NODE_KINDS[kind]}" for kind in kinds),
         "has_exit": bool(runner.module.EXIT), "side": obstacle_side(form.equation), "stops": obstacle_side(form.equation) != 0,
         "tries": equation.stationary and runner.module.CONTROLS > 0 and not all(runner.module.PLAYERS), "fine": FINE,
+        "forgotten": levels_function.FORGOTTEN,
         "roughly": ROUGHLY, "clearly": CLEARLY, "rounds": MOST_ROUNDS, "negligible": NEGLIGIBLE,
-        "worth_options": _options_of_worth(function.worth), "worth_class": inspect.getsource(Worth).rstrip(),
+        "worth_options": _options_of_worth(function.worth), "worth_class": _worth_class(function.worth),
         "worth_constants": _constants_of_worth(),
+        "controlled": runner.module.CONTROLS > 0, "shown": runner.module.SHOWN,
         "average": average, "front": way == "front",
         "noisy": runner.noisy, "needs_solver": equation.stationary or way == "implicit",
         "average_floor": repr(float(solution.evidence.residual * abs(solution.average or 0.0))),
@@ -74,11 +87,12 @@ def program(equation: HJBEquation, solution: Solution, options: Mapping[str, flo
         "names": repr(_names(equation)), "columns": repr(_columns(problem, function.controls)),
     }  # fmt: skip
     text = _ENVIRONMENT.get_template("grid_standalone.py.j2").render(context)
-    return re.sub(r"\n{4,}", "\n\n\n", text).rstrip() + "\n"
+    return pruned(re.sub(r"\n{4,}", "\n\n\n", text).rstrip() + "\n", _SETTLED)
 
 
-def _kernels(equation: HJBEquation, text: str) -> str:
-    """The generated kernels without their heading, each under the lines of the file that it computes."""
+def _kernels(equation: HJBEquation, text: str, kinds: Sequence[int]) -> str:
+    """The generated kernels without their heading, each under the lines of the file that it computes. `kinds`: what the program
+    asks of nodes."""
     text = text[text.index("DIMENSION =") :].rstrip()
     for name, notes in _citations(equation).items():
         found = re.search(rf"^def {name}\(", text, re.MULTILINE)
@@ -86,8 +100,12 @@ def _kernels(equation: HJBEquation, text: str) -> str:
             continue
         place = text.rindex("@njit", 0, found.start())
         text = text[:place] + "".join(f"# {note}\n" for note in notes) + text[place:]
-    for name in _UNUSED:
-        text = re.sub(rf"@njit[^\n]*\ndef {name}\(.*?(?=\n\n\n|\Z)", "", text, flags=re.DOTALL)
+    for kind in range(len(_NODE_KINDS) - 1):  # the last of them stands under `else`
+        if kind not in kinds:
+            text = text.replace(f"if kind == {kind}:", "if False:")
+        elif kind == kinds[-1]:
+            text = text.replace(f"if kind == {kind}:", "if True:")
+    text = re.sub(r"^(\s*if )\(([^()]*)\):", r"\1\2:", _CONDITION.sub(r"\1", text), flags=re.MULTILINE)
     return re.sub(r"[ \t]+\n", "\n", text)
 
 
@@ -101,7 +119,7 @@ def _parted(problem: ControlProblem, kernels: str) -> tuple[str, str]:
         name = line.partition(" = ")[0]
         span = problem.origins.get(name) or problem.origins.get(name.rstrip("_"))
         told.append(line if span is None or "#" in line else f"{line}  # {span.file.rpartition('/')[2]}:{span.line}")
-    return "\n".join(told), kernels[:start].rstrip() + "\n" + kernels[end:]
+    return "\n".join(told), kernels[:start].rstrip() + "\n" + kernels[end:].lstrip("\n")
 
 
 def _citations(equation: HJBEquation) -> dict[str, list[str]]:
@@ -138,6 +156,19 @@ def _options_of_worth(worth: Worth) -> str:
     """What else the estimate of the error was told of this problem, as arguments."""
     further = list(inspect.signature(Worth.of).parameters)[2:]
     return "".join(f", {name}={getattr(worth, name)!r}" for name in further if getattr(worth, name))
+
+
+def _worth_class(worth: Worth) -> str:
+    """How levels are judged, without what other kinds of problem need."""
+    text = inspect.getsource(Worth).rstrip()
+    for flag in list(inspect.signature(Worth.of).parameters)[2:]:
+        if not getattr(worth, flag):
+            text = re.sub(rf"\n    {flag}: bool = False\b|, {flag}: bool = False\b|,\s+{flag}={flag}\b", "", text)
+            text = re.sub(rf"\s+`{flag}`:[^;.]*[;.]", "", text)
+            text = re.sub(rf"\bself\.{flag}\b|(?<![`=.\w]){flag}\b(?= and)", "False", text)
+    for name in re.findall(r"\n +(\w+) = False and ", text):
+        text = re.sub(rf"\n +{name} = False and .*| or {name}\b", "", text)
+    return text.replace(';"""', '."""')
 
 
 def _constants_of_worth() -> str:
@@ -182,7 +213,7 @@ def _marks(rules: MarkRules) -> dict[str, object]:
         return {"marks": [], "mark_weights": [], "mark_rules": ""}
     if rules.same:
         marks, weights = rules.at(1)
-        return {"marks": [_array(m) for m in marks], "mark_weights": [_array(w) for w in weights], "mark_rules": ""}
+        return {"marks": _arrays(marks), "mark_weights": _arrays(weights), "mark_rules": ""}
     calls = []
     for given, law, ends in zip(rules.fixed, rules.laws, rules.ends, strict=True):
         most, first = MOST_PANELS[rules.dimension], PANELS[rules.dimension]
@@ -195,6 +226,15 @@ def _marks(rules: MarkRules) -> dict[str, object]:
 
 def _array(values: NDArray[np.generic]) -> str:
     return repr([float(value) for value in values])
+
+
+def _arrays(values: Sequence[NDArray[np.generic]]) -> list[str]:
+    return [_wrapped(_array(part)) for part in values]
+
+
+def _wrapped(text: str) -> str:
+    """A long list, a line after another."""
+    return textwrap.fill(text, _WIDTH, subsequent_indent="    ")
 
 
 def _points(equation: HJBEquation, function: GridFunction) -> list[str]:
