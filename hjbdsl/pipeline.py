@@ -8,6 +8,7 @@ libraries that methods run on are slow to load.
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
@@ -231,12 +232,21 @@ def worked_out(
     timings = {"parse": parse, "derive": derived, "generate": 0.0, "compile": 0.0, "solve": solved, "check": checked}
     result = result_object(equation, solution, places, checks, timings)
     result["warnings"] += [f"{entry.method} {entry.reason}" for entry in considered if entry.failed]
+    result["warnings"] += _beyond(result, request.tol)
     return Answer(equation, solution, result | {"explain": [asdict(entry) for entry in considered]})
 
 
 def answer(problem: ControlProblem, request: Request, points: Sequence[StatedPoint] = (), cached: bool = True) -> dict[str, Any]:
     """The result object alone, as `worked_out` gives it."""
     return worked_out(problem, request, points, cached).result
+
+
+def _beyond(result: Mapping[str, Any], tol: float | None) -> list[str]:
+    """The label of an answer that is not as accurate as was asked."""
+    errors = [math.inf if entry["error"] is None else entry["error"] for entry in result["value"]]
+    if tol is None or not errors or max(errors) <= tol:
+        return []
+    return [f"the tolerance {tol:.3g} is not reached: the largest error here is {max(errors):.2g}"]
 
 
 def data_files(problem: ControlProblem) -> tuple[str, ...]:
