@@ -12,6 +12,7 @@ from pathlib import Path
 
 import numpy as np
 import sympy as sp
+from numpy.typing import NDArray
 
 from hjbdsl.methods.generative.forward import forward_process
 from hjbdsl.methods.generative.precondition import frame_of
@@ -58,18 +59,38 @@ def fit(problem: ControlProblem, options: Mapping[str, float | str], seed: int, 
     data = _rows(problem, options, seed)
     mean, covariance = data.mean(axis=0), spread_of(data)
     forward = forward_process(problem, covariance)
-    order = np.random.default_rng(seed).permutation(len(data))
-    aside = min(max(int(_HELD_OUT_SHARE * len(data)), 10), _MOST_HELD_OUT)
-    held_out, validation, training = data[order[:aside]], data[order[aside : 2 * aside]], data[order[2 * aside :]]
+    split = parted(data, min(max(int(_HELD_OUT_SHARE * len(data)), 10), _MOST_HELD_OUT), np.random.default_rng(seed))
     frame = frame_of(forward, mean, covariance)
     checkpoint = checkpoints / f"{_digest(problem, settings, data)}.pt" if checkpoints is not None else None
-    trained = train(Split(training, validation, held_out), forward, frame, settings, checkpoint)
+    trained = train(split, forward, frame, settings, checkpoint)
     if trained.finished and checkpoint is not None:
         checkpoint.unlink(missing_ok=True)
     score = LearnedScore(
         forward, frame, settings.architecture, settings.prediction, trained.weights, settings.lowest, settings.device
     )
-    return Fitted(score, np.concatenate([training, validation]), held_out, trained, settings)
+    return Fitted(score, np.concatenate([split.training, split.validation]), split.held_out, trained, settings)
+
+
+def parted(data: Array, aside: int, random: np.random.Generator) -> Split:
+    """`aside` rows each for validation and held out, one of every cell of neighbouring rows: what is left for training has the
+    law of all rows, more nearly than rows taken at random would leave it."""
+    cells = _cells(data, np.arange(len(data)), aside)
+    shuffled = [random.permutation(cell) for cell in cells]
+    held_out, validation = (np.array([cell[k] for cell in shuffled]) for k in (0, 1))
+    training = np.concatenate([cell[2:] for cell in shuffled])
+    mixed = (data[random.permutation(chosen)] for chosen in (training, validation, held_out))
+    return Split(*mixed)
+
+
+def _cells(data: Array, index: NDArray[np.intp], count: int) -> list[NDArray[np.intp]]:
+    """`index` in `count` parts of equal size, to one: halved across the direction in which the rows spread most, and again."""
+    if count == 1:
+        return [index]
+    rows = data[index]
+    left = count // 2
+    share = round(len(index) * left / count)
+    order = np.argpartition(rows[:, int(np.argmax(rows.var(axis=0)))], share)
+    return _cells(data, index[order[:share]], left) + _cells(data, index[order[share:]], count - left)
 
 
 def spread_of(rows: Array) -> Array:

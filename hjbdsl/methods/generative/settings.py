@@ -40,8 +40,9 @@ def choose(options: Mapping[str, float | str], dimension: int, seed: int) -> Set
     width, blocks, steps = (128, 3, 2000) if dimension <= 4 else (192, 3, 6000) if dimension <= 16 else (256, 3, 6000)
     dropout = _share(options, "dropout", 0.0 if dimension <= 16 else 0.2)
     architecture = Architecture(dimension, _count(options, "width", width), _count(options, "blocks", blocks), dropout)
+    batch = 512 if dimension <= 4 else 256
     return Settings(
-        architecture, _prediction(options), _count(options, "steps", steps), _count(options, "batch", 256),
+        architecture, _prediction(options), _count(options, "steps", steps), _count(options, "batch", batch),
         _positive(options, "rate", 3e-3 if dimension <= 16 else 1e-3), _positive(options, "averaging", 0.05),
         _positive(options, "lowest", 3e-3), 512 if dimension <= 32 else 192, seed, _device(options),
     )  # fmt: skip
@@ -49,7 +50,7 @@ def choose(options: Mapping[str, float | str], dimension: int, seed: int) -> Set
 
 def drawn_rows(options: Mapping[str, float | str]) -> int:
     """How many rows to draw of a law that is given by formula."""
-    return max(_count(options, "samples", 20_000), 100)
+    return max(_count(options, "samples", 50_000), 100)
 
 
 def _prediction(options: Mapping[str, float | str]) -> Prediction:

@@ -51,6 +51,24 @@ def test_a_short_training_beats_the_gaussian(prediction):
     assert score_error(fitted.score, exact, 0.3) < 0.6 * gaussian_error(exact, 0.3)
 
 
+def test_rows_set_aside_leave_the_law_of_the_others_as_it_was():
+    rows = np.random.default_rng(0).standard_normal((3000, 2)) * [1.0, 0.1]
+    rows[:600] = rows[0]
+    split = fitting.parted(rows, 300, np.random.default_rng(1))
+    parts = (split.training, split.validation, split.held_out)
+    assert [len(part) for part in parts] == [2400, 300, 300]
+    together = np.concatenate(parts)
+    assert together[np.lexsort(together.T)] == pytest.approx(rows[np.lexsort(rows.T)])
+
+    def off(part):
+        functions = (lambda y: np.sin(2 * y[:, 0]), lambda y: np.cos(y[:, 0] + 9 * y[:, 1]))
+        return [function(part).mean() - function(rows).mean() for function in functions]
+
+    ours = [off(fitting.parted(rows, 300, np.random.default_rng(seed)).training) for seed in range(10)]
+    at_random = [off(np.random.default_rng(seed).permutation(rows)[:2400]) for seed in range(10)]
+    assert np.all(np.std(ours, axis=0) < 0.4 * np.std(at_random, axis=0))
+
+
 def test_gaussian_data_need_no_training():
     text = VARIANCE_PRESERVING.replace(
         "mixture(0.4: normal([-1, 0.5], 0.3), 0.6: normal([1, -0.5], 0.2))", "normal([1, 2], [[1, 0.6], [0.6, 2]])"
