@@ -43,8 +43,8 @@ class Drawn:
 
 
 def draw(problem: ControlProblem, function: ValueFunction, wish: SampleRequest, reward: Reward | None = None) -> Drawn:
-    """`wish` names sampler and steps; `reward` steers the process towards p_0 exp(reward). Raises `UsageError` for a sampler there
-    is not, `ValueError` where the process is not linear."""
+    """`wish` names sampler and steps; `reward` steers the process towards p_0 exp(reward). Raises `UsageError` for a sampler
+    there is not, `ValueError` where the process is not linear."""
     assert wish.sampler is not None
     assert wish.steps is not None
     if wish.sampler not in dict(SAMPLERS):
