@@ -87,10 +87,10 @@ class Axis:
 
     def steps(self, n: int) -> tuple[Array, Array]:
         """Of n nodes, the mean g of the steps ahead and behind, and c: they are g (1 + c) and g (1 - c). Differences over these
-        steps hold exactly for linear functions, and those along an axis for quadratic ones, on any mesh."""
-        y = self.curve(np.arange(-1.0, n + 1.0), n)[0]
-        x = np.exp(y) if self.kind == LOGARITHMIC else y
-        ahead, behind = x[2:] - x[1:-1], x[1:-1] - x[:-2]
+        steps hold exactly for linear functions, and those along an axis for quadratic ones, on any mesh. The step beyond an end is
+        as long as the one before it."""
+        between = np.diff(self.coordinates(n)[0])
+        ahead, behind = np.append(between, between[-1]), np.append(between[0], between)
         even = np.abs(ahead - behind) <= 1e-9 * (ahead + behind)
         return 0.5 * (ahead + behind), np.where(even, 0.0, (ahead - behind) / (ahead + behind))
 
