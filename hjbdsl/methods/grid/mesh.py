@@ -87,8 +87,8 @@ class Axis:
 
     def steps(self, n: int) -> tuple[Array, Array]:
         """Of n nodes, the mean g of the steps ahead and behind, and c: they are g (1 + c) and g (1 - c). Differences over these
-        steps hold exactly for linear functions, and those along an axis for quadratic ones, on any mesh. The step beyond an end is
-        as long as the one before it."""
+        steps hold exactly for linear functions, and those along an axis for quadratic ones, on any mesh. The step beyond an end
+        is as long as the one before it."""
         between = np.diff(self.coordinates(n)[0])
         ahead, behind = np.append(between, between[-1]), np.append(between[0], between)
         even = np.abs(ahead - behind) <= 1e-9 * (ahead + behind)
