@@ -25,7 +25,14 @@ RUNS = 5
 ROOT = Path(__file__).resolve().parents[1]
 MERTON = str(ROOT / "problems" / "merton.hjb")
 LQR = str(ROOT / "problems" / "lqr.hjb")
-LINE = ("solve", str(ROOT / "problems" / "perpetual_put.hjb"), "--method", "grid", "--no-cache")
+LINE = """problem line
+state x in R
+control u in [-1, 1]
+noise W
+dx = u dt + 0.5 dW
+minimize E integral(0, inf) exp(-t)*(x^2 + u^2) dt
+region x in [-1, 1]
+"""
 PLANE = """problem plane
 state x in [-1, 1], y in [-1, 1]
 control u in [-1, 1], v in [-1, 1]
@@ -81,11 +88,11 @@ def cached(*arguments: str) -> Times:
         return median([timed(list(arguments), cache) for _ in range(RUNS)])
 
 
-def plane(measure: Callable[..., Times]) -> Times:
-    """A stationary problem in two dimensions on the grid, three levels."""
+def on_grid(text: str, measure: Callable[..., Times]) -> Times:
+    """A stationary problem, solved on three levels."""
     with tempfile.TemporaryDirectory() as folder:
-        place = Path(folder) / "plane.hjb"
-        place.write_text(PLANE, encoding="utf-8")
+        place = Path(folder) / "problem.hjb"
+        place.write_text(text, encoding="utf-8")
         return measure("solve", str(place), "--method", "grid", "--no-cache")
 
 
@@ -112,10 +119,10 @@ ROWS: tuple[tuple[str, float, Callable[[], Times]], ...] = (
     ("hjb check problems/merton.hjb, cached", 0.7, lambda: cached("check", MERTON)),
     ("hjb solve problems/merton.hjb, cold", 2.0, lambda: cold("solve", MERTON)),
     ("hjb solve problems/merton.hjb, cached", 0.6, lambda: cached("solve", MERTON)),
-    ("one dimension on the grid, cold", 6.0, lambda: cold(*LINE)),
-    ("one dimension on the grid, warm process", 1.5, lambda: cached(*LINE)),
-    ("two dimensions on the grid, cold", 6.0, lambda: plane(cold)),
-    ("two dimensions on the grid, warm process", 1.5, lambda: plane(cached)),
+    ("one dimension on the grid, cold", 6.0, lambda: on_grid(LINE, cold)),
+    ("one dimension on the grid, warm process", 1.5, lambda: on_grid(LINE, cached)),
+    ("two dimensions on the grid, cold", 6.0, lambda: on_grid(PLANE, cold)),
+    ("two dimensions on the grid, warm process", 1.5, lambda: on_grid(PLANE, cached)),
     ("parse 100 lines, parser built", 0.02, parsing),
 )
 
