@@ -7,6 +7,8 @@ widened along the paths and the first values are found anew.
 
 from __future__ import annotations
 
+import math
+
 import torch
 
 from hjbdsl.methods.neural.feynman_kac import Rollout
@@ -17,6 +19,7 @@ from hjbdsl.methods.neural.policy_iteration import PolicyIteration
 from hjbdsl.methods.neural.program import NeuralProgram
 from hjbdsl.methods.neural.sampling import Domain, domain_of, drawn, widened
 from hjbdsl.model.equation import HJBEquation
+from hjbdsl.numeric.state_space import number
 
 VISITORS = 100
 BEYOND = 0.5
@@ -40,10 +43,13 @@ def started(equation: HJBEquation, request: LearningRequest, program: NeuralProg
 
 
 def _as_wide_as_paths(training: PolicyIteration, start: Start) -> Domain | None:
-    """Wider on lines only: a positive state is measured by its logarithm, in which a power goes on as it is."""
+    """Wider on whole lines only: a positive state is measured by its logarithm, in which a power goes on as it is, and an end of
+    the states or an exit stays where it is."""
     domain, program, generator = training.domain, training.program, training.generator(-3, shared=True)
-    lines = torch.tensor([feature.kind == "line" for feature in domain.features])
-    if not bool(lines.any()) or not program.noises:
+    bounds = [(number(program.problem, b.lower), number(program.problem, b.upper)) for b in program.problem.state_bounds]
+    kinds = [feature.kind for feature in domain.features]
+    lines = torch.tensor([k == "line" and math.isinf(b[0]) and math.isinf(b[1]) for k, b in zip(kinds, bounds, strict=True)])
+    if not bool(lines.any()) or not program.noises or program.problem.exit is not None:
         return None
     t, x, z = drawn(program, domain, VISITORS, generator, inner=True)
     segment = training.segment(start.parameters, training.policy, generator)
