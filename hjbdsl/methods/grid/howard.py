@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from scipy import sparse
 
 from hjbdsl.errors import SolverError
-from hjbdsl.methods.grid.banded import reach, solve_band
+from hjbdsl.methods.grid.banded import reach, solve_band, solve_beyond_band
 from hjbdsl.methods.grid.compilation import await_kernels
 from hjbdsl.methods.grid.program import GridProgram, Rows
 from hjbdsl.model.equation import HJBEquation
@@ -104,7 +104,7 @@ def policy_iteration(
         rows, failures = program.rows(policy, task.t, program.scratch())
         sound(failures)
         before, earlier = V, constant
-        V, constant = _solve(task, rows, stopped, payoff, exit_value)
+        V, constant = _solve(task, rows, stopped, payoff, exit_value, V)
         # far out V may be astronomically large, and near the region of no size: each node is measured by its own. A step in
         # time ends on nodes that never settle where nothing depends on them
         size = np.abs(V)
@@ -179,7 +179,9 @@ def sound(failures: int) -> None:
         raise SolverError(f"no admissible control, or no finite Hamiltonian, at {failures} grid nodes")
 
 
-def _solve(task: Task, rows: Rows, stopped: NDArray[np.bool_], payoff: Array, exit_value: Array) -> tuple[Array, float]:
+def _solve(
+    task: Task, rows: Rows, stopped: NDArray[np.bool_], payoff: Array, exit_value: Array, start: Array
+) -> tuple[Array, float]:
     program = task.program
     fixed = stopped | program.gone
     totals = np.where(fixed, 1.0, rows.totals + task.shift)
@@ -193,6 +195,11 @@ def _solve(task: Task, rows: Rows, stopped: NDArray[np.bool_], payoff: Array, ex
             V = np.empty(program.size)
             solve_band(states, width, strides, rows.axial, rows.cols, rows.weights, rows.counts, totals, right, fixed, V)
             return _finite(V), 0.0
+        if states * (strides[0] + 1) <= WIDEST_BAND:
+            system = (rows.axial, rows.cols, rows.weights, rows.counts, totals, right, fixed)
+            iterated = solve_beyond_band(states, strides, *system, start)
+            if iterated is not None:
+                return _finite(iterated), 0.0
     if not task.average and not totals.all():
         return _finite(np.full(1, np.nan)), 0.0  # a state that rests for ever: SuperLU's own complaint goes to standard output
     line, columns, weights = rows.entries()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -10,7 +11,7 @@ from scipy import sparse
 from scipy.sparse import linalg
 
 from hjbdsl import pipeline
-from hjbdsl.methods.grid.banded import reach, solve_band
+from hjbdsl.methods.grid.banded import reach, solve_band, solve_beyond_band
 from hjbdsl.methods.grid.levels import Runner
 from hjbdsl.methods.grid.mesh import Mesh, build_axes
 from hjbdsl.methods.grid.multigrid import Multigrid
@@ -80,6 +81,35 @@ def test_elimination_in_one_dimension(name: str) -> None:
     totals = np.where(fixed, 1.0, rows.totals)
     solve_band(states, width, np.array([1]), rows.axial, rows.cols, rows.weights, rows.counts, totals, right, fixed, V)
     assert np.max(np.abs(V - direct(rows, held, fixed))) < 1e-9
+
+
+LEAPS_BETWEEN_MODES = """problem leaps
+mode z in {calm, rough}
+rate calm -> rough = 0.5, rough -> calm = 0.8
+param s(z) = {calm: 0.2, rough: 0.5}
+state x in R
+control a in [-1, 1]
+noise W
+jump N rate 0.6 mark J ~ normal(0.1, 0.09)
+dx = a dt + s(z) dW + J dN
+minimize E integral(0, inf) exp(-0.05*t)*(x^2 + a^2) dt
+region x in [-1, 1]
+"""
+
+
+@pytest.mark.parametrize("text", [PROBLEMS["jumps"], LEAPS_BETWEEN_MODES])
+def test_jumps_are_brought_in_by_iteration_in_a_short_step(text: str) -> None:
+    program = program_of(text, 32)
+    rows, _ = rows_of(program)
+    fixed = np.arange(program.size) % 7 == 0
+    held, start = np.linspace(0.0, 1.0, program.size), np.zeros(program.size)
+    short = replace(rows, totals=rows.totals + 20.0)
+    right, totals = np.where(fixed, held, short.constants), np.where(fixed, 1.0, short.totals)
+    system = (np.array([1]), short.axial, short.cols, short.weights, short.counts)
+    V = solve_beyond_band(program.module.MODES, *system, totals, right, fixed, start)
+    assert pytest.approx(direct(short, held, fixed), rel=1e-11, abs=1e-11) == V
+    without_end = np.where(fixed, 1.0, rows.totals)
+    assert solve_beyond_band(program.module.MODES, *system, without_end, right, fixed, start) is None
 
 
 @pytest.mark.slow
