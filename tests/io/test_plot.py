@@ -16,6 +16,25 @@ from hjbdsl.io import plot  # noqa: E402 (needs matplotlib)
 
 from .problems import DISC, PUT, REGIMES, REGULATOR, TIMED  # noqa: E402
 
+CURIOUS = """\
+problem curious
+param r = 0.6, lam = 0.5
+state x in R
+control a in R
+noise W
+dx = (a - 0.2*x) dt + 0.3 dW
+explore a with temperature lam
+maximize E integral(0, inf) exp(-0.5*t)*(-(x^2 + r*a^2)/2) dt
+"""
+TARGET = """\
+state x in R
+control a in [-1, 1]
+dx = a dt
+exit tau when |x| <= 0.5
+minimize tau
+region x in [-2, 2]
+"""
+
 
 @functools.cache
 def solved(text):
@@ -87,6 +106,26 @@ def test_paths_earn_what_the_value_says():
     assert state.get_xlabel() == "$t$"
     level = next(line for line in reward.lines if len(set(line.get_ydata())) == 1 and line.get_color() == "#D55E00")
     assert np.isfinite(level.get_ydata()[0])
+
+
+def test_paths_of_a_random_policy_are_paid_for_exploring():
+    """V = -x^2 P/2 + ... counts the entropy of the policy: what the paths earn must too."""
+    _, reward = panels(drawn(CURIOUS, "paths"))
+    V = next(line.get_ydata()[0] for line in reward.lines if line.get_color() == "#D55E00")
+    mean = next(line.get_ydata()[-1] for line in reward.lines if line.get_color() == "black")
+    assert abs(mean - V) < 0.1
+
+
+def test_without_noise_there_is_one_path_and_it_starts_outside_the_target():
+    state, cost = panels(drawn(TARGET, "paths"))
+    assert abs(state.lines[0].get_ydata()[0]) == pytest.approx(1.0)
+    assert [text.get_text() for text in cost.get_legend().get_texts()] == ["the path", "$V$ at the start"]
+    assert cost.lines[0].get_ydata()[-1] == pytest.approx(0.5, abs=0.02)
+
+
+def test_a_long_row_is_broken_evenly():
+    figure = drawn(DISC, "paths")
+    assert [len([axes for axes in part.axes if axes.get_xlabel()]) for part in figure.subfigs] == [0, 2, 2]
 
 
 def test_what_is_not_there_is_said():

@@ -8,6 +8,7 @@ from __future__ import annotations
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.ticker import MaxNLocator
+from scipy.ndimage import map_coordinates
 
 from hjbdsl.io.plot.panel import Panel
 from hjbdsl.io.plot.plane import HEIGHT, WIDTH, comparable
@@ -18,8 +19,10 @@ from hjbdsl.model.solution import Array
 _TIMES = (0.05, 0.25, 0.5, 0.75, 1.0)
 _PLANES = (0.1, 0.5, 1.0)
 _KEPT = 0.998
-_SPIKE, _FEW = 20.0, 4
 """Share of the mass that the axes show."""
+_SPIKE, _FEW = 20.0, 4
+_PARTS = 4
+"""A map is drawn on so many points for one node of an axis."""
 
 
 def density_rows(view: View) -> list[list[Panel]]:
@@ -77,7 +80,10 @@ def _cut_atoms(x: Array, density: Array, axes: Axes) -> None:
 
 def _draw_plane(view: View, density: Array, times: Array, k: int, nodes: list[Array], axes: Axes) -> None:
     levels = MaxNLocator(14).tick_values(0.0, float(density.max()) or 1.0)
-    color_bar(axes, axes.contourf(nodes[0], nodes[1], density.T, levels=levels, cmap=MAP))
+    index = [np.linspace(0.0, len(line) - 1.0, _PARTS * (len(line) - 1) + 1) for line in nodes]
+    x, y = (np.interp(at, np.arange(len(line)), line) for at, line in zip(index, nodes, strict=True))
+    smooth = np.clip(map_coordinates(density, np.meshgrid(*index, indexing="ij"), order=3, mode="nearest"), 0.0, levels[-1])
+    color_bar(axes, axes.contourf(x, y, smooth.T, levels=levels, cmap=MAP))
     held = "stationary density" if len(times) == 1 else f"density at $t$ = {number_text(float(times[k]))}"
     dress(axes, view.label(view.continuous[0]), view.label(view.continuous[1]), held)
     framed(axes)

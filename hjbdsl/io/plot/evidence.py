@@ -36,7 +36,7 @@ def _draw(nodes: Array, changes: Array, axes: Axes) -> None:
     for order, style in ((1, ":"), (2, "--")):
         axes.loglog(count, changes[0] * (count[0] / count) ** order, color=GREY, lw=0.9, ls=style)
         handles.append(Line2D([], [], color=GREY, lw=0.9, ls=style, label=f"order {order}"))
-    dress(axes, "nodes an axis", "change to the next level")
+    dress(axes, "nodes an axis", "change from the level before")
     axes.xaxis.set_major_locator(FixedLocator(list(count)))
     axes.xaxis.set_minor_formatter(NullFormatter())
     axes.set_xticklabels([f"{n:.0f}" for n in count])

@@ -5,9 +5,11 @@ In: panels, each of which draws on axes of its own. Out: a `Figure`, or its byte
 
 from __future__ import annotations
 
+import math
 import textwrap
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 
 from matplotlib import rc_context
@@ -35,8 +37,8 @@ class Panel:
 
 
 def figure(rows: Sequence[Sequence[Panel]], title: str, subtitle: str) -> Figure:
-    """The panels row by row; a row that is too long goes on below."""
-    broken = [row[k : k + _MOST_COLUMNS] for row in rows for k in range(0, len(row), _MOST_COLUMNS)]
+    """The panels row by row; a row that is too long is broken into parts of nearly the same length."""
+    broken = [part for row in rows for part in _broken(row)]
     heights = [max(panel.height for panel in row) for row in broken]
     width = max(sum(panel.width for panel in row) for row in broken)
     lines = textwrap.wrap(title, max(20, round(width / 0.095))) or [""]
@@ -56,6 +58,12 @@ def figure(rows: Sequence[Sequence[Panel]], title: str, subtitle: str) -> Figure
         for panel, axes in zip(row, columns[: len(row)], strict=True):
             panel.draw(axes)
     return whole
+
+
+def _broken(row: Sequence[Panel]) -> list[Sequence[Panel]]:
+    parts = math.ceil(len(row) / _MOST_COLUMNS)
+    ends = [round(len(row) * k / parts) for k in range(parts + 1)]
+    return [row[start:end] for start, end in pairwise(ends)]
 
 
 def save(drawn: Figure, path: str) -> None:

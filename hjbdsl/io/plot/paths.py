@@ -5,8 +5,10 @@ In: a `View` with its equation and value function. Out: panels. All paths start 
 
 from __future__ import annotations
 
+import itertools
 import math
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -17,10 +19,12 @@ from hjbdsl.io.plot.panel import Panel
 from hjbdsl.io.plot.plane import comparable
 from hjbdsl.io.plot.style import BELOW, GREY, SERIES, dress, framed, legend, note, number_text
 from hjbdsl.io.plot.view import View
+from hjbdsl.io.tabulation import condition_mask
 from hjbdsl.model.solution import Array
 from hjbdsl.numeric.points import Points, default_points
 from hjbdsl.numeric.state_space import horizon, number, region_of
-from hjbdsl.simulation import Paths, ValuePolicy, compile_process, simulate
+from hjbdsl.simulation import Paths, compile_process, simulate
+from hjbdsl.simulation.gibbs import policy_of
 
 _PATHS, _SHOWN, _STEPS = 300, 12, 250
 _LIFETIMES = 4.0
@@ -28,6 +32,7 @@ _LIFETIMES = 4.0
 _UNDISCOUNTED = 10.0
 _MOST_STATES = 3
 _WIDE = 100.0
+_MOST_STARTS = 81
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +51,8 @@ def path_rows(view: View) -> list[list[Panel]]:
 
 
 def _sampled(view: View) -> _Sample:
-    process, policy = compile_process(view.equation), ValuePolicy(view.function)
+    process = compile_process(view.equation)
+    policy = policy_of(view.equation, process, view.function)
     start = _centre(view)
     end = horizon(view.problem)
     length = end if math.isfinite(end) else _endless(view)
@@ -60,12 +66,30 @@ def _sampled(view: View) -> _Sample:
 
 
 def _centre(view: View) -> Points:
-    """The centre of the region; where the process has ended there already, the point half way to a corner."""
+    """The centre of the region; where the process has ended there or stops at once, the first point half way to a corner where it
+    goes on, if there is one."""
     region = region_of(view.problem)
     points = default_points(view.problem)
     distance = np.abs((points.x - region.mean(axis=1)) / np.maximum(np.ptp(region, axis=1), 1e-12)).max(axis=1, initial=0.0)
     k = int(np.argmin(distance + points.mode))
-    return Points(points.t[k : k + 1], points.x[k : k + 1], points.mode[k : k + 1])
+    centre = Points(points.t[k : k + 1], points.x[k : k + 1], points.mode[k : k + 1])
+    shares = itertools.product((0.5, 0.75, 0.25), repeat=len(view.continuous))
+    for chosen in itertools.islice(shares, _MOST_STARTS):
+        x = centre.x.copy()
+        for share, i in zip(chosen, view.problem.continuous_states, strict=True):
+            if share != 0.5:
+                x[0, i] = region[i, 0] + share * (region[i, 1] - region[i, 0])
+        if _goes_on(view, Points(centre.t, x, centre.mode)):
+            return Points(centre.t, x, centre.mode)
+    return centre
+
+
+def _goes_on(view: View, start: Points) -> bool:
+    """Whether the process has neither ended at a point nor stops there."""
+    if view.problem.exit is not None and condition_mask(view.problem, view.problem.exit.condition)(start.x)[0]:
+        return False
+    stop = view.function.evaluate(start.t, start.x, start.mode).stop
+    return stop is None or view.problem.stopping is None or not stop[0]
 
 
 def _endless(view: View) -> float:
@@ -81,14 +105,12 @@ def _draw_state(view: View, sample: _Sample, component: int, name: str, axes: Ax
     paths = sample.paths
     alive = paths.t[None, :] <= paths.end_time[:, None] + 1e-12
     x = np.where(alive, paths.x[:, :, component], np.nan)
-    step = "steps-post" if name in view.lattice else "default"
-    for path in x[:_SHOWN]:
-        axes.plot(paths.t, path, color=SERIES[0], lw=0.7, alpha=0.55, drawstyle=step)
-    _spread_and_mean(axes, paths.t, x)
+    step: Literal["default", "steps-post"] = "steps-post" if name in view.lattice else "default"
+    _draw_lines(axes, paths.t, x, step)
     ended = np.flatnonzero((paths.ended[:_SHOWN] == 2) | (paths.ended[:_SHOWN] == 3))
     places = [paths.x[k, -1, component] for k in ended]
     axes.plot(paths.end_time[ended], places, ls="", marker="o", ms=3.5, mfc="white", mec=SERIES[1], mew=1.0)
-    handles = _handles()
+    handles = _handles(x)
     if len(ended):
         handles.append(Line2D([], [], ls="", marker="o", ms=4, mfc="white", mec=SERIES[1], label="end of a path"))
     reached = x[np.isfinite(x)]
@@ -97,6 +119,21 @@ def _draw_state(view: View, sample: _Sample, component: int, name: str, axes: Ax
     dress(axes, "$t$", view.label(name))
     axes.set_xlim(0.0, _last(sample))
     legend(axes, handles, **BELOW)
+
+
+def _alike(values: Array) -> bool:
+    """Whether all paths are the same, as they are where nothing is random."""
+    return bool(np.all((values == values[:1]) | np.isnan(values)))
+
+
+def _draw_lines(axes: Axes, t: Array, values: Array, step: Literal["default", "steps-post"] = "default") -> None:
+    """Some of the paths, their mean and spread; where they are all the same, one."""
+    if _alike(values):
+        axes.plot(t, values[0], color=SERIES[0], lw=1.5, drawstyle=step)
+        return
+    for path in values[:_SHOWN]:
+        axes.plot(t, path, color=SERIES[0], lw=0.7, alpha=0.55, drawstyle=step)
+    _spread_and_mean(axes, t, values)
 
 
 def _spread_and_mean(axes: Axes, t: Array, values: Array) -> None:
@@ -112,10 +149,13 @@ def _spread_and_mean(axes: Axes, t: Array, values: Array) -> None:
 
 def _last(sample: _Sample) -> float:
     """Until when there is something to see: all paths may have ended early."""
-    return min(float(sample.paths.t[-1]), 1.05 * float(np.quantile(sample.paths.end_time, 0.98)))
+    last = float(sample.paths.t[-1])
+    return min(last, 1.05 * float(np.quantile(sample.paths.end_time, 0.98))) or last
 
 
-def _handles() -> list[Line2D | Patch]:
+def _handles(values: Array) -> list[Line2D | Patch]:
+    if _alike(values):
+        return [Line2D([], [], color=SERIES[0], lw=1.5, label="the path")]
     return [
         Line2D([], [], color=SERIES[0], lw=0.9, label="paths"),
         Line2D([], [], color="black", lw=1.5, label="mean"),
@@ -148,16 +188,19 @@ def _draw_plane(view: View, sample: _Sample, axes: Axes) -> None:
 
 def _draw_reward(view: View, sample: _Sample, axes: Axes) -> None:
     paths = sample.paths
-    for path in paths.reward[:_SHOWN]:
-        axes.plot(paths.t, path, color=SERIES[0], lw=0.7, alpha=0.55)
-    _spread_and_mean(axes, paths.t, paths.reward)
-    handles = _handles()
+    _draw_lines(axes, paths.t, paths.reward)
+    handles = _handles(paths.reward)
     words = ""
     if view.problem.objective.form in ("expectation", "running_min", "running_max"):
         axes.axhline(sample.value, color=SERIES[1], lw=1.2, ls=(0, (5, 3)))
         handles.append(Line2D([], [], color=SERIES[1], lw=1.2, ls=(0, (5, 3)), label=r"$V$ at the start"))
         half = 2.58 * float(np.std(paths.reward[:, -1])) / math.sqrt(len(paths.reward))
-        words = f"mean {number_text(float(np.mean(paths.reward[:, -1])), 4)} ± {number_text(half, 2)} (99%)"
+        mean = number_text(float(np.mean(paths.reward[:, -1])), 4)
+        words = f"in all {mean}" if _alike(paths.reward) else f"mean {mean} ± {number_text(half, 2)} (99%)"
+    if "average" in view.result:
+        last = float(paths.t[-1])
+        axes.plot([0.0, last], [0.0, float(view.result["average"]) * last], color=SERIES[1], lw=1.2, ls=(0, (5, 3)))
+        handles.append(Line2D([], [], color=SERIES[1], lw=1.2, ls=(0, (5, 3)), label="average × $t$"))
     unended = not math.isfinite(horizon(view.problem)) and np.any(paths.ended == 0)
     cut = f"paths are cut at $t$ = {number_text(float(paths.t[-1]))}" if unended else ""
     dress(axes, "$t$", _reward_words(view), cut)

@@ -40,6 +40,7 @@ from hjbdsl.io.plot.view import View
 from hjbdsl.io.tabulation import condition_mask
 from hjbdsl.model.names import latex_name
 from hjbdsl.model.solution import Array
+from hjbdsl.numeric.state_space import control_groups
 
 _LEVELS = 16
 _ARROWS = 17
@@ -52,6 +53,7 @@ _SLICES = (0.2, 0.5, 0.8)
 _MOST_MODES = 4
 _MOST_CONTROLS = 6
 _MASK_NODES = 400
+_FEW, _FINE = 45, 81
 
 Place = Mapping[str, float | str]
 
@@ -117,14 +119,52 @@ def _planes(view: View) -> list[list[_Plane]]:
 
 def _grid(view: View, plane: _Plane, variable: str, component: int = 0) -> Array:
     """A variable over the plane as (len(y), len(x)), as matplotlib wants it."""
+    if _coarse(view, plane):
+        return _evaluated(view, plane, variable, component)
     table = view.at(plane.place)[variable]
     rest = [name for name in table.dims if name not in (plane.x, plane.y)]
     values = np.asarray(table.transpose(plane.y, plane.x, *rest).values, dtype=float)
     return values.reshape(*values.shape[:2], -1)[:, :, component]
 
 
+def _coarse(view: View, plane: _Plane) -> bool:
+    """Whether the table has too few nodes for smooth curves: then the solution itself is asked between them."""
+    return min(len(view.table[plane.x]), len(view.table[plane.y])) < _FEW
+
+
 def _lines(view: View, plane: _Plane) -> tuple[Array, Array]:
-    return tuple(np.asarray(view.table[name].values, dtype=float) for name in (plane.x, plane.y))  # type: ignore[return-value]
+    lines = [np.asarray(view.table[name].values, dtype=float) for name in (plane.x, plane.y)]
+    if _coarse(view, plane):
+        lines = [np.linspace(line[0], line[-1], _FINE) for line in lines]
+    return lines[0], lines[1]
+
+
+def _evaluated(view: View, plane: _Plane, variable: str, component: int) -> Array:
+    x, y = np.meshgrid(*_lines(view, plane))
+    points, place = _points(view, plane, x, y), plane.place
+    labels = [chain.labels.index(str(place[chain.name])) for chain in view.problem.modes]
+    mode = np.full(x.size, view.problem.mode_tuples().index(tuple(labels)))
+    found = view.function.evaluate(np.full(x.size, float(place.get(view.names.time, 0.0))), points, mode)
+    match variable:
+        case view.names.value:
+            values = found.value
+        case view.names.error:
+            values = found.error
+        case view.names.stop if found.stop is not None:
+            values = found.stop.astype(float)
+        case control:
+            groups = control_groups(view.problem)
+            before = [len(group.symbols) for group in groups[: [group.name for group in groups].index(control)]]
+            values = found.control[:, sum(before) + component]
+    return np.asarray(values, dtype=float).reshape(x.shape)
+
+
+def _points(view: View, plane: _Plane, x: Array, y: Array) -> Array:
+    """States (points, components) over the plane."""
+    free = {plane.x: x.ravel(), plane.y: y.ravel()}
+    return np.column_stack(
+        [free[name] if name in free else np.full(x.size, float(plane.place[name])) for name in view.names.states]
+    )
 
 
 def _draw_value(view: View, plane: _Plane, axes: Axes) -> None:
@@ -219,11 +259,7 @@ def _ended(view: View, plane: _Plane, x_line: Array, y_line: Array) -> Array | N
     if view.problem.exit is None:
         return None
     x, y = np.meshgrid(x_line, y_line)
-    free = {plane.x: x.ravel(), plane.y: y.ravel()}
-    points = np.column_stack(
-        [free[name] if name in free else np.full(x.size, float(plane.place[name])) for name in view.names.states]
-    )
-    return condition_mask(view.problem, view.problem.exit.condition)(points).reshape(x.shape).astype(float)
+    return condition_mask(view.problem, view.problem.exit.condition)(_points(view, plane, x, y)).reshape(x.shape).astype(float)
 
 
 def _regions(view: View, plane: _Plane, axes: Axes) -> list[Any]:
