@@ -28,6 +28,7 @@ from hjbdsl.model.solution import Accepted, Array, Evidence, Rejected, Solution
 _COMPARED = 2000
 _SAMPLER, _STEPS = "exponential", 100
 _RESIDUAL_POINTS = 48
+_MOST_UNEVEN, _CONSTANT = 1000.0, 1e-9
 _RESIDUAL_LEVELS = (0.1, 0.5, 2.0)
 
 
@@ -66,7 +67,8 @@ def _solution(fitted: Fitted, seed: int) -> Solution:
     near = numbers["mmd"] < 5 * numbers["mmd_of_data"]
     warnings = [] if trained.finished else [f"interrupted after {trained.steps} steps; asked again, it goes on from there"]
     warnings += [] if better and near else ["the samples drawn do not match the held-out data: more rows or steps are needed"]
-    warnings += _memory(function)
+    uneven = uneven_columns(fitted)
+    warnings += [*uneven, *_memory(function)]
     layers = f"{2 * architecture.blocks + 2} layers of {architecture.width}"
     statements = (
         f"denoising score matching on {len(fitted.rows)} rows, weights of step {trained.steps}: held-out loss "
@@ -81,7 +83,7 @@ def _solution(fitted: Fitted, seed: int) -> Solution:
     )
     return Solution(
         "generative", f"score network ({layers}, {fitted.settings.prediction} prediction)",
-        "bracketed" if trained.finished and better and near else "not_converged", function,
+        "bracketed" if trained.finished and better and near and not uneven else "not_converged", function,
         Evidence("monte_carlo_bracket", residual, statements, numbers), warnings=tuple(warnings),
     )  # fmt: skip
 
@@ -143,6 +145,18 @@ def _consistency(function: LearnedReversal, held_out: Array, seed: int) -> tuple
             found.append(equation_residual(function.score, function.law, s, y))
             mismatches.append(gradient_mismatch(function.score, function.law, s, y, seed))
     return (float(np.median(np.concatenate(found))), max(mismatches)) if found else (float("nan"), float("nan"))
+
+
+def uneven_columns(fitted: Fitted) -> list[str]:
+    """Columns of very different widths under the same noise: the levels that suit one drown the other, and no distance of rows
+    sees the narrow one."""
+    noise = np.diagonal(fitted.score.forward.moments(fitted.score.forward.end).covariance)
+    spread = fitted.rows.std(axis=0)
+    widths = (spread / np.sqrt(noise))[spread > _CONSTANT * np.abs(fitted.rows).max(axis=0)]
+    if widths.max() <= _MOST_UNEVEN * widths.min():
+        return []
+    ratio = widths.max() / widths.min()
+    return [f"one column spreads {ratio:.1g} times as widely as another under noise of one size: bring the columns to one scale"]
 
 
 def _memory(function: LearnedReversal) -> list[str]:

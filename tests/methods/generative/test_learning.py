@@ -16,7 +16,7 @@ from hjbdsl.frontend.load import load_problem, loads_problem  # noqa: E402
 from hjbdsl.methods.generative import fit as fitting  # noqa: E402
 from hjbdsl.methods.generative import training  # noqa: E402
 from hjbdsl.methods.generative.settings import choose  # noqa: E402
-from hjbdsl.methods.generative.solve import solve  # noqa: E402
+from hjbdsl.methods.generative.solve import solve, uneven_columns  # noqa: E402
 from hjbdsl.methods.generative.start import noised  # noqa: E402
 from hjbdsl.model.solution import Accepted, Rejected  # noqa: E402
 from hjbdsl.symbolic.derive import derive  # noqa: E402
@@ -67,6 +67,16 @@ def test_rows_set_aside_leave_the_law_of_the_others_as_it_was():
     ours = [off(fitting.parted(rows, 300, np.random.default_rng(seed)).training) for seed in range(10)]
     at_random = [off(np.random.default_rng(seed).permutation(rows)[:2400]) for seed in range(10)]
     assert np.all(np.std(ours, axis=0) < 0.4 * np.std(at_random, axis=0))
+
+
+@pytest.mark.parametrize(("scale", "words"), [([1.0, 100.0], ""), ([1e-4, 1e4], "one scale"), ([0.0, 1.0], "")])
+def test_columns_of_very_different_widths_are_told(tmp_path, scale, words):
+    np.save(tmp_path / "rows.npy", np.random.default_rng(0).standard_normal((200, 2)) * scale + 3.0)
+    text = 'state y in R^2\nnoise W in R^2\ndy = -y dt + dW\ndata y(0) ~ file "rows.npy"\nreverse y on [0, 3]\n'
+    (tmp_path / "p.hjb").write_text(text)
+    fitted = fitting.fit(load_problem(str(tmp_path / "p.hjb")), SMALL | {"steps": 1.0}, 0, None)
+    assert words in "".join(uneven_columns(fitted))
+    assert bool(uneven_columns(fitted)) == bool(words)
 
 
 def test_gaussian_data_need_no_training():
