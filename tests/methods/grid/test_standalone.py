@@ -15,6 +15,7 @@ from pathlib import Path
 import pytest
 
 from hjbdsl import pipeline, uses
+from hjbdsl.codegen.pruning import pruned
 from hjbdsl.errors import UsageError
 from hjbdsl.io.text import report
 
@@ -131,10 +132,173 @@ maximize running_min(0, 1) 1 - |x|
 region x in [-2, 2]
 solve grid(nx = 65)
 """.replace("0.5*x + a dt", "(0.5*x + a) dt")
+GROWING = """\
+state   x > 0
+noise   W
+dx = 1.5*(0.06 - x) dt + 0.3*sqrt(x) dW
+discount x
+evaluate E max(x(1) - 0.05, 0)
+region  x in [0.02, 0.15]
+solve grid(nx = 65)
+"""
+TARGET = """\
+state   x in R, v in R
+control a in [-1, 1]
+dx = v dt
+dv = a dt
+exit tau when x == 0 and v == 0
+minimize tau
+region x in [-1, 1], v in [-1, 1]
+solve grid(nx = 33)
+"""
+PURSUIT = """\
+param va = 5, vb = 4, wa = 1, wb = 1.1, R = 1.5, T = 0.4
+state     x in R, y in R, psi in circle
+control   a in [-wa, wa]
+adversary b in [-wb, wb]
+dx = (-va + vb*cos(psi) + a*y) dt
+dy = (vb*sin(psi) - a*x) dt
+dpsi = (b - a) dt
+maximize running_min(0, T) sqrt(x^2 + y^2) - R
+region x in [-4, 6], y in [-4, 4]
+solve grid(nx = 33)
+"""
+AMERICAN = """\
+param r = 0.05, sigma = 0.3, K = 40, T = 0.7
+state x > 0 "stock price"
+noise W
+dx = r*x dt + sigma*x dW
+stopping tau in [0, T]
+maximize E exp(-r*tau)*max(K - x(tau), 0)
+region x in [25, 60]
+solve grid(nx = 129)
+"""
+INCOME = """\
+param gamma = 2, rho = 0.05, r = 0.03
+mode  z in {low, high}
+rate  low -> high = 0.6, high -> low = 0.5
+param y(z) = {low: 0.5, high: 1.2}
+state   a >= -0.2 "assets"
+control c >= 0
+da = (r*a + y(z) - c) dt
+maximize E integral(0, inf) exp(-rho*t)*c^(1 - gamma)/(1 - gamma) dt
+region a in [-0.2, 1.5]
+solve grid(nx = 129)
+"""
+GIBBS = """\
+param lam = 0.1
+state   x in R
+control a in [-1, 1.5]
+noise   W
+dx = (-0.2*x^3 + a) dt + 0.4 dW
+explore a with temperature lam
+minimize E integral(0, inf) exp(-0.4*t)*(x^2 + 0.3*a^2) dt
+region x in [-1, 1]
+solve grid(nx = 65)
+"""
+GAME = """\
+param alpha = 0.2, ka = 1, kb = 0.7, q = 1, r = 0.5, m = 1.8, sigma = 0.3, rho = 0.5
+state     x in R
+control   a in [-5, 5]
+adversary b in [-4, 4]
+noise     W
+dx = (alpha*x + ka*a + kb*b) dt + sigma dW
+minimize E integral(0, inf) exp(-rho*t)*(q*x^2 + r*a^2 - m*b^2) dt
+region x in [-1, 1]
+solve grid(nx = 65)
+"""
+QUOTES = """\
+param   A = 1.2, k = 1.3, phi = 0.1, sigma = 0.4, rho = 0.3
+state   q in {-2..2} "inventory", s in R "price"
+control bid in [0, 3], ask in [0, 3]
+noise   W
+jump    B rate A*exp(-k*bid)*indicator(q < 2)
+jump    S rate A*exp(-k*ask)*indicator(q > -2)
+ds = -0.5*s dt + sigma dW
+dq = dB - dS
+maximize E integral(0, inf) exp(-rho*t)*(-phi*q^2 + q*s + A*exp(-k*bid)*bid + A*exp(-k*ask)*ask) dt
+region  s in [-1, 1]
+solve grid(nx = 65)
+"""
+UNCERTAIN = """\
+param r = 0.04, s0 = 0.15, s1 = 0.3, T = 0.6
+let pay(y) = max(y - 90, 0) - max(y - 110, 0)
+state   x > 0
+control s in [s0, s1]
+noise   W
+dx = r*x dt + s*x dW
+maximize E exp(-r*T)*pay(x(T))
+region x in [80, 120]
+solve grid(nx = 129)
+"""
+RISK = """\
+param b = 1, q = 1, r = 0.5, s = 0.4, theta = 0.8, T = 1
+state   x in R
+control a in [-1, 1]
+noise   W
+dx = b*a dt + s dW
+minimize risk(theta) [ integral(0, T) (q*x^2 + r*a^2)/2 dt ]
+region  x in [-1, 1]
+solve grid(nx = 65)
+"""
+ANGLE = """\
+state   theta in circle
+control u in [-1, 1]
+noise   W
+dtheta = (0.5*sin(theta) + u) dt + 0.4 dW
+minimize E integral(0, inf) exp(-0.4*t)*(1 - cos(theta) + 0.3*u^2) dt
+solve grid(nx = 65)
+"""
+CORRELATED = """\
+param T = 0.8, s1 = 0.5, s2 = 0.35, rho = -0.4
+state x in R, y in R
+control a in R, b in [-2, 2]
+noise W, B
+dW dB = rho dt
+dx = (-0.2*x + 0.5*y + a) dt + s1 dW
+dy = (0.3*x - 0.4*y + 0.8*b) dt + s2 dB
+minimize E [ integral(0, T) (x^2 + 0.5*y^2 + 0.7*a^2 + 0.4*b^2) dt + 0.6*x(T)^2 + y(T)^2 ]
+region x in [-1, 1], y in [-1, 1]
+solve grid(nx = 33)
+"""
+RUIN = """\
+state x in R "reserves"
+control u in [0, 1]
+jump N rate 0.8 mark J ~ exponential(2)
+noise W
+dx = (1 - u) dt + 0.2 dW - J dN
+exit tau when x <= 0
+maximize E integral(0, tau) exp(-0.1*t)*u dt
+region x in [0, 4]
+solve grid(nx = 65)
+"""
+REGULATED = """\
+param T = 1.5
+state   x in R, v in R
+control a in R
+dx = v dt
+dv = a dt
+minimize integral(0, T) (x^2 + 0.3*v^2 + 0.5*a^2) dt + x(T)^2 + 0.5*v(T)^2
+region x in [-1, 1], v in [-1, 1]
+solve grid(nx = 33)
+"""
 KINDS = {
     "consumption": CONSUMPTION, "stopping": STOPPING, "modes": MODES, "jumps": JUMPS, "finite": FINITE, "average": AVERAGE,
-    "plane": PLANE, "disc": DISC, "plane_in_time": PLANE_IN_TIME, "reach": REACH,
+    "plane": PLANE, "disc": DISC, "plane_in_time": PLANE_IN_TIME, "reach": REACH, "growing": GROWING, "target": TARGET,
+    "pursuit": PURSUIT, "american": AMERICAN, "income": INCOME, "gibbs": GIBBS, "game": GAME, "quotes": QUOTES,
+    "uncertain": UNCERTAIN, "risk": RISK, "angle": ANGLE, "correlated": CORRELATED, "ruin": RUIN, "regulated": REGULATED,
 }  # fmt: skip
+
+ALONE = """\
+import runpy, sys
+class Only:
+    def find_spec(self, name, path=None, target=None):
+        if name.partition(".")[0] not in sys.stdlib_module_names | {"numpy", "numba", "llvmlite"}:
+            raise ImportError(name)
+sys.meta_path.insert(0, Only())
+sys.argv = ["solver.py"]
+runpy.run_path("solver.py", run_name="__main__")
+"""
 
 
 def printed(text: str, folder: Path) -> tuple[list[str], list[str]]:
@@ -148,8 +312,7 @@ def printed(text: str, folder: Path) -> tuple[list[str], list[str]]:
     (folder / "solver.py").write_text(compiled.source, encoding="utf-8")
     environment = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
     run = subprocess.run(
-        [sys.executable, "-c", "import sys; sys.modules['hjbdsl'] = None; sys.argv = ['solver.py']; import runpy; "
-         "runpy.run_path('solver.py', run_name='__main__')"],
+        [sys.executable, "-c", ALONE],
         cwd=folder, env=environment, capture_output=True, text=True, check=False, timeout=280,
     )  # fmt: skip
     assert run.returncode == 0, run.stderr[-2000:]
@@ -197,6 +360,13 @@ def test_the_source_is_the_golden_one() -> None:
     if os.environ.get("HJB_UPDATE_GOLDEN"):
         GOLDEN.write_text(source, encoding="utf-8")
     assert source == GOLDEN.read_text(encoding="utf-8"), "HJB_UPDATE_GOLDEN=1 rewrites it"
+
+
+def test_a_program_holds_nothing_that_it_does_not_use() -> None:
+    source = uses.compile_solver(pipeline.loads(REGULATOR, path="regulator.hjb"), "grid").source
+    assert pruned(source, ()) == source
+    assert "if False" not in source
+    assert not re.search(r"\b(EXIT|SHOWN|stopped|logarithmic|circle)\b", source.partition("AXES = (")[2])
 
 
 def test_blocks_cite_the_lines_of_the_file() -> None:
