@@ -247,6 +247,7 @@ def emit(form: Recast, mark_counts: Sequence[int]) -> str:
         "jumps": _jumps(emitter), "leap_ends": _leap_ends(emitter), "mode_lines": _modes(emitter),
         "has_modes": bool(problem.modes), "soft": soft_context(emitter, soft), **_shown(emitter, form),
     }  # fmt: skip
+    context["noisy"] = [(i, i) in equation.covariance for i in emitter.axes]
     shut = "edges[{}, {}] >= CONSTRAIN" if context["diffusion_unbounded"] else "edges[{}, {}] == CONSTRAIN"
     context["closed"] = [(shut.format(i, 0), shut.format(i, 1)) for i in range(d)]
     context["rough"] = PARTS[d] if final is not None and not equation.stationary and _jumps_somewhere(final) else 0

@@ -75,8 +75,8 @@ class GridProgram:
         d = len(mesh.axes)
         self.mesh_array = np.zeros((3 * d + 1, max(2 * d, *mesh.shape)))
         for i, n in enumerate(mesh.shape):
-            # derivatives of fifth order need the map's own
-            steps = (mesh.G[i], 0.0 * mesh.G[i]) if module.FRONT else mesh.axes[i].steps(n)
+            # derivatives of fifth order need the map's own, and without noise upwinding over wide steps far out would spread
+            steps = mesh.axes[i].steps(n) if module.NOISY[i] else (mesh.G[i], 0.0 * mesh.G[i])
             self.mesh_array[3 * i : 3 * i + 3, :n] = mesh.X[i], *steps
             self.mesh_array[3 * d, 2 * i : 2 * i + 2] = mesh.axes[i].slopes
         self._scratch: Rows | None = None

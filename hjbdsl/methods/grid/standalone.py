@@ -80,7 +80,7 @@ def program(equation: HJBEquation, solution: Solution, options: Mapping[str, flo
         "worth_options": _options_of_worth(function.worth), "worth_class": _worth_class(function.worth),
         "worth_constants": _constants_of_worth(),
         "controlled": runner.module.CONTROLS > 0, "shown": runner.module.SHOWN,
-        "average": average, "front": way == "front",
+        "average": average,
         "noisy": runner.noisy, "needs_solver": equation.stationary or way == "implicit",
         "average_floor": repr(float(solution.evidence.residual * abs(solution.average or 0.0))),
         "first_cells": FIRST_CELLS[d], "noisy_everywhere": all((i, i) in covariance for i in problem.continuous_states),
