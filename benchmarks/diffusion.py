@@ -31,11 +31,11 @@ from hjbdsl.methods.generative.score import Count, Score
 from hjbdsl.methods.generative.start import DataLaw, MixtureLaw, noised
 from hjbdsl.methods.generative.steering import steer
 from hjbdsl.methods.generative.tilted_law import tilted_mixture
-from hjbdsl.methods.generative.verification_gap import verification_gap
+from hjbdsl.methods.generative.verification_gap import gap_of_learned
 from hjbdsl.methods.neural.path_integral import Sampler, SamplerSettings
 from hjbdsl.methods.neural.time_reversed import TimeReversedSampler
 from hjbdsl.model.problem import ControlProblem
-from hjbdsl.model.solution import Accepted, Array
+from hjbdsl.model.solution import Accepted, Array, ValueFunction
 
 _FORWARD = """param b0 = 0.1, b1 = 20, T = 1
 let beta = b0 + (b1 - b0)*t
@@ -74,11 +74,15 @@ def random_means(count: int, dimension: int) -> Array:
     return np.random.default_rng(dimension).standard_normal((count, dimension))
 
 
-def exact_parts(problem: ControlProblem) -> tuple[Score, DataLaw]:
+def solved_exactly(problem: ControlProblem) -> ValueFunction:
     reply = closed_form.solve(pipeline.derive(problem))
     if not isinstance(reply, Accepted):
         raise ValueError(reply.reason)
-    return score_and_law(problem, reply.solution.function)
+    return reply.solution.function
+
+
+def exact_parts(problem: ControlProblem) -> tuple[Score, DataLaw]:
+    return score_and_law(problem, solved_exactly(problem))
 
 
 def drawn(score: Score, law: DataLaw, count: int, random: np.random.Generator) -> Array:
@@ -115,9 +119,9 @@ def learned_mixture(name: str, problem: ControlProblem, run: Run) -> None:
     rows = drawn(score, law, _DRAWN, random)
     spent, evaluations = time.process_time() - began, score.count.evaluations
     distances = [maximum_mean_discrepancy(part, true, scale) for part in (rows, drawn(exact, law, _DRAWN, random), other)]
-    bottom = exact.forward.time_of(float(np.log(0.05)))  # below, the score that `generative` reports is that at this time
     paths = _PATHS if problem.dimension <= 4 else _PATHS_IN_MANY_DIMENSIONS
-    gap = verification_gap(exact, law, lambda s, y: score(max(s, bottom), y), paths, 200, run.seed)
+    gap = gap_of_learned(problem, solved_exactly(problem), score, paths, 200, run.seed)
+    assert gap is not None
     print(
         f"{name:<10} score {' '.join(f'{e:.3f}' for e in errors)} | MMD {distances[0]:.4f} learned, {distances[1]:.4f} exact "
         f"({distances[2]:.4f}) | gap {gap.cost:.5f} ± {gap.cost_error:.5f} against {gap.distance:.5f} ± {gap.distance_error:.5f}"

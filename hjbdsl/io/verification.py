@@ -20,14 +20,19 @@ SCHEMA = "hjb.verification/1"
 
 
 def verification(
-    equation: HJBEquation, solution: Solution, brackets: Sequence[Bracket], checks: Sequence[CheckResult]
+    equation: HJBEquation,
+    solution: Solution,
+    brackets: Sequence[Bracket],
+    checks: Sequence[CheckResult],
+    identity: Mapping[str, float] | None = None,
 ) -> dict[str, Any]:
-    """`verdict` is "holds" where at every point V lies in its bracket and its policy earns it, and every check of the file
-    holds; else "refuted"."""
+    """`verdict` is "holds" where at every point V lies in its bracket and its policy earns it, every check of the file holds, and
+    the sides of the verification identity differ by no more than their error; else "refuted"."""
     problem = equation.problem
     points = [_point(equation, one) for one in brackets]
     failed = [check.text for check in checks if not check.passed]
     sound = all(one.holds for one in brackets) and not failed
+    sound = sound and (identity is None or abs(identity["difference"]) <= identity["difference_error"])
     found = next((one.excess for one in brackets if one.excess is not None), None)
     result: dict[str, Any] = {
         "schema": SCHEMA,
@@ -49,7 +54,7 @@ def verification(
         "failed_checks": failed,
         "verdict": "holds" if sound else "refuted",
     }  # fmt: skip
-    return result
+    return result if identity is None else result | {"identity": dict(identity)}
 
 
 def _point(equation: HJBEquation, one: Bracket) -> dict[str, Any]:
@@ -86,9 +91,21 @@ def verification_text(result: Mapping[str, Any], seconds: float) -> str:
             lines.append(f"  optimum: another control gains at most {tiny(residual['better_control'])} a unit of time there")
     for point in result["points"]:
         lines += ["", *_point_lines(result, point)]
+    if "identity" in result:
+        lines += ["", *_identity_lines(result["identity"])]
     lines += [f"✗ check fails: {text}" for text in result["failed_checks"]]
     mark, word = ("✓", "holds") if result["verdict"] == "holds" else ("✗", "refuted")
     return "\n".join([*lines, "", f"{mark} {result['quantity']} {word}", f"{seconds:.1f} s"])
+
+
+def _identity_lines(identity: Mapping[str, float]) -> list[str]:
+    """The verification identity of a learned control against the exact one, each side with its 99% interval."""
+    sides = (("J(u) - V", "cost"), ("E ∫ |u - u*|² dt/2", "distance"), ("difference", "difference"))
+    lines = [f"verification identity, along {identity['paths']:g} paths from the noise at T (99%)"]
+    return lines + [
+        f"  {name:<24}{_number(identity[key], identity[key + '_error'])}  ± {tiny(identity[key + '_error'])}"
+        for name, key in sides
+    ]
 
 
 _VERDICTS = {

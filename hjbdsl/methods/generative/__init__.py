@@ -5,7 +5,9 @@ mixtures is a closed form and belongs to `closed_form`; it comes in here through
 """
 
 from hjbdsl.methods.generative.describe import samples
+from hjbdsl.methods.generative.function import LearnedReversal
 from hjbdsl.methods.generative.solve import solve
 from hjbdsl.methods.generative.tilting import tilted_problem
+from hjbdsl.methods.generative.verification_gap import gap_of_learned
 
-__all__ = ["samples", "solve", "tilted_problem"]
+__all__ = ["LearnedReversal", "gap_of_learned", "samples", "solve", "tilted_problem"]

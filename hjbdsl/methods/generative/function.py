@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hjbdsl.methods.generative.consistency import time_slope
+from hjbdsl.methods.generative.forward import Forward
 from hjbdsl.methods.generative.likelihood import CONFIDENCE, log_density
 from hjbdsl.methods.generative.score import LearnedScore
 from hjbdsl.methods.generative.start import RowsLaw
@@ -26,6 +27,13 @@ _RELATIVE_ERROR = 0.15
 _QUANTILE = 2.576
 _LOWEST_SCORE = 0.05
 """Noise level."""
+
+
+def earliest(forward: Forward) -> float:
+    """The earliest time at which the score itself is used: below, a small error of the denoised mean is a large one of the score,
+    and V is continued by its slope in time."""
+    top = np.exp(forward.log_level(forward.end))
+    return forward.time_of(float(np.log(min(_LOWEST_SCORE, 0.5 * top))))
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +51,7 @@ class LearnedReversal(ValueFunction):
         for clock in np.unique(t):
             here = t == clock
             s = max(forward.end - float(clock), 0.0)
-            learned = max(s, self._bottom())
+            learned = max(s, earliest(self.score.forward))
             value[here], error[here] = self._value(learned, x[here])
             if learned > s:
                 moved = (learned - s) * time_slope(self.score, learned, x[here])
@@ -52,13 +60,6 @@ class LearnedReversal(ValueFunction):
             score = self.score(learned, x[here])
             gradient[here], control[here] = -score, score @ forward.noise(s)
         return PointValues(value, error, gradient, control, lower=value - error, upper=value + error, confidence=CONFIDENCE)
-
-    def _bottom(self) -> float:
-        """The earliest time at which the score itself is used: below, a small error of the denoised mean is a large one of the
-        score, and V is continued by its slope in time."""
-        forward = self.score.forward
-        top = np.exp(forward.log_level(forward.end))
-        return forward.time_of(float(np.log(min(_LOWEST_SCORE, 0.5 * top))))
 
     def _value(self, s: float, y: Array) -> tuple[Array, Array]:
         flow = log_density(self.score, self.law, s, y)

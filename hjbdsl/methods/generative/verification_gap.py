@@ -20,10 +20,13 @@ from itertools import pairwise
 
 import numpy as np
 
+from hjbdsl.methods.generative.draw import score_and_law
 from hjbdsl.methods.generative.forward import Forward
-from hjbdsl.methods.generative.score import Score
+from hjbdsl.methods.generative.function import earliest
+from hjbdsl.methods.generative.score import LearnedScore, Score
 from hjbdsl.methods.generative.start import MixtureLaw, noised, root
-from hjbdsl.model.solution import Array
+from hjbdsl.model.problem import ControlProblem, GaussianMixture
+from hjbdsl.model.solution import Array, ValueFunction
 from hjbdsl.numeric.importance_weights import CERTAIN
 from hjbdsl.progress import report
 
@@ -58,6 +61,18 @@ def verification_gap(exact: Score, law: MixtureLaw, other: Field, paths: int, st
         fine.distance, fine.distance_error + abs(fine.distance - rough.distance),
         fine.difference, fine.difference_error + abs(fine.difference - rough.difference),
     )  # fmt: skip
+
+
+def gap_of_learned(
+    problem: ControlProblem, optimum: ValueFunction, learned: LearnedScore, paths: int, steps: int, seed: int = 0
+) -> Gap | None:
+    """The gap of the control that a learned score gives, `optimum` being the exact answer; None where the data are no mixture."""
+    if problem.reversal is None or not isinstance(problem.reversal.law, GaussianMixture):
+        return None
+    exact, law = score_and_law(problem, optimum)
+    assert isinstance(law, MixtureLaw)
+    bottom = earliest(exact.forward)
+    return verification_gap(exact, law, lambda s, y: learned(max(s, bottom), y), paths, steps, seed)
 
 
 def _simulated(exact: Score, law: MixtureLaw, other: Field, paths: int, steps: int, seed: int) -> Gap:

@@ -10,15 +10,18 @@ import pytest
 
 torch = pytest.importorskip("torch")
 
-from hjbdsl.cli.main import main  # noqa: E402 (torch may be absent)
+from hjbdsl import pipeline, uses  # noqa: E402 (torch may be absent)
+from hjbdsl.cli.main import main  # noqa: E402
 from hjbdsl.errors import UsageError  # noqa: E402
 from hjbdsl.frontend.load import load_problem, loads_problem  # noqa: E402
+from hjbdsl.io.verification import verification_text  # noqa: E402
 from hjbdsl.methods.generative import fit as fitting  # noqa: E402
 from hjbdsl.methods.generative import training  # noqa: E402
 from hjbdsl.methods.generative.settings import choose  # noqa: E402
 from hjbdsl.methods.generative.solve import solve, uneven_columns  # noqa: E402
 from hjbdsl.methods.generative.start import noised  # noqa: E402
 from hjbdsl.model.solution import Accepted, Rejected  # noqa: E402
+from hjbdsl.simulation.trial import Settings  # noqa: E402
 from hjbdsl.symbolic.derive import derive  # noqa: E402
 from tests.methods.generative.problems import VARIANCE_PRESERVING, solved  # noqa: E402
 
@@ -205,3 +208,15 @@ def test_a_copied_problem_brings_its_data(tmp_path):
         main(["gallery", "two_moons", "-o", str(tmp_path / "mine.hjb")])
     assert ended.value.code == 0
     assert fitting.read_rows(load_problem(str(tmp_path / "mine.hjb"))).shape == (6000, 2)
+
+
+@pytest.mark.slow
+def test_a_learned_control_is_held_against_the_exact_one():
+    text = VARIANCE_PRESERVING + "solve generative(steps = 150, width = 48, blocks = 1)\n"
+    worked = pipeline.worked_out(loads_problem(text), pipeline.Request("generative"), cached=False)
+    found = uses.verified(worked, [], Settings(paths=2000))
+    identity = found["identity"]
+    assert found["verdict"] == "holds"
+    assert identity["distance"] > 0.0
+    assert abs(identity["cost"] - identity["distance"]) <= identity["cost_error"] + identity["distance_error"]
+    assert "J(u) - V" in verification_text(found, 0.0)
