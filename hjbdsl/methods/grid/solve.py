@@ -20,6 +20,7 @@ from hjbdsl.budget import BudgetExceeded, time_budget
 from hjbdsl.errors import SolverError
 from hjbdsl.methods.grid.escape import FURTHER, killed
 from hjbdsl.methods.grid.formulas import DiscreteStates
+from hjbdsl.methods.grid.free_boundary import cost_of_nodes
 from hjbdsl.methods.grid.function import GridFunction, Worth
 from hjbdsl.methods.grid.levels import COARSEST, Runner, Solved, TooLarge
 from hjbdsl.methods.grid.mesh import WALL, Axis, build_axes, region_box
@@ -148,8 +149,18 @@ class _Search:
         self.cut = self.cut or not _steady([level.level.at(*self.points) for level in levels[-4:]])
         self._look_outside_again(levels, values)
         floor = self.outside + self.escaping + levels[-1].residual * float(np.max(np.abs(values[-1])))
+        floor += self._cost_of_nodes(levels[-1])
         worth = Worth.of(values, floor, self.irregular, self.cut, self.shocks)
         return self._present(levels, values, worth)
+
+    def _cost_of_nodes(self, solved: Solved) -> float:
+        """What V may lose because stopping begins at a node."""
+        if solved.stopped is None:
+            return 0.0
+        level = solved.level
+        program = self.runner.program(level.mesh)
+        payoff = np.array([program.data(t, 2) for t in level.times]).reshape(level.V.shape)
+        return cost_of_nodes(np.abs(level.V - payoff), solved.stopped, level.mesh.inner())
 
     def _domain(self) -> tuple[tuple[Axis, ...], Solved]:
         """The coarsest level, on a domain whose ends matter little."""
@@ -316,7 +327,8 @@ class _Search:
         if len(levels) < 3:
             return np.inf
         values = [level.level.at(*self.points) for level in levels[-3:]]
-        worth = Worth.of(values, self.outside + self.escaping, self.irregular, self.cut, self.shocks)
+        floor = self.outside + self.escaping + self._cost_of_nodes(levels[-1])
+        worth = Worth.of(values, floor, self.irregular, self.cut, self.shocks)
         return float(np.max(worth.extrapolate(values)[1]))
 
     def _present(self, levels: list[Solved], values: list[Array], worth: Worth) -> Solution:

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from hjbdsl import pipeline
 from hjbdsl.errors import HjbError, SolverError
 from hjbdsl.methods import closed_form, grid
+from hjbdsl.methods.grid.free_boundary import cost_of_nodes
 from hjbdsl.model.solution import Accepted
 
 GALLERY = Path(__file__).parents[3] / "problems"
@@ -74,3 +75,14 @@ def test_bands_hold_for_drawn_parameters(name: str) -> None:
 
     draw()
     assert all(held >= SHARE for held in outcomes), outcomes
+
+
+def test_stopping_at_nodes_costs_at_most_half_a_cell() -> None:
+    # V beyond b = 0.13 gains J (x - b)^2/2; stopping h/2 off loses J h^2/8, which no difference of nested levels shows
+    x, J, b = np.linspace(-1.0, 1.0, 41), 1.7, 0.13
+    gain, h = 0.5 * J * np.maximum(x - b, 0.0) ** 2, 0.05
+    inner = np.ones(41, bool)
+    for stopped, w in ((x <= b, gain), (x[::-1] <= b, gain[::-1])):
+        cost = cost_of_nodes(w[None, None], stopped[None, None], inner)
+        assert J * h * h / 8.0 <= cost <= J * h * h / 4.0 + 1e-12
+    assert cost_of_nodes(gain[None, None], (x <= b)[None, None], x < -0.5) == 0.0
