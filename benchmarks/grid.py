@@ -32,7 +32,7 @@ from benchmarks.grid_problems import DIFFUSION, FIRM, PAIR, extrapolated, firm_e
 from benchmarks.row import Array, Reference, Row, Solve
 
 OURS = "hjbdsl"
-FEWEST, MOST = 3, 12
+FEWEST, MOST = 3, 200
 """Solves of a row, the cold one among them."""
 LONG = 1.0
 """Seconds of warm solves after which no more are wanted."""

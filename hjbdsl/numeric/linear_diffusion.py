@@ -11,7 +11,6 @@ from dataclasses import dataclass, fields
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import exprel, factorial
 
 from hjbdsl.model.solution import Array
 
@@ -85,6 +84,11 @@ def exponential_moments(law: LinearDiffusion, remaining: Array) -> Moments:
     return Moments(*moments, np.zeros((k, n, n)), np.zeros((k, n)), constant)
 
 
+def exprel(x: Array) -> Array:
+    """(exp(x) - 1)/x, and 1 at 0. scipy.special.exprel without scipy.special, which loads longer than most answers take."""
+    return np.divide(np.expm1(x), x, out=np.ones_like(x), where=x != 0.0)
+
+
 def _diagonal_drift(rates: Array, offset: Array, noise: Array, passed: Array) -> tuple[Array, Array, Array]:
     """F, m, C after the times `passed` (k, 1) for a diagonal drift matrix and a full noise."""
     growth = rates * passed
@@ -104,7 +108,7 @@ def _doubled_series(matrix: Array, offset: Array, noise: Array, remaining: Array
         half = matrix @ spread[-1]
         spread.append(half + half.T)
     orders = np.arange(_SERIES_TERMS)
-    factors = step[:, None] ** orders / factorial(orders)
+    factors = step[:, None] ** orders / np.cumprod(np.maximum(orders, 1.0))
     integrated = factors * step[:, None] / (orders + 1)
     transition = np.tensordot(factors, np.stack(powers), axes=1)
     mean = integrated @ np.stack(carried)

@@ -6,11 +6,11 @@ uniform expansion above (Abramowitz and Stegun 9.7.7), whose polynomials are mad
 
 from __future__ import annotations
 
+import math
 from functools import lru_cache
 
 import numpy as np
 from numpy.polynomial import Polynomial
-from scipy.special import gammaln, ive
 
 from hjbdsl.model.solution import Array
 
@@ -20,6 +20,8 @@ _DEBYE_TERMS = 9
 
 def log_bessel_series(b: float, x: Array) -> Array:
     """log(0F1(; b; x)/Gamma(b)), relative error of 0F1 about 1e-14 times its logarithm."""
+    from scipy.special import ive  # noqa: PLC0415  slow to import, and few payoffs are radial
+
     x = np.asarray(x, dtype=np.float64)
     result = np.empty(x.shape)
     small = x <= b
@@ -37,7 +39,7 @@ def _power_series(b: float, x: Array) -> Array:
     for k in range(1, 40):
         term = term * x / (k * (b + k - 1))
         total += term
-    return np.log(total) - float(gammaln(b))
+    return np.log(total) - math.lgamma(b)
 
 
 def _debye(order: float, y: Array) -> Array:

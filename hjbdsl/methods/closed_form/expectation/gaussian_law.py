@@ -21,7 +21,6 @@ from collections.abc import Callable
 from dataclasses import dataclass, fields
 
 import numpy as np
-from scipy import integrate
 
 from hjbdsl.model.solution import Array
 from hjbdsl.numeric.linear_diffusion import LinearDiffusion, Moments, exponential_moments
@@ -117,6 +116,8 @@ def _unpack(flat: Array, n: int, diagonal: bool) -> Moments:
 
 
 def _integrate(law: LinearDiffusion, end: float) -> Callable[[Array], Array]:
+    from scipy.integrate import solve_ivp  # noqa: PLC0415  slow to import, and most laws have a formula
+
     constant, linear, quadratic = law.terminal
     n = len(linear)
     identity, zero = (np.ones(n), np.zeros(n)) if law.diagonal else (np.eye(n), np.zeros((n, n)))
@@ -126,7 +127,7 @@ def _integrate(law: LinearDiffusion, end: float) -> Callable[[Array], Array]:
         return -_pack(_backward(law, np.array([end - s]), _unpack(flat[None, :], n, law.diagonal)))
 
     with np.errstate(all="ignore"):
-        solved = integrate.solve_ivp(
+        solved = solve_ivp(
             right_side, (0.0, end), start, method="DOP853", rtol=_TOLERANCE, atol=1e-15, dense_output=True,
             max_step=end / _SMALLEST_STEPS,
         )  # fmt: skip

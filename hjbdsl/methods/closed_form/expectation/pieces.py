@@ -12,7 +12,6 @@ from itertools import pairwise
 
 import numpy as np
 import sympy as sp
-from scipy import optimize
 
 from hjbdsl.model.solution import Array
 from hjbdsl.numeric.compile import compile_expressions
@@ -157,12 +156,14 @@ def _low_degree_roots(polynomial: sp.Poly) -> list[sp.Expr]:
 
 def scan_roots(function: Callable[[Array], Array]) -> list[float]:
     """Changes of sign on a grid that is fine near zero and reaches 1e4, refined to rounding."""
+    from scipy.optimize import brentq  # noqa: PLC0415  slow to import, and few payoffs need it
+
     values = function(_SCAN)
     signs = np.sign(values)
     result = [float(y) for y in _SCAN[signs == 0][:_MOST_BREAKS]]
     for i in np.flatnonzero((signs[:-1] * signs[1:] < 0) & np.isfinite(values[:-1]) & np.isfinite(values[1:]))[
         : _MOST_BREAKS + 1
     ]:
-        root = optimize.brentq(lambda y: float(function(np.array([y]))[0]), _SCAN[i], _SCAN[i + 1], xtol=1e-300, rtol=8.9e-16)
+        root = brentq(lambda y: float(function(np.array([y]))[0]), _SCAN[i], _SCAN[i + 1], xtol=1e-300, rtol=8.9e-16)
         result.append(float(root))
     return result
