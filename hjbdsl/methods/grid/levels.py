@@ -57,6 +57,16 @@ class Solved:
 _Parts = tuple[Array, Array, Array, NDArray[np.bool_], float, str, dict[str, float]]
 
 
+def nodes_of(axes: tuple[Axis, ...], multiple: int) -> str:
+    """The size of a level in words."""
+    return " x ".join(str(axis.nodes(multiple)) for axis in axes) + " nodes"
+
+
+def share_done(axes: tuple[Axis, ...], multiple: int) -> float:
+    """The share of the work that lies before a level: work grows with the cells."""
+    return min(1.0, (multiple / (2.0 * COARSEST[len(axes)])) ** len(axes))
+
+
 class TooLarge(SolverError):
     """A level that does not fit into the memory."""
 
@@ -201,4 +211,4 @@ def _restless(program: GridProgram, policy: Array, stopped: NDArray[np.bool_]) -
     return float(np.median((speed / np.maximum(discount, 1e-3))[free])) if free.any() else 0.0
 
 
-__all__ = ["Runner", "Solved", "TooLarge"]
+__all__ = ["Runner", "Solved", "TooLarge", "nodes_of", "share_done"]

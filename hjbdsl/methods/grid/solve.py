@@ -1,4 +1,4 @@
-"""The method: choose the padded domain, solve on nested levels, measure the order, and say what the answer is worth.
+"""The method: solve on nested levels over a domain of `domain`, measure the order, and say what the answer is worth.
 
 In: an `HJBEquation`. Out: `Accepted(Solution)` or `Rejected(reason)`. Raises SolverError where it had accepted and failed.
 """
@@ -8,22 +8,21 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Mapping
-from dataclasses import replace
 from itertools import pairwise
 from types import MappingProxyType
 
 import numpy as np
 import sympy as sp
-from numpy.typing import NDArray
 
 from hjbdsl.budget import BudgetExceeded, time_budget
 from hjbdsl.errors import SolverError
-from hjbdsl.methods.grid.escape import FURTHER, killed
+from hjbdsl.methods.grid.domain import Domain, Points
+from hjbdsl.methods.grid.escape import killed
 from hjbdsl.methods.grid.formulas import DiscreteStates
 from hjbdsl.methods.grid.free_boundary import cost_of_nodes
 from hjbdsl.methods.grid.function import GridFunction, Worth
-from hjbdsl.methods.grid.levels import COARSEST, Runner, Solved, TooLarge
-from hjbdsl.methods.grid.mesh import WALL, Axis, build_axes, region_box
+from hjbdsl.methods.grid.levels import COARSEST, Runner, Solved, TooLarge, nodes_of, share_done
+from hjbdsl.methods.grid.mesh import Axis, region_box
 from hjbdsl.methods.grid.missed import BROKEN, GAIN, missed, refusal
 from hjbdsl.methods.grid.refusals import growing_discount, singular_constraint, thin_targets
 from hjbdsl.methods.grid.tables import tables
@@ -37,11 +36,6 @@ FINEST = {1: 4001, 2: 641, 3: 97, 4: 49}
 FINEST_FRONT = {1: 801, 2: 145, 3: 65, 4: 33}
 """Most nodes an axis taken from a hint; high order needs fewer."""
 SECONDS = 45.0
-LEAST_PADDING = 0.125
-CORNERS = 2.0
-"""In four dimensions corners of the region lie so much nearer to the ends than samples do."""
-MOST_PADDING = {1: 32.0, 2: 4.0, 3: 2.0, 4: 1.0}
-PADDING_TOLERANCE = {1: 1e-6, 2: 1e-4, 3: 1e-3, 4: 3e-2}
 STEADILY = 0.5
 """How far from second order the order may be one level earlier, for it to count as observed."""
 STEP_RESIDUAL = 1e-4
@@ -117,20 +111,17 @@ class _Search:
         most = FINEST_FRONT if runner.module.FRONT else FINEST
         usual = (NODES if equation.stationary else NODES_IN_TIME)[d]
         wanted = min(int(options.get("nx", usual)), most[d])
-        self.cells = max(4, round((wanted - 1) / COARSEST[d]))
+        cells = max(4, round((wanted - 1) / COARSEST[d]))
         self.labels = DiscreteStates.of(equation.problem).labels
-        self.outside, self.share, self.escaping = 0.0, 1.0, 0.0
         self.irregular = equation.obstacle is not None and equation.obstacle.kind == "stop"
         self.points = self._samples()
+        self.domain = Domain(equation, runner, self.points, cells, killing)
         self.shocks = bool(runner.module.FRONT)
         self.cut = runner.module.EXIT and len(self.box) > 1
-        self.walled = runner.noisy
-        self.narrower: tuple[Axis, ...] = ()
-        self.gain = 0.0
         self.note = ""
         self.interrupted = False
 
-    def _samples(self) -> tuple[Array, Array, NDArray[np.int64]]:
+    def _samples(self) -> Points:
         """Points of the region, discrete states and times at which levels are compared."""
         generator = np.random.default_rng(0)
         count = 600
@@ -140,18 +131,23 @@ class _Search:
         return end * generator.random(count) ** 2, x, generator.integers(0, len(self.labels), count)
 
     def solution(self, tol: float | None) -> Solution:
-        axes, first = self._domain()
-        self.escaping = self._escape(axes, first)
+        axes, first = self.domain.choose()
+        self.note = self.domain.note
         levels = self._refine(axes, first, tol)
         if len(levels) < 2:
             raise SolverError(f"only {len(levels)} of the levels was finished in time{self.note}; ask for fewer nodes with nx")
         values = [level.level.at(*self.points) for level in levels[-3:]]
         self.cut = self.cut or not _steady([level.level.at(*self.points) for level in levels[-4:]])
-        self._look_outside_again(levels, values)
-        floor = self.outside + self.escaping + levels[-1].residual * float(np.max(np.abs(values[-1])))
+        usual = float(np.median(Worth.of(values, 0.0, self.irregular, self.cut, self.shocks).extrapolate(values)[1]))
+        self.note += self.domain.look_again(levels, values, usual, self.deadline)
+        floor = self._beyond() + levels[-1].residual * float(np.max(np.abs(values[-1])))
         floor += self._cost_of_nodes(levels[-1])
         worth = Worth.of(values, floor, self.irregular, self.cut, self.shocks)
         return self._present(levels, values, worth)
+
+    def _beyond(self) -> float:
+        """What the ends and the killing may do: no refinement of the mesh removes it."""
+        return self.domain.outside + self.domain.escaping
 
     def _cost_of_nodes(self, solved: Solved) -> float:
         """What V may lose because stopping begins at a node."""
@@ -161,116 +157,6 @@ class _Search:
         program = self.runner.program(level.mesh)
         payoff = np.array([program.data(t, 2) for t in level.times]).reshape(level.V.shape)
         return cost_of_nodes(np.abs(level.V - payoff), solved.stopped, level.mesh.inner())
-
-    def _domain(self) -> tuple[tuple[Axis, ...], Solved]:
-        """The coarsest level, on a domain whose ends matter little."""
-        try:
-            return self._wide_domain() if len(self.box) < 4 else self._narrow_domain()
-        except SolverError:
-            if not self.walled:
-                raise
-            self.walled = False
-            return self._domain()
-
-    def _wide_domain(self) -> tuple[tuple[Axis, ...], Solved]:
-        """With ends so far out that twice as far changes nothing that matters."""
-        padding = 0.25 if self.runner.noisy and len(self.box) > 1 else 1.0 if len(self.box) < 3 else 0.5
-        axes = self._axes(padding)
-        report(f"level 1, {_nodes(axes, 1)}", 0.0)
-        solved, last = self.runner.level(axes, 1, None), 0.0
-        self.gain = missed(self.runner, solved)
-        marched = self.runner.noisy and not self.equation.stationary
-        while any(end for axis in axes for end in axis.padded):
-            wider = self._axes(2 * padding)
-            while wider == axes:  # cells come in steps: the ends may not have moved yet
-                padding *= 2
-                wider = self._axes(2 * padding)
-            report(f"level 1, {_nodes(wider, 1)}, ends twice as far out", self._done(1))
-            try:
-                other = self.runner.level(wider, 1, None)
-                values, before = other.level.at(*self.points), solved.level.at(*self.points)
-                moved, gain = float(np.max(np.abs(values - before))), missed(self.runner, other)
-                # far out V may be so large that what noise without bound gains there spoils the region: ends that matter more the
-                # further out they are
-                if gain > max(2.0 * self.gain, BROKEN) or (marched and moved > (last or float(np.ptp(before)))):
-                    raise refusal(self.runner)
-                self.gain = gain
-            except SolverError as failure:
-                self.outside = 10.0 * last if last > 0.0 else float(np.ptp(solved.level.at(*self.points)))
-                self.note = f" (with wider ends: {failure})"
-                break
-            self.share = _share_left(moved / last) if last > 0.0 else 1.0
-            self.outside = self.share * moved
-            last = moved
-            self.narrower = axes
-            padding, axes, solved = 2 * padding, wider, other
-            if moved < PADDING_TOLERANCE[len(self.box)] * float(np.max(np.abs(values))) or padding >= MOST_PADDING[len(self.box)]:
-                break
-        return axes, solved
-
-    def _narrow_domain(self) -> tuple[tuple[Axis, ...], Solved]:
-        """Where every node beyond the region is one less in it: with ends that are near, unless twice as far out changes a good
-        part. What that changes is measured, not taken."""
-        padding = LEAST_PADDING
-        while True:
-            axes = self._axes(padding)
-            wider = self._axes(2.0 * max(max(a.cells[0], a.cells[2]) / a.cells[1] for a in axes), padding)
-            report(f"level 1, {_nodes(axes, 1)}", 0.0)
-            solved = self.runner.level(axes, 1, None)
-            self.gain = missed(self.runner, solved)
-            if axes == wider:
-                return axes, solved
-            values = solved.level.at(*self.points)
-            report(f"level 1, {_nodes(wider, 1)}, ends twice as far out", self._done(1))
-            try:
-                moved = np.abs(self.runner.level(wider, 1, None).level.at(*self.points) - values)
-            except SolverError as failure:
-                self.note, moved = f" (with wider ends: {failure})", np.full(values.size, np.ptp(values))
-            self.share, self.narrower = CORNERS, wider
-            self.outside = CORNERS * float(np.max(moved))
-            if float(np.mean(moved)) < PADDING_TOLERANCE[4] * float(np.max(np.abs(values))) or padding >= MOST_PADDING[4]:
-                return axes, solved
-            padding *= 2.0
-
-    def _escape(self, axes: tuple[Axis, ...], solved: Solved) -> float:
-        """What the killing of paths that stay away for very long may have done to V on the region."""
-        if self.killing == 0.0:
-            return 0.0
-        faster = self.runner.level(axes, 1, None, killing=(FURTHER - 1.0) * self.killing)
-        return float(np.max(np.abs(faster.level.at(*self.points) - solved.level.at(*self.points))))
-
-    def _look_outside_again(self, levels: list[Solved], values: list[Array]) -> None:
-        """Where the artificial ends seem to matter most, their last movement is measured once more on a finer level: far out the
-        coarsest one is too coarse to tell."""
-        band = float(np.median(Worth.of(values, 0.0, self.irregular, self.cut, self.shocks).extrapolate(values)[1]))
-        left = self.deadline - time.thread_time()
-        back = -2 if len(self.box) > 2 else -3  # three levels a dimension: the first is the coarsest itself
-        if len(values) < 3 or self.outside < 0.2 * band or not self.narrower or levels[back].seconds * 3.0 > left:
-            return
-        multiple = 2 ** (len(levels) + back)
-        report(f"domain, {_nodes(self.narrower, multiple)}", self._done(multiple))
-        try:
-            fine = tuple(
-                replace(a, cells=(multiple * a.cells[0], multiple * a.cells[1], multiple * a.cells[2])) for a in self.narrower
-            )
-            nearer = self.runner.level(fine, 1, None, multiple).level.at(*self.points)
-        except SolverError as failure:
-            self.note += f" (the ends were not moved on a finer level: {failure})"
-            return
-        self.outside = min(self.outside, self.share * float(np.max(np.abs(nearer - values[back]))))
-
-    def _axes(self, padding: float, reserved: float = 0.0) -> tuple[Axis, ...]:
-        """Walled: the artificial ends are constraints, so that a control without bound cannot gain from what it does there."""
-        axes = build_axes(self.equation, padding, self.cells, reserved)
-        targets = thin_targets(self.equation) or {}
-        numbers = [targets.get(i) for i in self.equation.problem.continuous_states]
-        axes = tuple(a if place is None else a.through(float(place)) for a, place in zip(axes, numbers, strict=True))
-        if self.walled:
-            axes = tuple(
-                replace(axis, ends=(_walled(axis, 0), _walled(axis, 1))) if noisy else axis
-                for axis, noisy in zip(axes, self.runner.noisy_axes, strict=True)
-            )
-        return axes
 
     def _refine(self, axes: tuple[Axis, ...], first: Solved, tol: float | None) -> list[Solved]:
         """Twice as many cells again and again, until the finest level or the time is reached."""
@@ -283,7 +169,7 @@ class _Search:
                 needed = levels[-1].seconds * self.runner.growth
                 self.note = f" (a level of {needed:.0f} s would not end in the {max(left, 0):.0f} s left)"
                 break
-            report(f"level {len(levels) + 1}, {_nodes(axes, multiple)}", self._done(multiple))
+            report(f"level {len(levels) + 1}, {nodes_of(axes, multiple)}", share_done(axes, multiple))
             try:
                 with time_budget(2.0 * max(left, 1.0)):  # its clock counts every thread
                     levels.append(self.runner.level(axes, multiple, levels[-1]))
@@ -302,37 +188,34 @@ class _Search:
                 break
             self._hold_optimum(levels[-1])
             multiple *= 2
-        if self.gain > GAIN:
+        if self.domain.gain > GAIN:
             raise refusal(self.runner)
         return levels
 
     def _hold_optimum(self, solved: Solved) -> None:
         """Where the policy was no optimum on the level before, it may have been too coarse to tell: ask once more."""
-        if self.gain > GAIN:
-            before, self.gain = self.gain, missed(self.runner, solved)
-            if self.gain > max(BROKEN, 0.5 * before):
+        if self.domain.gain > GAIN:
+            before, self.domain.gain = self.domain.gain, missed(self.runner, solved)
+            if self.domain.gain > max(BROKEN, 0.5 * before):
                 raise refusal(self.runner)
-
-    def _done(self, multiple: int) -> float:
-        """The share of the work that lies before a level: work grows with the cells."""
-        return min(1.0, (multiple / (2.0 * COARSEST[len(self.box)])) ** len(self.box))
 
     def _wants_more(self, levels: list[Solved], multiple: int, tol: float | None) -> bool:
         """Whether a further level may bring the band down to `tol`: not below what the artificial ends leave open."""
         if tol is None or multiple > MOST_FURTHER * COARSEST[len(self.box)]:
             return False
-        return self.outside + self.escaping < tol < self._band(levels)
+        return self._beyond() < tol < self._band(levels)
 
     def _band(self, levels: list[Solved]) -> float:
         if len(levels) < 3:
             return np.inf
         values = [level.level.at(*self.points) for level in levels[-3:]]
-        floor = self.outside + self.escaping + self._cost_of_nodes(levels[-1])
+        floor = self._beyond() + self._cost_of_nodes(levels[-1])
         worth = Worth.of(values, floor, self.irregular, self.cut, self.shocks)
         return float(np.max(worth.extrapolate(values)[1]))
 
     def _present(self, levels: list[Solved], values: list[Array], worth: Worth) -> Solution:
         problem, fine = self.equation.problem, levels[-1]
+        outside, escaping = self.domain.outside, self.domain.escaping
         modes = {mode: number for number, mode in enumerate(problem.mode_tuples())}
         function = GridFunction(
             tuple(level.level for level in levels[-3:]), fine.shown, levels[-2].shown, fine.stopped,
@@ -356,14 +239,14 @@ class _Search:
             settled = settled and average_error < 0.1 * (1.0 + abs(average))
         further, told = tables(self.runner, levels, self.box)
         if self.killing:
-            told = (f"paths away for {1.0 / self.killing:.0e} units of time count as gone: V moved by {self.escaping:.2g}", *told)
+            told = (f"paths away for {1.0 / self.killing:.0e} units of time count as gone: V moved by {escaping:.2g}", *told)
         return Solution(
             "grid", f"monotone finite differences on {shape} nodes", "converged" if settled else "not_converged", function,
             Evidence(
                 "grid_convergence", fine.residual,
                 (f"{len(levels)} nested levels, last mean differences {differences}: observed order {worth.order:.2f}",
-                 f"artificial ends twice as far out: the answer on the region moved by {self.outside:.2g}", fine.way, *told),
-                {"order": worth.order, "band": float(np.max(error)), "domain_sensitivity": self.outside, **fine.numbers},
+                 f"artificial ends twice as far out: the answer on the region moved by {outside:.2g}", fine.way, *told),
+                {"order": worth.order, "band": float(np.max(error)), "domain_sensitivity": outside, **fine.numbers},
             ),
             average=average, average_error=average_error,
             warnings=() if settled else (INTERRUPTED, warning) if self.interrupted else (warning,), tables=further,
@@ -375,20 +258,6 @@ def _steady(values: list[Array]) -> bool:
     another."""
     steps = [float(np.mean(np.abs(b - a))) for a, b in pairwise(values)]
     return len(steps) == 3 and abs(math.log2(max(steps[0], 1e-300) / max(steps[1], 1e-300)) - 2.0) < STEADILY
-
-
-def _share_left(ratio: float) -> float:
-    """What further doublings of the distance may still move, in units of the last movement, which was `ratio` of the one before:
-    influence that decays exponentially leaves the square of the ratio; at no decay nobody knows."""
-    return ratio / (1.0 - ratio**2) if ratio < 0.95 else 10.0
-
-
-def _walled(axis: Axis, side: int) -> int:
-    return WALL if axis.padded[side] else axis.ends[side]
-
-
-def _nodes(axes: tuple[Axis, ...], multiple: int) -> str:
-    return " x ".join(str(axis.nodes(multiple)) for axis in axes) + " nodes"
 
 
 __all__ = ["solve"]
