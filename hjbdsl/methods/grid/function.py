@@ -13,9 +13,10 @@ from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.ndimage import binary_dilation, map_coordinates
+from scipy.ndimage import binary_dilation
 
-from hjbdsl.methods.grid.mesh import CIRCLE, Mesh
+from hjbdsl.methods.grid.interpolation import around, interpolate
+from hjbdsl.methods.grid.mesh import Mesh
 from hjbdsl.model.solution import Array, PointValues, ValueFunction
 
 SAFETY = 2.5
@@ -28,8 +29,8 @@ FAST = 2e-2
 """Levels that draw together faster than any trusted order count as settled below this difference, relative to V's variation."""
 CLOSE = 1e-4
 """... and so do levels beside a free boundary that differ by no more than this, whatever order their differences show."""
-FORGOTTEN = 20
-"""Nodes from which on a cubic spline has forgotten a value: its influence falls by 0.27 a node."""
+LEAST_ORDER = 0.1
+"""The slowest convergence that the band of unsettled levels still sums up."""
 MOST_BAND = 0.5
 """The widest band of an answer that counts as settled, relative to V's variation over the region."""
 
@@ -80,7 +81,8 @@ class Worth:
         step = np.abs(fine - values[-2])
         rounding = self.floor + ROUNDING * (1.0 + np.abs(fine)) + 0.3 * self.typical
         if len(values) < 3:
-            return fine, 4.0 * step + rounding
+            # two levels alone may cross: their mean difference is the least that is said
+            return fine, 4.0 * np.maximum(step, self.differences[-1]) + rounding
         earlier = np.abs(values[-2] - values[-3])
         if self.irregular and self.settled:
             # by luck two levels may agree at a point beside the boundary: their mean difference is the least that is claimed
@@ -89,7 +91,11 @@ class Worth:
         if self.shocks and self.settled:
             return fine, 2.0 * np.maximum(np.maximum(step, 0.25 * earlier), 0.25 * self.differences[-1]) + rounding
         if not self.trusted:
-            return fine, 3.0 * np.maximum(step, (0.25 if self.settled else 0.5) * earlier) + rounding
+            if self.settled:
+                return fine, 3.0 * np.maximum(step, 0.25 * earlier) + rounding
+            # what a series of steps that shrink this slowly would still add
+            times = max(3.0, 2.0 / (2.0 ** max(self.order, LEAST_ORDER) - 1.0))
+            return fine, times * np.maximum(np.maximum(step, 0.5 * earlier), self.differences[-1]) + rounding
         gain = 2.0 ** min(self.order, 2.0) - 1.0
         # where the local ratio differs from the order, the larger of the two corrections is the honest band; off second order the
         # ratio itself still drifts, to the first order of upwinding for all one knows
@@ -134,54 +140,6 @@ class Level:
     def at(self, t: Array, x: Array, s: NDArray[np.int64]) -> Array:
         """V at k points (x in the continuous states only)."""
         return interpolate(self.mesh, self.times, self.V, t, x, s, order=3)
-
-
-def around(times: Array, t: Array, reach: int) -> slice:
-    """The slices between which the times `t` lie, and `reach` - 1 more on either side."""
-    lowest = np.clip(np.searchsorted(times, t.min()) - reach, 0, times.size - 1)
-    highest = np.clip(np.searchsorted(times, t.max()) + reach, 0, times.size - 1)
-    return slice(int(lowest), int(highest) + 1)
-
-
-def interpolate(mesh: Mesh, times: Array, nodes: Array, t: Array, x: Array, s: NDArray[np.int64], order: int) -> Array:
-    """Spline in the grid's index coordinates, cubic (or linear) in time between slices."""
-    z = mesh.index(x)
-    wrap = all(axis.kind == CIRCLE for axis in mesh.axes)
-    result = np.empty(t.size)
-    for discrete in np.unique(s):
-        chosen = np.nonzero(s == discrete)[0]
-        needed = around(times, t[chosen], order)
-        values = np.array([_spline(mesh, slice_[discrete], z[:, chosen], order, wrap) for slice_ in nodes[needed]])
-        result[chosen] = values[0] if len(values) == 1 else _between_slices(times[needed], values, t[chosen], order)
-    return result
-
-
-def _between_slices(times: Array, values: Array, t: Array, order: int) -> Array:
-    """`values` (slices, k) at the times `t` (k,); one cubic spline tells how much each slice weighs."""
-    if order == 1 or len(times) < 4:
-        after, every = np.clip(np.searchsorted(times, t), 1, len(times) - 1), np.arange(t.size)
-        share = np.clip((t - times[after - 1]) / (times[after] - times[after - 1]), 0.0, 1.0)
-        return (1.0 - share) * values[after - 1, every] + share * values[after, every]
-    from scipy.interpolate import CubicSpline  # noqa: PLC0415  0.2 s, which an equation without time need not wait for
-
-    at, which = np.unique(t, return_inverse=True)
-    weights = CubicSpline(times, np.eye(times.size))(at)
-    return np.asarray(np.einsum("ki,ik->k", weights[which], values))
-
-
-def _spline(mesh: Mesh, values: Array, z: Array, order: int, wrap: bool) -> Array:
-    if wrap:
-        return map_coordinates(values, z, order=order, mode="grid-wrap")
-    if z.size and np.isfinite(z).all():
-        low, high = np.maximum(z.min(axis=1).astype(int) - FORGOTTEN, 0), z.max(axis=1).astype(int) + FORGOTTEN + 2
-        low[[axis.kind == CIRCLE for axis in mesh.axes]] = 0
-        window = [slice(a, None if axis.kind == CIRCLE else b) for axis, a, b in zip(mesh.axes, low, high, strict=True)]
-        values, z = values[tuple(window)], z - low[:, None]
-    width = [(FORGOTTEN, FORGOTTEN) if axis.kind == CIRCLE else (0, 0) for axis in mesh.axes]
-    if any(pair != (0, 0) for pair in width):
-        values = np.pad(values, width, mode="wrap")
-        z = z + np.array([[pair[0]] for pair in width])
-    return map_coordinates(values, z, order=order, mode="mirror" if order == 3 else "nearest")
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,6 +18,7 @@ from hjbdsl.methods.grid.compilation import compile_beside
 from hjbdsl.methods.grid.emit import emit
 from hjbdsl.methods.grid.function import Level
 from hjbdsl.methods.grid.howard import Task, improvable, obstacle_side, pseudo_time, sound
+from hjbdsl.methods.grid.interpolation import beside_exits
 from hjbdsl.methods.grid.marching import Marching
 from hjbdsl.methods.grid.mark_rules import MarkRules
 from hjbdsl.methods.grid.memory import shortage
@@ -118,6 +119,9 @@ class Runner:
         policy, shown = (np.moveaxis(nodes.reshape((*grid, nodes.shape[-1])), -1, 2) for nodes in (policy, shown))
         halted = stopped.reshape(grid) if obstacle_side(self.equation) else None
         gone = program.gone.reshape(grid[1:]) if self.module.EXIT else None
+        if gone is not None:
+            shown = shown.copy()
+            beside_exits(shown, gone)
         level = Level(program.mesh, times, V.reshape(grid), gone)
         return Solved(level, policy, shown, halted, residual, time.thread_time() - began, way, numbers)
 

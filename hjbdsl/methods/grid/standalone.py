@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from hjbdsl.codegen.citations import cited, listing
 from hjbdsl.codegen.pruning import pruned
 from hjbdsl.methods.grid import function as levels_function
+from hjbdsl.methods.grid import interpolation
 from hjbdsl.methods.grid.emit import emit
 from hjbdsl.methods.grid.front import COURANT
 from hjbdsl.methods.grid.function import GridFunction, Worth
@@ -75,7 +76,8 @@ def program(equation: HJBEquation, solution: Solution, options: Mapping[str, flo
         "node_kinds": ", ".join(f"{kind} {_NODE_KINDS[kind]}" for kind in kinds),
         "has_exit": bool(runner.module.EXIT), "side": obstacle_side(form.equation), "stops": obstacle_side(form.equation) != 0,
         "tries": equation.stationary and runner.module.CONTROLS > 0 and not all(runner.module.PLAYERS), "fine": FINE,
-        "forgotten": levels_function.FORGOTTEN,
+        "forgotten": interpolation.FORGOTTEN,
+        "beside_exits": inspect.getsource(interpolation.beside_exits).rstrip().replace("NDArray[np.bool_]", "np.ndarray"),
         "roughly": ROUGHLY, "clearly": CLEARLY, "rounds": MOST_ROUNDS, "negligible": NEGLIGIBLE,
         "worth_options": _options_of_worth(function.worth), "worth_class": _worth_class(function.worth),
         "worth_constants": _constants_of_worth(),

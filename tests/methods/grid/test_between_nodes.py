@@ -1,0 +1,70 @@
+"""What is said between the nodes: beside an end V keeps its slope, and a policy is that of those who are still there."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+
+from hjbdsl import pipeline
+from hjbdsl.methods import grid
+from hjbdsl.methods.grid.function import Worth
+from hjbdsl.methods.grid.interpolation import beside_exits, interpolate
+from hjbdsl.methods.grid.mesh import OPEN, UNIFORM, Axis, Mesh
+
+
+@pytest.mark.parametrize("cells", [4, 9, 40, 300])
+def test_a_spline_keeps_its_slope_at_the_ends(cells: int) -> None:
+    # a spline mirrored at the ends has no slope there: it errs by a seventh of the slope times the cell
+    axis = Axis(UNIFORM, 0.0, 1.0, (0, cells, 0), (0.0, 0.0), (OPEN, OPEN), (False, False))
+    mesh = Mesh.of((axis, axis), (cells + 1, cells + 1))
+    X, Y = np.meshgrid(*mesh.X, indexing="ij")
+    points = np.random.default_rng(3).random((200, 2))
+    points[:100] /= 2.0 * cells
+    got = interpolate(
+        mesh, np.zeros(1), np.sin(1.0 + X - 0.5 * Y)[None, None], np.zeros(200), points, np.zeros(200, int), order=3
+    )
+    assert np.max(np.abs(got - np.sin(1.0 + points[:, 0] - 0.5 * points[:, 1]))) < 0.1 / cells**3
+
+
+def test_the_policy_in_the_last_cell_before_an_exit() -> None:
+    text = """problem leave
+param s = 0.8, k = 0.4
+state x in R
+control a in R
+noise W
+dx = a dt + s dW
+exit tau when x <= 0 or x >= 1
+minimize E [ integral(0, tau) (k + a^2/2) dt ]
+region x in [0, 1]
+"""
+    answer = grid.solve(pipeline.derive(pipeline.loads(text)), {"nx": 201})
+    x = np.array([1e-4, 1e-3, 4e-3, 0.996, 0.9999])
+    got = answer.solution.function.evaluate(np.zeros(5), x[:, None], np.zeros(5, np.int64))
+    m = math.sqrt(0.8) / 0.64
+    exact = -0.64 * np.log(np.cosh(m * (x - 0.5)) / math.cosh(m * 0.5))
+    assert np.all(np.abs(got.value - exact) <= got.error)
+    assert np.max(got.error) < 1e-4
+    assert np.max(np.abs(got.control[:, 0] - 0.64 * m * np.tanh(m * (x - 0.5)))) < 0.01
+
+
+def test_nodes_that_are_gone_take_the_policy_of_their_neighbours() -> None:
+    gone = np.array([[[True, True, False], [True, True, False], [False, False, False]]])
+    policy = np.where(gone, 99.0, np.arange(9.0).reshape(1, 3, 3))[None, :, None]
+    beside_exits(policy, gone)
+    assert policy[0, 0, 0, 0, 1] == 2.0  # beside one that is there
+    assert policy[0, 0, 0, 1, 1] == 6.0  # between 5 and 7
+    assert policy[0, 0, 0, 0, 0] == 0.5 * (2.0 + 6.0)  # beside two that were filled
+    assert np.array_equal(policy[0, 0, 0, 2], [6.0, 7.0, 8.0])
+
+
+def test_bands_of_levels_that_do_not_settle() -> None:
+    x = np.linspace(0.0, 1.0, 50)
+    slow = [np.sin(x) + (1.0 + x) * 2.0 ** (-0.35 * k) for k in range(3)]
+    worth = Worth.of(slow, 0.0)
+    value, error = worth.extrapolate(slow)
+    assert not worth.settled
+    assert np.all(np.abs(value - np.sin(x)) <= error)
+    crossing = [np.sin(x) + (x - 0.5), np.sin(x) + 0.4]  # two levels alone may agree by luck
+    assert np.min(Worth.of(crossing, 0.0).extrapolate(crossing)[1]) >= 0.4
