@@ -41,6 +41,7 @@ class Domain:
         self.dimension = len(equation.problem.continuous_states)
         self.outside, self.escaping, self.gain, self.note = 0.0, 0.0, 0.0, ""
         self._share = 1.0
+        self._looked = 0
         self._walled = runner.noisy
         self._narrower: tuple[Axis, ...] = ()
 
@@ -61,6 +62,9 @@ class Domain:
         if len(values) < 3 or self.outside < 0.2 * band or not self._narrower or levels[back].seconds * 3.0 > left:
             return ""
         multiple = 2 ** (len(levels) + back)
+        if multiple == self._looked:
+            return ""
+        self._looked = multiple
         report(f"domain, {nodes_of(self._narrower, multiple)}", share_done(self._narrower, multiple))
         try:
             fine = tuple(

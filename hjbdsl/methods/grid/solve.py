@@ -8,7 +8,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Mapping
-from itertools import pairwise
+from itertools import pairwise, product
 from types import MappingProxyType
 
 import numpy as np
@@ -143,7 +143,7 @@ class _Search:
         floor = self._beyond() + levels[-1].residual * float(np.max(np.abs(values[-1])))
         floor += self._cost_of_nodes(levels[-1])
         worth = Worth.of(values, floor, self.irregular, self.cut, self.shocks)
-        return self._present(levels, values, worth)
+        return self._present(levels, values, worth, self._refused(levels, tol))
 
     def _beyond(self) -> float:
         """What the ends and the killing may do: no refinement of the mesh removes it."""
@@ -200,20 +200,37 @@ class _Search:
                 raise refusal(self.runner)
 
     def _wants_more(self, levels: list[Solved], multiple: int, tol: float | None) -> bool:
-        """Whether a further level may bring the band down to `tol`: not below what the artificial ends leave open."""
+        """Whether a further level may bring the band closer to `tol`: not below what the artificial ends leave open, which finer
+        levels tell better than the coarsest."""
         if tol is None or multiple > MOST_FURTHER * COARSEST[len(self.box)]:
             return False
-        return self._beyond() < tol < self._band(levels)
+        values = [level.level.at(*self.points) for level in levels[-3:]]
+        self.note += self.domain.look_again(levels, values, tol, self.deadline)
+        band = self._band(levels)
+        return tol < band and self._beyond() < max(tol, 0.5 * band)
 
     def _band(self, levels: list[Solved]) -> float:
+        """The widest band at the samples and at the region's corners."""
         if len(levels) < 3:
             return np.inf
-        values = [level.level.at(*self.points) for level in levels[-3:]]
+        t, x, s = self.points
+        corners = np.array(list(product(*self.box)))
+        ends = np.zeros(len(corners)), corners, np.zeros(len(corners), dtype=np.int64)
+        everywhere = tuple(np.concatenate(pair) for pair in zip((t, x, s), ends, strict=True))
+        values = [level.level.at(*everywhere) for level in levels[-3:]]
         floor = self._beyond() + self._cost_of_nodes(levels[-1])
         worth = Worth.of(values, floor, self.irregular, self.cut, self.shocks)
         return float(np.max(worth.extrapolate(values)[1]))
 
-    def _present(self, levels: list[Solved], values: list[Array], worth: Worth) -> Solution:
+    def _refused(self, levels: list[Solved], tol: float | None) -> tuple[str, ...]:
+        """Why a band above `tol` was refined no further."""
+        if tol is None or self._band(levels) <= tol:
+            return ()
+        beyond = self._beyond()
+        finest = "no finer mesh is allowed" if beyond < tol else f"what lies beyond the mesh's ends leaves {beyond:.2g} open"
+        return (f"refined no further: {self.note.strip(' ()') or finest}",)
+
+    def _present(self, levels: list[Solved], values: list[Array], worth: Worth, refused: tuple[str, ...]) -> Solution:
         problem, fine = self.equation.problem, levels[-1]
         outside, escaping = self.domain.outside, self.domain.escaping
         modes = {mode: number for number, mode in enumerate(problem.mode_tuples())}
@@ -240,6 +257,7 @@ class _Search:
         further, told = tables(self.runner, levels, self.box)
         if self.killing:
             told = (f"paths away for {1.0 / self.killing:.0e} units of time count as gone: V moved by {escaping:.2g}", *told)
+        told += refused
         return Solution(
             "grid", f"monotone finite differences on {shape} nodes", "converged" if settled else "not_converged", function,
             Evidence(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
 
 from hjbdsl import pipeline, progress
@@ -55,6 +56,23 @@ def test_a_finer_level_that_does_not_fit_leaves_the_coarser_ones(monkeypatch: py
 def test_a_tolerance_out_of_reach_is_missed_openly() -> None:
     answer = grid.solve(pipeline.derive(pipeline.loads(WALLS)), {"nx": 25}, 1e-14)
     assert answer.solution.evidence.numbers["band"] > 1e-14
+
+
+def test_ends_that_seem_to_matter_on_the_coarsest_level_do_not_stop_refinement() -> None:
+    text = """problem stream
+state x > 0
+noise W
+jump N rate 0.5 mark J ~ {-0.2: 0.7, 0.15: 0.3}
+dx = 0.02*x dt + 0.2*x dW + x*J dN
+evaluate E integral(0, inf) exp(-0.1*t)*x^2 dt
+region x in [0.5, 2]
+"""
+    solution = grid.solve(pipeline.derive(pipeline.loads(text)), {}, 2e-3).solution
+    rate = 0.1 - 2.0 * 0.02 - 0.2**2 - 0.5 * (0.7 * (0.8**2 - 1.0) + 0.3 * (1.15**2 - 1.0))  # E x^2 falls at it, discounted
+    x = np.array([[0.5], [1.0], [2.0]])
+    found = solution.function.evaluate(np.zeros(3), x, np.zeros(3, dtype=np.int64))
+    assert np.all(found.error < 2e-3)
+    assert np.all(np.abs(found.value - x[:, 0] ** 2 / rate) <= found.error)
 
 
 def test_progress_names_levels_and_never_falls() -> None:
