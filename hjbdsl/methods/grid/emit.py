@@ -224,7 +224,7 @@ def emit(form: Recast, mark_counts: Sequence[int]) -> str:
     context: dict[str, object] = {
         **_geometry(d), **_coefficients(emitter),
         "problem": problem, "equation": equation, "m": m, "source_name": problem.source.path.rpartition("/")[2],
-        "m_own": len(problem.control_symbols), "m_adversary": len(problem.adversary_symbols),
+        "stationary": equation.stationary, "m_own": len(problem.control_symbols), "m_adversary": len(problem.adversary_symbols),
         "game": bool(problem.control_symbols and problem.adversary_symbols), "controls": controls,
         "modes": len(emitter.discrete.labels), "n_candidates": len(candidates) - still, "n_idle": still,
         "n_formulas": len(equation.optimum.candidates) + len(silent(emitter)),

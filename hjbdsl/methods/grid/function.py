@@ -146,7 +146,8 @@ class Level:
 class GridFunction(ValueFunction):
     """Levels from coarse to fine; `policy` (slices, S, columns, *shape) and `stopped` (slices, S, *shape) of the finest,
     `earlier` the policy of the level before: the `controls`, then their standard deviations where they are random; `labels` lists
-    (joint mode index, lattice values) a discrete state; `worth` turns the levels into a value and its error."""
+    (joint mode index, lattice values) a discrete state; `worth` turns the levels into a value and its error, `policy_worth`
+    tells of the scheme's own levels, which the policy was found on; `left`: a further error at the nodes of the finest mesh."""
 
     levels: tuple[Level, ...]
     policy: Array
@@ -157,17 +158,19 @@ class GridFunction(ValueFunction):
     lattice: tuple[int, ...]
     controls: int
     worth: Worth
+    policy_worth: Worth
+    left: Level | None = None
 
     def control(self, c: int, t: Array, y: Array, s: NDArray[np.int64]) -> Array:
         """Column c of the policy, extrapolated like V where the two finest levels nearly agree (not across a switch)."""
         finest, coarser = self.levels[-1], self.levels[-2]
         nodes, earlier = self.policy[:, :, c], self.earlier[:, :, c]
         fine = interpolate(finest.mesh, finest.times, nodes, t, y, s, order=1)
-        if not self.worth.trusted:
+        if not self.policy_worth.trusted:
             return fine
         step = fine - interpolate(coarser.mesh, coarser.times, earlier, t, y, s, order=1)
         step = np.where(np.abs(step) < 0.05 * (1e-12 + np.abs(fine)), step, 0.0)
-        return np.clip(fine + step / (2.0 ** min(self.worth.order, 2.0) - 1.0), np.min(nodes), np.max(nodes))
+        return np.clip(fine + step / (2.0 ** min(self.policy_worth.order, 2.0) - 1.0), np.min(nodes), np.max(nodes))
 
     def discrete(self, x: Array, mode: NDArray[np.int64]) -> NDArray[np.int64]:
         table = np.array([[number, *values] for number, values in self.labels])
@@ -181,6 +184,8 @@ class GridFunction(ValueFunction):
         levels, finest = [level.at(t, y, s) for level in self.levels], self.levels[-1]
         value, error = self.worth.extrapolate(levels)
         error = error + finest.kink(t, y, s) + finest.between(t, y, s)
+        if self.left is not None:
+            error = error + interpolate(finest.mesh, self.left.times, self.left.V, t, y, s, order=1)
         if self.worth.shocks:
             error = error + finest.bend(t, y, s)
         gradient, near = np.zeros(x.shape), around(finest.times, t, 1)

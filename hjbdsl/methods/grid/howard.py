@@ -104,7 +104,7 @@ def policy_iteration(
         rows, failures = program.rows(policy, task.t, program.scratch())
         sound(failures)
         before, earlier = V, constant
-        V, constant = _solve(task, rows, stopped, payoff, exit_value, V)
+        V, constant = solve_rows(task, rows, stopped, payoff, exit_value, V)
         # far out V may be astronomically large, and near the region of no size: each node is measured by its own. A step in
         # time ends on nodes that never settle where nothing depends on them
         size = np.abs(V)
@@ -179,9 +179,11 @@ def sound(failures: int) -> None:
         raise SolverError(f"no admissible control, or no finite Hamiltonian, at {failures} grid nodes")
 
 
-def _solve(
+def solve_rows(
     task: Task, rows: Rows, stopped: NDArray[np.bool_], payoff: Array, exit_value: Array, start: Array
 ) -> tuple[Array, float]:
+    """V and the average under one policy: `payoff` where stopped, `exit_value` beyond the exit. Raises SolverError where the rows
+    are singular."""
     program = task.program
     fixed = stopped | program.gone
     totals = np.where(fixed, 1.0, rows.totals + task.shift)

@@ -15,6 +15,7 @@ from hjbdsl.codegen.store import load_generated
 from hjbdsl.errors import SolverError
 from hjbdsl.methods.grid.choices import noise_unbounded
 from hjbdsl.methods.grid.compilation import compile_beside
+from hjbdsl.methods.grid.correction import Corrected, corrected
 from hjbdsl.methods.grid.emit import emit
 from hjbdsl.methods.grid.function import Level
 from hjbdsl.methods.grid.howard import Task, improvable, obstacle_side, pseudo_time, sound
@@ -40,10 +41,21 @@ MOST_CROSSINGS = 1e4
 
 
 @dataclass(frozen=True, slots=True)
+class Central:
+    """V and the average after the corrections of `correction`; the size of the last of them, at the nodes (S, *shape) and, on the
+    region, as a share of the first."""
+
+    level: Level
+    average: float
+    left: Level
+    share: float
+
+
+@dataclass(frozen=True, slots=True)
 class Solved:
     """One level: V, policy of the scheme (slices, S, controls, *shape), the policy asked for likewise (means, then standard
     deviations where it is random), stopping set (slices, S, *shape), the relative change of V in the last policy iteration,
-    seconds taken."""
+    seconds taken; `central`: what central differences make of V, where that could be found."""
 
     level: Level
     policy: Array
@@ -53,9 +65,10 @@ class Solved:
     seconds: float
     way: str
     numbers: Mapping[str, float]
+    central: Central | None = None
 
 
-_Parts = tuple[Array, Array, Array, NDArray[np.bool_], float, str, dict[str, float]]
+_Parts = tuple[Array, Array, Array, NDArray[np.bool_], float, str, dict[str, float], Corrected | None]
 
 
 def nodes_of(axes: tuple[Axis, ...], multiple: int) -> str:
@@ -113,8 +126,8 @@ class Runner:
         began, shape = time.thread_time(), mesh.shape
         program = self.program(mesh)
         solved = self._stationary(program, start, killing, rough) if self.equation.stationary else self._evolution(program, parts)
-        times, V, policy, stopped, residual, way, numbers = solved
-        grid = (len(V), self.module.MODES, *shape)
+        times, values, policy, stopped, residual, way, numbers, central = solved
+        grid = (len(values), self.module.MODES, *shape)
         shown = self._shown(program, times, policy)
         policy, shown = (np.moveaxis(nodes.reshape((*grid, nodes.shape[-1])), -1, 2) for nodes in (policy, shown))
         halted = stopped.reshape(grid) if obstacle_side(self.equation) else None
@@ -122,8 +135,12 @@ class Runner:
         if gone is not None:
             shown = shown.copy()
             beside_exits(shown, gone)
-        level = Level(program.mesh, times, V.reshape(grid), gone)
-        return Solved(level, policy, shown, halted, residual, time.thread_time() - began, way, numbers)
+        level = Level(program.mesh, times, values.reshape(grid), gone)
+        other: Central | None = None
+        if central is not None:
+            V, left = (Level(program.mesh, times, part.reshape(grid), gone) for part in (central.V, central.left))
+            other = Central(V, central.average, left, central.share)
+        return Solved(level, policy, shown, halted, residual, time.thread_time() - began, way, numbers, other)
 
     def _shown(self, program: GridProgram, times: Array, policy: Array) -> Array:
         """The policy as it is asked for, (slices, nodes, columns), from the scheme's."""
@@ -142,7 +159,7 @@ class Runner:
             numbers["time_error"] = march.erred
             way += f", which err by {march.erred:.1g} in the mean"
         way += self.marching.why
-        return march.times, march.V, march.policy, march.stopped, march.left, way, numbers
+        return march.times, march.V, march.policy, march.stopped, march.left, way, numbers, None
 
     def _stationary(self, program: GridProgram, start: Solved | None, killing: float, rough: bool) -> _Parts:
         """Policy iteration, from the level before; the coarsest level climbs from a handful of nodes."""
@@ -173,7 +190,9 @@ class Runner:
         if self.noisy and _restless(program, answer.policy, answer.stopped) > MOST_CROSSINGS:
             raise SolverError("the best policy on the grid is noise without bound: it lives on the artificial ends")
         numbers = {"iterations": float(answer.iterations), "average": answer.average}
-        return np.zeros(1), answer.V[None], answer.policy[None], answer.stopped[None], answer.change, "policy iteration", numbers
+        parts = np.zeros(1), answer.V[None], answer.policy[None], answer.stopped[None]
+        central = None if rough or task.side else corrected(task, answer)
+        return *parts, answer.change, "policy iteration", numbers, central
 
     def unbounded(self) -> list[int]:
         """Controls that may be scaled freely: unbounded above, from 0 or without end below, bound to no other."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from itertools import pairwise, product
 from types import MappingProxyType
 
@@ -16,11 +17,12 @@ import sympy as sp
 
 from hjbdsl.budget import BudgetExceeded, time_budget
 from hjbdsl.errors import SolverError
+from hjbdsl.methods.grid.correction import STEPS
 from hjbdsl.methods.grid.domain import Domain, Points
 from hjbdsl.methods.grid.escape import killed
 from hjbdsl.methods.grid.formulas import DiscreteStates
 from hjbdsl.methods.grid.free_boundary import cost_of_nodes
-from hjbdsl.methods.grid.function import GridFunction, Worth
+from hjbdsl.methods.grid.function import GridFunction, Level, Worth
 from hjbdsl.methods.grid.levels import COARSEST, Runner, Solved, TooLarge, nodes_of, share_done
 from hjbdsl.methods.grid.mesh import Axis, region_box
 from hjbdsl.methods.grid.missed import BROKEN, GAIN, missed, refusal
@@ -38,6 +40,10 @@ FINEST_FRONT = {1: 801, 2: 145, 3: 65, 4: 33}
 SECONDS = 45.0
 STEADILY = 0.5
 """How far from second order the order may be one level earlier, for it to count as observed."""
+HIGHER, NARROWER, CONTRACTED, FEW = 1.2, 0.8, 0.2, 0.02
+"""Levels with central differences are taken where their order is above the first of these and their band below the second, as a
+share of the scheme's; where the last correction is everywhere on the region below the third, as a share of the first; where at
+fewer points than the fourth they contradict the scheme."""
 STEP_RESIDUAL = 1e-4
 """A step in time may leave over more than an equation without time: a share of what the step itself errs."""
 MOST_FURTHER = 8
@@ -99,6 +105,18 @@ def solve(
         return Rejected(str(failure))
 
 
+@dataclass(frozen=True, slots=True)
+class _Judged:
+    """The last three levels, their values at the points, what they are worth, and what the scheme's own levels are (`plain`);
+    `left` is what the corrections may have left over, where these levels are corrected ones."""
+
+    levels: tuple[Level, ...]
+    values: list[Array]
+    worth: Worth
+    plain: Worth
+    left: Level | None = None
+
+
 class _Search:
     """The sequence of levels of one equation."""
 
@@ -136,14 +154,32 @@ class _Search:
         levels = self._refine(axes, first, tol)
         if len(levels) < 2:
             raise SolverError(f"only {len(levels)} of the levels was finished in time{self.note}; ask for fewer nodes with nx")
+        seen = self._judged(levels, 0.0)
         values = [level.level.at(*self.points) for level in levels[-3:]]
-        self.cut = self.cut or not _steady([level.level.at(*self.points) for level in levels[-4:]])
-        usual = float(np.median(Worth.of(values, 0.0, self.irregular, self.cut, self.shocks).extrapolate(values)[1]))
+        usual = float(np.median(seen.worth.extrapolate(seen.values)[1]))
         self.note += self.domain.look_again(levels, values, usual, self.deadline)
         floor = self._beyond() + levels[-1].residual * float(np.max(np.abs(values[-1])))
         floor += self._cost_of_nodes(levels[-1])
-        worth = Worth.of(values, floor, self.irregular, self.cut, self.shocks)
-        return self._present(levels, values, worth, self._refused(levels, tol))
+        return self._present(levels, self._judged(levels, floor), self._refused(levels, tol))
+
+    def _judged(self, levels: list[Solved], floor: float) -> _Judged:
+        """What the levels are worth: those of the scheme, or those corrected to second order where they are worth more."""
+        plain = self._view([level.level for level in levels], floor)
+        corrected = [level.central for level in levels if level.central is not None]
+        if len(levels) < 3 or len(corrected) < len(levels) or corrected[-1].share > CONTRACTED:
+            return plain
+        central = self._view([part.level for part in corrected], floor)
+        left = float(np.mean(corrected[-1].left.at(*self.points)))
+        higher = central.worth.settled and central.worth.order > HIGHER
+        if not higher or central.worth.typical + left > NARROWER * plain.worth.typical or not _agree(plain, central):
+            return plain
+        return replace(central, plain=plain.worth, left=corrected[-1].left)
+
+    def _view(self, levels: list[Level], floor: float) -> _Judged:
+        values = [level.at(*self.points) for level in levels[-4:]]
+        cut = self.cut or not _steady(values)
+        worth = Worth.of(values[-3:], floor, self.irregular, cut, self.shocks)
+        return _Judged(tuple(levels[-3:]), values[-3:], worth, worth)
 
     def _beyond(self) -> float:
         """What the ends and the killing may do: no refinement of the mesh removes it."""
@@ -217,10 +253,9 @@ class _Search:
         corners = np.array(list(product(*self.box)))
         ends = np.zeros(len(corners)), corners, np.zeros(len(corners), dtype=np.int64)
         everywhere = tuple(np.concatenate(pair) for pair in zip((t, x, s), ends, strict=True))
-        values = [level.level.at(*everywhere) for level in levels[-3:]]
-        floor = self._beyond() + self._cost_of_nodes(levels[-1])
-        worth = Worth.of(values, floor, self.irregular, self.cut, self.shocks)
-        return float(np.max(worth.extrapolate(values)[1]))
+        seen = self._judged(levels, self._beyond() + self._cost_of_nodes(levels[-1]))
+        error = seen.worth.extrapolate([level.at(*everywhere) for level in seen.levels])[1]
+        return float(np.max(error if seen.left is None else error + seen.left.at(*everywhere)))
 
     def _refused(self, levels: list[Solved], tol: float | None) -> tuple[str, ...]:
         """Why a band above `tol` was refined no further."""
@@ -230,19 +265,22 @@ class _Search:
         finest = "no finer mesh is allowed" if beyond < tol else f"what lies beyond the mesh's ends leaves {beyond:.2g} open"
         return (f"refined no further: {self.note.strip(' ()') or finest}",)
 
-    def _present(self, levels: list[Solved], values: list[Array], worth: Worth, refused: tuple[str, ...]) -> Solution:
-        problem, fine = self.equation.problem, levels[-1]
+    def _present(self, levels: list[Solved], seen: _Judged, refused: tuple[str, ...]) -> Solution:
+        problem, fine, values, worth = self.equation.problem, levels[-1], seen.values, seen.worth
         outside, escaping = self.domain.outside, self.domain.escaping
         modes = {mode: number for number, mode in enumerate(problem.mode_tuples())}
         function = GridFunction(
-            tuple(level.level for level in levels[-3:]), fine.shown, levels[-2].shown, fine.stopped,
+            seen.levels, fine.shown, levels[-2].shown, fine.stopped,
             tuple((modes[mode], tuple(float(problem.numeric(sp.sympify(v))) for v in at)) for mode, at in self.labels),
             problem.continuous_states, problem.lattice_states, len(self.runner.form.shown), worth,
+            seen.plain, seen.left,
         )  # fmt: skip
         error = worth.extrapolate(values)[1]
         average, average_error = None, None
         if problem.objective.form == "average":
             constants = [np.array([level.numbers["average"]]) for level in levels[-3:]]
+            if seen.left is not None:
+                constants = [np.array([level.central.average]) for level in levels[-3:] if level.central is not None]
             number, band = Worth.of(constants, levels[-1].residual * abs(float(constants[-1][0]))).extrapolate(constants)
             average, average_error = float(number[0]), float(band[0])
         shape = " x ".join(map(str, fine.level.mesh.shape))
@@ -255,6 +293,9 @@ class _Search:
         if average is not None and average_error is not None:
             settled = settled and average_error < 0.1 * (1.0 + abs(average))
         further, told = tables(self.runner, levels, self.box)
+        if seen.left is not None:
+            order = f"{seen.plain.order:.2f}"
+            told = (f"upwind differences made central by {STEPS} corrections: without them the order was {order}", *told)
         if self.killing:
             told = (f"paths away for {1.0 / self.killing:.0e} units of time count as gone: V moved by {escaping:.2g}", *told)
         told += refused
@@ -269,6 +310,12 @@ class _Search:
             average=average, average_error=average_error,
             warnings=() if settled else (INTERRUPTED, warning) if self.interrupted else (warning,), tables=further,
         )  # fmt: skip
+
+
+def _agree(one: _Judged, other: _Judged) -> bool:
+    """Whether two answers lie within their bands of one another, at nearly every point."""
+    (a, error), (b, further) = one.worth.extrapolate(one.values), other.worth.extrapolate(other.values)
+    return bool(np.mean(np.abs(a - b) > error + further) < FEW)
 
 
 def _steady(values: list[Array]) -> bool:

@@ -20,6 +20,7 @@ from hjbdsl.codegen.citations import cited, listing
 from hjbdsl.codegen.pruning import pruned
 from hjbdsl.methods.grid import function as levels_function
 from hjbdsl.methods.grid import interpolation
+from hjbdsl.methods.grid.correction import STEPS
 from hjbdsl.methods.grid.emit import emit
 from hjbdsl.methods.grid.front import COURANT
 from hjbdsl.methods.grid.function import GridFunction, Worth
@@ -82,7 +83,7 @@ def program(equation: HJBEquation, solution: Solution, options: Mapping[str, flo
         "worth_options": _options_of_worth(function.worth), "worth_class": _worth_class(function.worth),
         "worth_constants": _constants_of_worth(),
         "controlled": runner.module.CONTROLS > 0, "shown": runner.module.SHOWN,
-        "average": average,
+        "average": average, "central": function.left is not None, "corrections": STEPS,
         "noisy": runner.noisy, "needs_solver": equation.stationary or way == "implicit",
         "average_floor": repr(float(solution.evidence.residual * abs(solution.average or 0.0))),
         "first_cells": FIRST_CELLS[d], "noisy_everywhere": all((i, i) in covariance for i in problem.continuous_states),
