@@ -132,7 +132,6 @@ def learned(problem: ControlProblem, lesson: Lesson, cached: bool = True) -> dic
     """What a learner makes of transitions alone, beside the answer of the first method that accepts (`hjb.lesson/1`)."""
     from hjbdsl.evidence.comparison import compare  # noqa: PLC0415 (only where something is learned)
     from hjbdsl.io.lesson import Judged, lesson_object  # noqa: PLC0415
-    from hjbdsl.methods import model_free  # noqa: PLC0415
 
     equation = derive(problem)
     answer = taught(equation, lesson)
@@ -142,9 +141,7 @@ def learned(problem: ControlProblem, lesson: Lesson, cached: bool = True) -> dic
         judged = Judged(model, compare(equation, solution, model).as_numbers())
     except (NoMethodError, SolverError) as error:
         judged = Judged(None, {}, str(error).splitlines()[0])
-    places = default_points(problem)
-    errors = model_free.control_errors(solution, places)
-    return lesson_object(equation, solution, judged, places, errors, lesson.as_asked(), returns)
+    return lesson_object(equation, solution, judged, default_points(problem), lesson.as_asked(), returns)
 
 
 def sample(problem: ControlProblem, request: SampleRequest, cached: bool = True) -> Samples:

@@ -10,7 +10,7 @@ from typing import Any
 
 from hjbdsl.io.result import finite, value_entries
 from hjbdsl.model.equation import HJBEquation
-from hjbdsl.model.solution import Array, Solution
+from hjbdsl.model.solution import Solution
 from hjbdsl.numeric.points import Points
 
 SCHEMA = "hjb.lesson/1"
@@ -30,16 +30,14 @@ def lesson_object(
     learned: Solution,
     judged: Judged,
     points: Points,
-    control_errors: Array,
     asked: Mapping[str, Any],
     returns: Sequence[float],
 ) -> dict[str, Any]:
-    """`asked`: the options as they were; `returns`: of the episodes played in an environment; control_errors (k, m)."""
+    """`asked`: the options as they were; `returns`: of the episodes played in an environment."""
     problem, model = equation.problem, judged.solution
     entries = value_entries(equation, learned, points)
     theirs = value_entries(equation, model, points) if model is not None else [None] * len(entries)
-    for entry, row, other in zip(entries, control_errors, theirs, strict=True):
-        entry["control_error"] = [finite(value) for value in row]
+    for entry, other in zip(entries, theirs, strict=True):
         entry["model"] = {name: other[name] for name in ("V", "error", "control")} if other is not None else None
     result: dict[str, Any] = {
         "schema": SCHEMA,

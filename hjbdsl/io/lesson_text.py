@@ -48,13 +48,11 @@ def _table(result: Mapping[str, Any]) -> list[str]:
         row[_bracket_heading(entry)] = _short(entry["error"])
         if entry["model"] is not None:
             row["V model"] = significant(entry["model"]["V"], entry["model"]["error"], 6)
-        errors = list(entry["control_error"])
         for name, value in entry["control"].items():
             mean = value["mean"] if isinstance(value, Mapping) else value
-            width = [errors.pop(0) for _ in (mean if isinstance(mean, list) else [mean])]
             row[f"{_letter(name)} learned"] = _plain(mean)
-            if len(width) == 1:
-                row["± " + _letter(name)] = _short(width[0])
+            if not isinstance(mean, list):
+                row["± " + _letter(name)] = _short(entry["control_error"][name])
             if entry["model"] is not None:
                 other = entry["model"]["control"][name]
                 row[f"{_letter(name)} model"] = _plain(other["mean"] if isinstance(other, Mapping) else other)

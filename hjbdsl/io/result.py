@@ -101,20 +101,24 @@ def check_entry(check: CheckResult) -> dict[str, Any]:
 
 
 def value_entries(equation: HJBEquation, solution: Solution, points: Points) -> list[dict[str, Any]]:
-    """One object a point: where, V with its error and bracket, control, gradient; `stop` and `score` where there are such."""
+    """One object a point: where, V with its error and bracket, control, gradient; the control's error, `stop` and `score` where
+    there are such."""
     if not len(points):
         return []
     values = solution.function.evaluate(points.t, points.x, points.mode)
-    return [_entry(equation, points, values, index) for index in range(len(points))]
+    errors = solution.function.control_error(points.t, points.x, points.mode)
+    return [_entry(equation, points, values, errors, index) for index in range(len(points))]
 
 
-def _entry(equation: HJBEquation, points: Points, values: PointValues, index: int) -> dict[str, Any]:
+def _entry(equation: HJBEquation, points: Points, values: PointValues, errors: Array | None, index: int) -> dict[str, Any]:
     problem = equation.problem
     entry: dict[str, Any] = {"at": place(equation, points, index), "V": finite(values.value[index])}
     entry["error"] = finite(values.error[index])
     if values.lower is not None and values.upper is not None:
         entry |= {"lower": finite(values.lower[index]), "upper": finite(values.upper[index]), "confidence": values.confidence}
     entry["control"] = _controls(problem, values, index)
+    if errors is not None:
+        entry["control_error"] = _by_control(problem, errors[index])
     entry["gradient"] = _by_state(problem, values.gradient[index])
     if values.stop is not None:
         entry["stop"] = bool(values.stop[index])
@@ -144,17 +148,22 @@ def _by_state(problem: ControlProblem, row: Array) -> dict[str, Any]:
 
 
 def _controls(problem: ControlProblem, values: PointValues, index: int) -> dict[str, Any]:
-    random = set(problem.exploration.controls) if problem.exploration is not None else set()
+    """The control by name; mean and standard deviation where it is random."""
+    mean = _by_control(problem, values.control[index])
+    if values.spread is None or problem.exploration is None:
+        return mean
+    spread, random = _by_control(problem, values.spread[index]), set(problem.exploration.controls)
+    shaken = [group.name for group in control_groups(problem) if random.intersection(group.symbols)]
+    return mean | {name: {"mean": mean[name], "std": spread[name]} for name in shaken}
+
+
+def _by_control(problem: ControlProblem, row: Array) -> dict[str, Any]:
+    """Numbers of one point by control: a number for a scalar, a list for a vector."""
     result: dict[str, Any] = {}
     start = 0
     for group in control_groups(problem):
-        columns = slice(start, start + len(group.symbols))
-        start = columns.stop
-        mean = _shaped(values.control[index, columns], group.shape)
-        if values.spread is not None and random.intersection(group.symbols):
-            result[group.name] = {"mean": mean, "std": _shaped(values.spread[index, columns], group.shape)}
-        else:
-            result[group.name] = mean
+        result[group.name] = _shaped(row[start : start + len(group.symbols)], group.shape)
+        start += len(group.symbols)
     return result
 
 

@@ -108,7 +108,8 @@ def _rounding(entries: Sequence[Mapping[str, Any]]) -> dict[str, float]:
     """For each control of numbers, what is nothing beside its values elsewhere: a symmetric policy's 0 comes out as 1e-14."""
     sizes: dict[str, float] = {}
     for entry in entries:
-        for name, value in entry["control"].items():
+        for name, shown in entry["control"].items():
+            value = shown["mean"] if isinstance(shown, dict) else shown
             if isinstance(value, (int, float)):
                 sizes[name] = max(sizes.get(name, 0.0), abs(value))
     return {name: _NOTHING * size for name, size in sizes.items()}
@@ -121,14 +122,24 @@ def _row(entry: Mapping[str, Any], noise: Mapping[str, float]) -> dict[str, str]
     if "lower" in entry:
         row["bracket"] = f"[{cell(entry['lower'])}, {cell(entry['upper'])}]"
     for name, value in entry["control"].items():
+        mean = value["mean"] if isinstance(value, dict) else value
+        nothing = isinstance(mean, (int, float)) and abs(mean) < noise[name]
+        row[f"{_lettered(name)}*"] = cell(0.0 if nothing else mean)
         if isinstance(value, dict):
-            row[f"{_lettered(name)}*"] = f"{cell(value['mean'])} ± {cell(value['std'])}"
-        else:
-            nothing = isinstance(value, (int, float)) and abs(value) < noise[name]
-            row[f"{_lettered(name)}*"] = cell(0.0 if nothing else value)
+            row[f"{_lettered(name)}*"] += f" ± {cell(value['std'])}"
+        elif "control_error" in entry:
+            row |= _told(name, row[f"{_lettered(name)}*"], value, entry["control_error"][name])
     if "stop" in entry:
         row["stop"] = "yes" if entry["stop"] else "no"
     return row
+
+
+def _told(name: str, plain: str, value: Any, error: Any) -> dict[str, str]:
+    """A control in the digits that its error allows, and that error; of a vector the largest."""
+    errors = error if isinstance(error, list) else [error]
+    widest = None if None in errors else max(errors)
+    exact = widest is None or isinstance(value, list) or plain == "0"
+    return {f"{_lettered(name)}*": plain if exact else significant(value, widest), f"± {_lettered(name)}": tiny(widest)}
 
 
 def cell(value: Any) -> str:

@@ -43,6 +43,11 @@ class ValueFunction(ABC):
     def evaluate(self, t: Array, x: Array, mode: NDArray[np.int64]) -> PointValues:
         """Value, gradient and optimal control at k points (stationary problems ignore `t`)."""
 
+    def control_error(self, t: Array, x: Array, mode: NDArray[np.int64]) -> Array | None:  # noqa: ARG002 (of the interface)
+        """How far the control of `evaluate` may lie from the optimal one, (k, m), NaN where nothing is claimed; None where
+        nothing is claimed anywhere, as of a formula, which holds to rounding."""
+        return None
+
 
 @dataclass(frozen=True, slots=True)
 class Formula:

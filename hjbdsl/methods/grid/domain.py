@@ -33,13 +33,15 @@ Points = tuple[Array, Array, NDArray[np.int64]]
 
 
 class Domain:
-    """The search for the ends of one equation. `outside`: what ends still further out may move at `points`; `escaping`: what a
-    slower killing may; `gain`: what policies that no formula knows would gain (see `missed`); `note`: why the search stopped."""
+    """The search for the ends of one equation. `outside`: what ends still further out may move at `points`, `steered` what
+    they may change of each control there, but for a tenth of the points that may lie beside a switch; `escaping`: what a slower
+    killing may; `gain`: what policies that no formula knows would gain (see `missed`); `note`: why the search stopped."""
 
     def __init__(self, equation: HJBEquation, runner: Runner, points: Points, cells: int, killing: float):
         self.equation, self.runner, self.points, self.cells, self.killing = equation, runner, points, cells, killing
         self.dimension = len(equation.problem.continuous_states)
         self.outside, self.escaping, self.gain, self.note = 0.0, 0.0, 0.0, ""
+        self.steered: Array = np.zeros(len(runner.form.shown))
         self._share = 1.0
         self._looked = 0
         self._walled = runner.noisy
@@ -70,10 +72,11 @@ class Domain:
             fine = tuple(
                 replace(a, cells=(multiple * a.cells[0], multiple * a.cells[1], multiple * a.cells[2])) for a in self._narrower
             )
-            nearer = self._values(self.runner.level(fine, 1, None, multiple))
+            nearer = self.runner.level(fine, 1, None, multiple)
         except SolverError as failure:
             return f" (the ends were not moved on a finer level: {failure})"
-        self.outside = min(self.outside, self._share * float(np.max(np.abs(nearer - values[back]))))
+        self.outside = min(self.outside, self._share * float(np.max(np.abs(self._values(nearer) - values[back]))))
+        self.steered = np.minimum(self.steered, self._share * self._turned(nearer, levels[back]))
         return ""
 
     def _found(self) -> tuple[tuple[Axis, ...], Solved]:
@@ -110,10 +113,11 @@ class Domain:
                 self.gain = gain
             except SolverError as failure:
                 self.outside = 10.0 * last if last > 0.0 else float(np.ptp(self._values(solved)))
+                self.steered *= 10.0 if last > 0.0 else np.nan
                 self.note = f" (with wider ends: {failure})"
                 break
             self._share = _share_left(moved / last) if last > 0.0 else 1.0
-            self.outside = self._share * moved
+            self.outside, self.steered = self._share * moved, self._share * self._turned(solved, other)
             last = moved
             self._narrower = axes
             padding, axes, solved = 2 * padding, wider, other
@@ -137,9 +141,11 @@ class Domain:
             values = self._values(solved)
             report(f"level 1, {nodes_of(wider, 1)}, ends twice as far out", share_done(wider, 1))
             try:
-                moved = np.abs(self._values(self.runner.level(wider, 1, None)) - values)
+                other = self.runner.level(wider, 1, None)
+                moved, self.steered = np.abs(self._values(other) - values), CORNERS * self._turned(solved, other)
             except SolverError as failure:
                 self.note, moved = f" (with wider ends: {failure})", np.full(values.size, np.ptp(values))
+                self.steered = self.steered * np.nan
             self._share, self._narrower = CORNERS, wider
             self.outside = CORNERS * float(np.max(moved))
             if float(np.mean(moved)) < PADDING_TOLERANCE[4] * float(np.max(np.abs(values))) or padding >= MOST_PADDING[4]:
@@ -161,6 +167,11 @@ class Domain:
 
     def _values(self, solved: Solved) -> Array:
         return solved.level.at(*self.points)
+
+    def _turned(self, one: Solved, other: Solved) -> Array:
+        """How far the controls of two solutions differ."""
+        pairs = zip(one.controls(*self.points), other.controls(*self.points), strict=True)
+        return np.array([float(np.quantile(np.abs(a - b), 0.9)) for a, b in pairs])[: len(self.steered)]
 
 
 def _share_left(ratio: float) -> float:

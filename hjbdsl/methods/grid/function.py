@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.ndimage import binary_dilation
 
+from hjbdsl.methods.grid.feedback import Feedback, Nodes
 from hjbdsl.methods.grid.interpolation import around, interpolate
 from hjbdsl.methods.grid.mesh import Mesh
 from hjbdsl.model.solution import Array, PointValues, ValueFunction
@@ -31,6 +32,8 @@ CLOSE = 1e-4
 """... and so do levels beside a free boundary that differ by no more than this, whatever order their differences show."""
 LEAST_ORDER = 0.1
 """The slowest convergence that the band of unsettled levels still sums up."""
+LUCK = 0.3
+"""The share of the usual error that is claimed where levels agree."""
 MOST_BAND = 0.5
 """The widest band of an answer that counts as settled, relative to V's variation over the region."""
 
@@ -79,7 +82,7 @@ class Worth:
         """Best value and its error: Richardson's where the order is trusted, else the finest level and its last steps."""
         fine = values[-1]
         step = np.abs(fine - values[-2])
-        rounding = self.floor + ROUNDING * (1.0 + np.abs(fine)) + 0.3 * self.typical
+        rounding = self.floor + ROUNDING * (1.0 + np.abs(fine)) + LUCK * self.typical
         if len(values) < 3:
             # two levels alone may cross: their mean difference is the least that is said
             return fine, 4.0 * np.maximum(step, self.differences[-1]) + rounding
@@ -147,7 +150,8 @@ class GridFunction(ValueFunction):
     """Levels from coarse to fine; `policy` (slices, S, columns, *shape) and `stopped` (slices, S, *shape) of the finest,
     `earlier` the policy of the level before: the `controls`, then their standard deviations where they are random; `labels` lists
     (joint mode index, lattice values) a discrete state; `worth` turns the levels into a value and its error, `policy_worth`
-    tells of the scheme's own levels, which the policy was found on; `left`: a further error at the nodes of the finest mesh."""
+    tells of the scheme's own levels, which the policy was found on; `left`: a further error at the nodes of the finest mesh;
+    `leeway`: an error of each control that no refinement shows, NaN where nothing is claimed of it."""
 
     levels: tuple[Level, ...]
     policy: Array
@@ -160,17 +164,7 @@ class GridFunction(ValueFunction):
     worth: Worth
     policy_worth: Worth
     left: Level | None = None
-
-    def control(self, c: int, t: Array, y: Array, s: NDArray[np.int64]) -> Array:
-        """Column c of the policy, extrapolated like V where the two finest levels nearly agree (not across a switch)."""
-        finest, coarser = self.levels[-1], self.levels[-2]
-        nodes, earlier = self.policy[:, :, c], self.earlier[:, :, c]
-        fine = interpolate(finest.mesh, finest.times, nodes, t, y, s, order=1)
-        if not self.policy_worth.trusted:
-            return fine
-        step = fine - interpolate(coarser.mesh, coarser.times, earlier, t, y, s, order=1)
-        step = np.where(np.abs(step) < 0.05 * (1e-12 + np.abs(fine)), step, 0.0)
-        return np.clip(fine + step / (2.0 ** min(self.policy_worth.order, 2.0) - 1.0), np.min(nodes), np.max(nodes))
+    leeway: tuple[float, ...] = ()
 
     def discrete(self, x: Array, mode: NDArray[np.int64]) -> NDArray[np.int64]:
         table = np.array([[number, *values] for number, values in self.labels])
@@ -193,12 +187,32 @@ class GridFunction(ValueFunction):
             step = finest.mesh.G[i].reshape([-1 if j == i else 1 for j in range(y.shape[1])])
             slope = np.gradient(finest.V[near], axis=2 + i) / step
             gradient[:, axis] = interpolate(finest.mesh, finest.times[near], slope, t, y, s, order=1)
-        control = (
-            np.column_stack([self.control(c, t, y, s) for c in range(self.controls)]) if self.controls else np.zeros((t.size, 0))
-        )
         stop = None
         if self.stopped is not None:
             stop = interpolate(finest.mesh, finest.times, self.stopped.astype(float), t, y, s, order=1) > 0.5
-        columns = range(self.controls, self.policy.shape[2])
-        spread = np.column_stack([self.control(c, t, y, s) for c in columns]) if columns else None
-        return PointValues(value, error, gradient, control, spread=spread, stop=stop)
+        every = np.column_stack([np.zeros((t.size, 0)), *(feedback.at(t, y, s) for feedback in self._feedbacks())])
+        spread = every[:, self.controls :] if every.shape[1] > self.controls else None
+        return PointValues(value, error, gradient, every[:, : self.controls], spread=spread, stop=stop)
+
+    def control_error(self, t: Array, x: Array, mode: NDArray[np.int64]) -> Array:
+        s, y = self.discrete(x, mode), x[:, list(self.continuous)]
+        known = zip(self._feedbacks()[: self.controls], self.leeway, strict=True)
+        return np.column_stack([np.zeros((t.size, 0)), *(feedback.error(t, y, s) + leeway for feedback, leeway in known)])
+
+    def with_leeway(self, t: Array, y: Array, s: NDArray[np.int64], beyond: Array) -> GridFunction:
+        """With what is `beyond` the mesh (controls,), and a share of the usual error at samples: by luck two levels may agree."""
+        usual = [float(np.median(feedback.error(t, y, s))) for feedback in self._feedbacks()[: self.controls]]
+        return replace(self, leeway=tuple(LUCK * error + float(other) for error, other in zip(usual, beyond, strict=True)))
+
+    def _feedbacks(self) -> list[Feedback]:
+        """The columns of the policy."""
+        finest, coarser = self.levels[-1], self.levels[-2]
+        order = self.policy_worth.order if self.policy_worth.trusted else math.nan
+        return [
+            Feedback(
+                Nodes(finest.mesh, finest.times, self.policy[:, :, c]),
+                Nodes(coarser.mesh, coarser.times, self.earlier[:, :, c]),
+                order,
+            )
+            for c in range(self.policy.shape[2])
+        ]

@@ -17,6 +17,7 @@ from hjbdsl.methods.grid.choices import noise_unbounded
 from hjbdsl.methods.grid.compilation import compile_beside
 from hjbdsl.methods.grid.correction import Corrected, corrected
 from hjbdsl.methods.grid.emit import emit
+from hjbdsl.methods.grid.feedback import Nodes
 from hjbdsl.methods.grid.function import Level
 from hjbdsl.methods.grid.howard import Task, improvable, obstacle_side, pseudo_time, sound
 from hjbdsl.methods.grid.interpolation import beside_exits
@@ -66,6 +67,11 @@ class Solved:
     way: str
     numbers: Mapping[str, float]
     central: Central | None = None
+
+    def controls(self, t: Array, y: Array, s: NDArray[np.int64]) -> list[Array]:
+        """`shown` at k points, by column."""
+        mesh, times = self.level.mesh, self.level.times
+        return [Nodes(mesh, times, self.shown[:, :, c]).at(t, y, s) for c in range(self.shown.shape[2])]
 
 
 _Parts = tuple[Array, Array, Array, NDArray[np.bool_], float, str, dict[str, float], Corrected | None]

@@ -257,6 +257,14 @@ class _Search:
         error = seen.worth.extrapolate([level.at(*everywhere) for level in seen.levels])[1]
         return float(np.max(error if seen.left is None else error + seen.left.at(*everywhere)))
 
+    def _unknown(self) -> Array:
+        """What levels do not tell of each control: what the ends do to it; nothing is claimed of one that leaps, since V between
+        nodes is a line for it and the optimum a node, the same one on every level."""
+        leaps = {symbol for jump in self.equation.problem.jumps for g in jump.displacement.values() for symbol in g.free_symbols}
+        shown = self.runner.form.shown
+        leaping = np.array([bool(leaps & expression.free_symbols) for expression in shown], dtype=bool)
+        return np.where(leaping, np.nan, self.domain.steered[: len(shown)])
+
     def _refused(self, levels: list[Solved], tol: float | None) -> tuple[str, ...]:
         """Why a band above `tol` was refined no further."""
         if tol is None or self._band(levels) <= tol:
@@ -275,6 +283,7 @@ class _Search:
             problem.continuous_states, problem.lattice_states, len(self.runner.form.shown), worth,
             seen.plain, seen.left,
         )  # fmt: skip
+        function = function.with_leeway(*self.points, self._unknown())
         error = worth.extrapolate(values)[1]
         average, average_error = None, None
         if problem.objective.form == "average":

@@ -8,7 +8,7 @@ from hjbdsl.methods.model_free.environment import Environment, make
 from hjbdsl.methods.model_free.learn import gathered, learn
 from hjbdsl.methods.model_free.lesson import Lesson
 from hjbdsl.methods.model_free.recorded import read, write
-from hjbdsl.methods.model_free.teach import Taught, control_errors, taught
+from hjbdsl.methods.model_free.teach import Taught, taught
 from hjbdsl.methods.model_free.transitions import Transitions, transitions
 
 __all__ = [
@@ -16,7 +16,6 @@ __all__ = [
     "Lesson",
     "Taught",
     "Transitions",
-    "control_errors",
     "gathered",
     "learn",
     "make",

@@ -7,11 +7,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-import numpy as np
-
 from hjbdsl.errors import UsageError
 from hjbdsl.methods.model_free.environment import Environment, make
-from hjbdsl.methods.model_free.function import LearnedFunction
 from hjbdsl.methods.model_free.learn import learn, rejection
 from hjbdsl.methods.model_free.lesson import Lesson
 from hjbdsl.methods.model_free.recorded import read
@@ -49,11 +46,3 @@ def taught(equation: HJBEquation, lesson: Lesson) -> Taught | Rejected:
         return solution.function.evaluate(places.t, places.x, places.mode).control
 
     return Taught(solution, tuple(float(value) for value in environment.play(feedback, range(lesson.play))))
-
-
-def control_errors(solution: Solution, places: Points) -> Array:
-    """Of the learned policy (k, m), at the confidence of the bracket; NaN where nothing is claimed."""
-    function = solution.function
-    if not isinstance(function, LearnedFunction):
-        return np.full((len(places), 0), np.nan)
-    return function.control_error(places.t, places.x, places.mode)

@@ -77,6 +77,21 @@ def test_bands_hold_for_drawn_parameters(name: str) -> None:
     assert all(held >= SHARE for held in outcomes), outcomes
 
 
+@pytest.mark.parametrize("name", ["cara_consumption", "effort_exit", "pursuit_lq"])
+def test_controls_lie_within_their_error(name: str) -> None:
+    problem = pipeline.load(str(GALLERY / f"{name}.hjb"))
+    equation = pipeline.derive(problem)
+    answer, exact = grid.solve(equation).solution.function, closed_form.solve(equation).solution.function
+    generator = np.random.default_rng(7)
+    ends = np.array([[float(problem.numeric(e)) for e in pair] for pair in problem.region])
+    x = ends[:, 0] + (ends[:, 1] - ends[:, 0]) * generator.random((POINTS, len(ends)))
+    t = np.zeros(POINTS) if equation.stationary else float(problem.numeric(problem.objective.end)) * generator.random(POINTS)
+    points = t, x, np.zeros(POINTS, dtype=np.int64)
+    control, error = exact.evaluate(*points).control, answer.control_error(*points)
+    assert np.mean(np.abs(answer.evaluate(*points).control - control) <= error) >= SHARE
+    assert np.median(error) < 0.02 * np.max(np.abs(control))
+
+
 def test_stopping_at_nodes_costs_at_most_half_a_cell() -> None:
     # V beyond b = 0.13 gains J (x - b)^2/2; stopping h/2 off loses J h^2/8, which no difference of nested levels shows
     x, J, b = np.linspace(-1.0, 1.0, 41), 1.7, 0.13
