@@ -109,7 +109,9 @@ class LearnedFunction(ValueFunction):
         if self.shake is None or self.coarse is None:
             return math.nan
         apart = abs(self.learned.average - self.coarse.average)
-        return QUANTILE * self.shake.average + apart * min(1.0, apart / max(abs(self.learned.average), 1e-300)) + self.floor
+        step = apart * min(1.0, apart / max(abs(self.learned.average), 1e-300))
+        of_class = 0.0 if self.neighbour is None else abs(self.learned.average - self.neighbour[1].average)
+        return QUANTILE * self.shake.average + step + self.floor + of_class
 
     def _step(self, X: Array, value: Array) -> Array:
         """What the finer rule may leave: as far from the truth as its square is from the coarser one."""

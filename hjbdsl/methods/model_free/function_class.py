@@ -5,12 +5,14 @@ class, the degree."""
 
 from __future__ import annotations
 
+import contextlib
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
+from hjbdsl.errors import SolverError
 from hjbdsl.methods.model_free.conditions import Moments, Operator, batches, operator
 from hjbdsl.methods.model_free.coordinates import ControlSpace, state_axis, time_axis
 from hjbdsl.methods.model_free.features import ControlFeatures, Features, StateFeatures, axis_degrees, exponents, paired
@@ -68,9 +70,9 @@ def build(
 def largest(
     problem: ControlProblem, space: ControlSpace, data: Transitions, end: float, degree: int | None, tilt: tuple[float, ...] = ()
 ) -> tuple[Features, int]:
-    """The class of the degree asked for, or the largest that the number of functions allows."""
+    """The class after that of the degree asked for, or the largest that the number of functions allows; its degree."""
     if degree is not None:
-        return build(problem, space, data, end, degree, tilt), degree
+        return build(problem, space, data, end, degree + 2, tilt), degree + 2
     least = next(d for d in DEGREES if d > 0)
     best, best_degree = build(problem, space, data, end, least, tilt), least
     for higher in (d for d in DEGREES if d > least):
@@ -83,9 +85,11 @@ def largest(
     return best, best_degree
 
 
-def choose_degree(moments: Moments, top: int, task: Task, places: Places, sample: Transitions, fixed: bool) -> Chosen:
-    """Learn in classes of rising degree until the next one agrees, beyond the noise, with the advantage rate. `sample`: some of
-    the data."""
+def choose_degree(
+    moments: Moments, top: int, task: Task, places: Places, sample: Transitions, degree: int | None = None
+) -> Chosen:
+    """Learn in classes of rising degree until the next one agrees, beyond the noise, with the advantage rate; or in that of
+    `degree`. `sample`: some of the data."""
     features = moments.features
     gains = np.concatenate([
         (later - psi)[:, : features.values] * np.sqrt(weights(features, moments.precision, part))[:, None]
@@ -93,18 +97,37 @@ def choose_degree(moments: Moments, top: int, task: Task, places: Places, sample
     ])  # fmt: skip
     if sample.mirrored:
         gains = (gains[::2] + gains[1::2]) / math.sqrt(2)
+    if degree is not None:
+        return _of_degree(moments, degree, task, places, gains)
     tried: list[tuple[Moments, Operator, Learned]] = []
-    for degree in (top,) if fixed else [d for d in DEGREES if d <= top and (d > 0 or any(features.state.tilt))]:
-        own = moments.within(degree) if degree < top else moments
+    for own_degree in [d for d in DEGREES if d <= top and (d > 0 or any(features.state.tilt))]:
+        own = moments.within(own_degree) if own_degree < top else moments
         inside = operator(own)
         learned = q_learning(inside, task, places)
         lost = bool(tried) and learned.astray > tried[-1][2].astray + MOST_ASTRAY
-        if lost or (tried and _agrees(moments, tried[-1], (inside, degree), task, gains)):
+        if lost or (tried and _agrees(moments, tried[-1], (inside, own_degree), task, gains)):
             smaller, its, before = tried[-1]
-            return Chosen(smaller, its, before, degree - 2, (inside, learned))
+            return Chosen(smaller, its, before, own_degree - 2, (inside, learned))
         tried.append((own, inside, learned))
     own, inside, learned = tried[-1]
     return Chosen(own, inside, learned, top, tried[-2][1:] if len(tried) > 1 else None)
+
+
+def _of_degree(moments: Moments, degree: int, task: Task, places: Places, gains: Array) -> Chosen:
+    """The class asked for; beside it the next one, which says what it misses, or the one before where the data does not
+    determine the next."""
+    own = moments.within(degree)
+    inside = operator(own)
+    learned = q_learning(inside, task, places)
+    with contextlib.suppress(SolverError):
+        wider = operator(moments)
+        excess, _ = _missed(moments, (own, inside, learned), (wider, degree + 2), task, gains)
+        learned = replace(learned, defect=math.hypot(learned.defect, math.sqrt(excess)))
+        return Chosen(own, inside, learned, degree, (wider, q_learning(wider, task, places)))
+    if degree <= 2:
+        return Chosen(own, inside, learned, degree, None)
+    narrower = operator(moments.within(degree - 2))
+    return Chosen(own, inside, learned, degree, (narrower, q_learning(narrower, task, places)))
 
 
 def _agrees(
@@ -112,6 +135,14 @@ def _agrees(
 ) -> bool:
     """Whether r + L^a V at the same V is the same in a larger class, but for noise; and the smaller one meets its own
     conditions."""
+    excess, size = _missed(moments, tried, larger, task, gains)
+    return bool(excess + tried[2].defect ** 2 <= NEGLIGIBLE**2 * size)
+
+
+def _missed(
+    moments: Moments, tried: tuple[Moments, Operator, Learned], larger: tuple[Operator, int], task: Task, gains: Array
+) -> tuple[float, float]:
+    """Mean square, beyond the noise, of what a larger class adds to r + L^a V at the same V; and a size to hold it against."""
     small, _, learned = tried
     wide, degree = larger
     keep = np.flatnonzero(np.isin(moments.features.within(degree), moments.features.within(degree - 2)))
@@ -133,7 +164,7 @@ def _agrees(
     # without a control q vanishes: the rewards set the scale then, their size where they are constant
     rewards = moments.variance if moments.variance > 1e-6 * moments.square else moments.square
     size = max(float(learned.advantage @ small.gram @ learned.advantage), rewards)
-    return bool(excess + learned.defect**2 <= NEGLIGIBLE**2 * size)
+    return excess, size
 
 
 def _labels(problem: ControlProblem) -> Array:

@@ -213,20 +213,19 @@ class _Learner:
         features, top = largest(self.problem, space, data, task.end, degree)
         pairs = self.generator.permutation(len(data) // 2)[: SAMPLE // 2]
         sample = data.rows(np.stack([2 * pairs, 2 * pairs + 1], axis=1).ravel())
-        fixed = degree is not None
         tilt = of_rewards(features, sample) if not task.average else ()
         if tilt:
             features, top = largest(self.problem, space, data, task.end, degree, tilt)
-        chosen = choose_degree(gather(features, data), top, task, places, sample, fixed)
+        chosen = choose_degree(gather(features, data), top, task, places, sample, degree)
         if not tilt and not task.average:
             tilt = of_value(chosen.operator.features, chosen.learned, places)
             if tilt:
                 features, top = largest(self.problem, space, data, task.end, degree, tilt)
-                chosen = choose_degree(gather(features, data), top, task, places, sample, fixed)
+                chosen = choose_degree(gather(features, data), top, task, places, sample, degree)
         weights = precision(chosen.moments, chosen.operator, chosen.learned, task, sample)
         if weights is not None:
             places = self._weighted(places, weights, chosen)
-            chosen = choose_degree(gather(features, data, weights), top, task, places, sample, fixed)
+            chosen = choose_degree(gather(features, data, weights), top, task, places, sample, degree)
         if self.lesson.algorithm == "td":
             chosen = replace(chosen, learned=plain_q_learning(chosen.operator, task, places))
         return chosen, places

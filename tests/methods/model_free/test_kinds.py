@@ -8,7 +8,7 @@ import pytest
 from hjbdsl import pipeline
 from hjbdsl.errors import SolverError
 from hjbdsl.methods.model_free import Lesson, learn
-from hjbdsl.model.solution import Rejected
+from hjbdsl.model.solution import Accepted, Rejected
 from tests.methods.model_free.problems import evaluated, relative
 
 X = np.linspace(-1, 1, 21)
@@ -105,6 +105,38 @@ region x in [-1, 1]
 """
     at = _learned(text, 0.02, 40_000).function.evaluate(np.zeros(21), X[:, None], np.zeros(21, dtype=np.int64))  # type: ignore[attr-defined]
     assert relative(at.value, (1 - X**2) / 0.25 + 0.3) < 0.04
+
+
+DOUBLE_WELL = """
+state x in R
+control u in R
+noise W
+dx = (x - x^3 + u) dt + 0.6 dW
+minimize average x^2 + 0.5*u^2
+region x in [-1.5, 1.5]
+"""
+
+
+def _least_average() -> float:
+    """With V = -s^2 log psi the equation is linear: s^2/2 psi'' + (x - x^3) psi' - x^2/s^2 psi = -lambda/s^2 psi."""
+    square, x = 0.36, np.linspace(-3.0, 3.0, 401)
+    h, drift = x[1] - x[0], x - x**3
+    low, high = square / 2 / h**2 - drift / 2 / h, square / 2 / h**2 + drift / 2 / h
+    matrix = np.diag(-square / h**2 - x**2 / square) + np.diag(low[1:], -1) + np.diag(high[:-1], 1)
+    return float(-square * np.max(np.linalg.eigvals(matrix).real))
+
+
+@pytest.mark.slow
+def test_an_average_in_a_class_that_is_too_small_is_as_far_off_as_the_next_class() -> None:
+    answer = _learned(DOUBLE_WELL, 0.1, 40_000)
+    assert abs(answer.average - _least_average()) <= answer.average_error  # type: ignore[attr-defined]
+
+
+def test_a_degree_that_is_too_low_is_no_answer() -> None:
+    answer = learn(pipeline.derive(pipeline.loads(DOUBLE_WELL)), Lesson(0.1, steps=20_000, degree=2))
+    assert isinstance(answer, Accepted)
+    assert answer.solution.status == "not_converged"
+    assert any("does not hold V" in warning for warning in answer.solution.warnings)
 
 
 def test_a_step_too_long_for_an_exit_is_said() -> None:
