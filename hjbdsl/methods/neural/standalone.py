@@ -126,7 +126,10 @@ def _written(equation: HJBEquation, neural: NeuralProgram, training: PolicyItera
     text = ENVIRONMENT.get_template("neural_standalone.py.j2").render(
         header=header(equation, _ABOUT), listing=listing(problem), parameters=_parameters(emitter), seed=seed,
         widths=repr(architecture.widths), samples=500 * (1 + problem.dimension) * (1 if equation.stationary else 2),
-        lifetime=repr(training.lifetime.length), finite=not equation.stationary, end=repr(float(horizon(problem))),
+        lifetime=repr(training.lifetime.length), finite=not equation.stationary,
+        stays_straight=architecture.form == "exponential" and equation.stationary,
+        open_axes=repr([i for i, f in enumerate(domain.features) if f.kind != "angle"]),
+        tilted=architecture.form == "exponential" and noises > 0, end=repr(float(horizon(problem))),
         states=problem.dimension, controls=neural.controls, noises=noises, low=_ends(domain.low, domain, -math.inf),
         high=_ends(domain.high, domain, math.inf), region_scaled=_table(domain.scaled(box)),
         half_width=_table([math.pi if f.kind == "angle" else f.width for f in domain.features]),

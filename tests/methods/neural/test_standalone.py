@@ -107,6 +107,23 @@ def test_the_program_of_the_regulator_comes_within_a_percent(tmp_path: Path) -> 
 
 
 @pytest.mark.slow
+def test_the_program_of_a_power_utility_comes_within_a_percent(tmp_path: Path) -> None:
+    """Merton (1969): pi = (mu - r)/(gamma sigma²), k = (rho - (1 - gamma) M)/gamma, V = k^-gamma x^(1 - gamma)/(1 - gamma). Its
+    equation has solutions that grow faster and leave no defect."""
+    r, mu, sigma, gamma, rho = 0.03, 0.08, 0.2, 2.0, 0.05
+    k = (rho - (1 - gamma) * (r + (mu - r) ** 2 / (2 * gamma * sigma**2))) / gamma
+    source = uses.compile_solver(pipeline.load(str(PROBLEMS / "merton.hjb")), "neural").source
+    assert "S S' grad log V_k" in source
+    table = rows(source.replace("ROUNDS, SETTLED = 14", "ROUNDS, SETTLED = 3"), tmp_path)
+    for x in (0.5, 2.75, 5.0):
+        value, risky, consumed, residual = table[f"{x:g}"]
+        assert value == pytest.approx(k**-gamma * x ** (1 - gamma) / (1 - gamma), rel=0.01)
+        assert risky == pytest.approx((mu - r) / (gamma * sigma**2), rel=0.06)
+        assert consumed == pytest.approx(k, rel=0.02)
+        assert residual < 2e-2
+
+
+@pytest.mark.slow
 def test_the_program_of_a_cost_to_the_end_comes_within_a_percent(tmp_path: Path) -> None:
     """dx = a dt + s dW, minimise E int_0^1 a² + x(1)²: V = P x² + s² int P, P = 1/(2 - t); at t = 0, int P = log 2."""
     text = """\
