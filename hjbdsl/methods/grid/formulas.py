@@ -26,7 +26,7 @@ _OWN_NAMES = re.compile(
     r"node_data|show|shown|softened|gibbs_\w+|policy_\w+|mean_\w+|selling|jump_difference_\d+|exit_fraction|axis_weights|prange|njit|kind|side|step|front|chosen|weno|biased|extend|padded|costly|flow|larger|GHOSTS|LANES|EXACT|rates|fastest|fresh|total|count|constant|weights|cols|"
     r"work|base|"
     r"offsets|own|mine|theirs|worst|value|weight|found|policy|totals|counts|constants|failures|gone|edges|mesh|extras|nodes|"
-    r"WIDTH|MODES|SENSE|CONTROLS|PLAYERS|DIMENSION|CANDIDATES|IDLE|FIRST_FIXED|NOISY|DIRECT|WRAP|MIRROR|OPEN|CONSTRAIN|WALL|JOINT|(TABLE|LATTICE|LEAST|MOST)_\d+|w\d+"
+    r"WIDTH|LEAST_FURTHER|MOST_FURTHER|further|MODES|SENSE|CONTROLS|PLAYERS|DIMENSION|CANDIDATES|IDLE|FIRST_FIXED|NOISY|DIRECT|WRAP|MIRROR|OPEN|CONSTRAIN|WALL|JOINT|(TABLE|LATTICE|LEAST|MOST)_\d+|w\d+"
 )
 
 

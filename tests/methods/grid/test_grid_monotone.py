@@ -26,6 +26,14 @@ region x in [-1, 1], y in [-1, 1]
 PROBLEMS = {
     "cross terms": CROSS.format(rho="0.95"),
     "negative cross terms": CROSS.format(rho="-0.95"),
+    "noise of rank two in three dimensions": """problem rank
+state x in R^3
+control u in R^2
+noise W in R^2
+dx = ([[-0.2, 0.5, 0], [0, -0.4, 0.3], [0.2, 0, -0.5]]*x + [[1, 0], [0, 1], [0, 0.5]]*u) dt + [[0.3, 0], [0, 0.3], [0.1, 0.2]] dW
+minimize E integral(0, inf) exp(-0.4*t)*(|x|^2 + |u|^2) dt
+region x in [-1, 1]
+""",
     "no noise": """problem wind
 state x in R, v in R
 control a in [-2, 2]
