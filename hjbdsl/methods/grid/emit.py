@@ -30,6 +30,7 @@ from hjbdsl.methods.grid.choices import (
 from hjbdsl.methods.grid.first_order import front_context, is_first_order
 from hjbdsl.methods.grid.formulas import Emitter
 from hjbdsl.methods.grid.recast import Recast
+from hjbdsl.methods.grid.steps import averaging
 
 _ENVIRONMENT = Environment(
     loader=PackageLoader("hjbdsl.codegen"), undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True,
@@ -51,6 +52,15 @@ def _coefficients(emitter: Emitter) -> dict[str, object]:
     ]
     lines, results = emitter.lines([running, discount, *drift, *covariance], controls=True)
     return {"coefficient_lines": lines, "coefficient_results": ", ".join(results)}
+
+
+def _steps(emitter: Emitter, chosen: Sequence[sp.Symbol]) -> dict[str, object]:
+    """What averaging over cells adds to coefficients that jump; no lines where none does."""
+    widths = {emitter.problem.state_symbols[axis]: sp.Symbol(f"width {i}", positive=True) for i, axis in enumerate(emitter.axes)}
+    averaged = averaging(emitter.equation, chosen, widths)
+    emitter.names |= {width: f"g{i}" for i, width in enumerate(widths.values())}
+    lines, results = emitter.lines(averaged.added) if averaged.jumps else ([], [])
+    return {"step_lines": lines, "step_results": ", ".join(results), "steps_missed": averaged.missed}
 
 
 def _jumps(emitter: Emitter) -> list[dict[str, object]]:
@@ -241,6 +251,8 @@ def emit(form: Recast, mark_counts: Sequence[int]) -> str:
         "bound_lines": bound_lines(emitter) if m else [], "constraint_lines": constraints,
         "has_constraints": constraints != ["return True"], "candidate_branches": candidates,
         "search": search_nodes(emitter), "fallback_lines": fallback_lines(emitter),
+        **_steps(emitter, chosen), "gs": ", ".join(f"g{i}" for i in range(d)),
+        "rises": ", ".join(f"rise{i}" for i in range(d)), "bs_risen": ", ".join(f"b{i} + rise{i}" for i in range(d)),
         "has_exit": bool(exit_lines), "has_finite": finite,
         "exit_lines": exit_lines or ["return False"], "exit_value_lines": paid_lines,
         "obstacle_lines": _returned(emitter, payoff), "terminal_lines": _returned(emitter, final),

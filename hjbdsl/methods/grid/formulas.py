@@ -23,10 +23,10 @@ _OWN_NAMES = re.compile(
     r"forward|backward|known_up|"
     r"known_down|axial|side_|jump_|q\d)\d+|[cdefgjkrstuVHMB]|here|mark|marks|mark_weights|target|rate|row|position|ended|bounds|terminal|"
     r"obstacle|candidate|admissible|coefficients|exit_value|sweep|assemble|optimise|hamiltonian|entry|leap_row|cross_row|repeated|"
-    r"node_data|show|shown|softened|gibbs_\w+|policy_\w+|mean_\w+|selling|jump_difference_\d+|exit_fraction|axis_weights|prange|njit|kind|side|step|front|chosen|weno|biased|extend|padded|costly|flow|larger|GHOSTS|LANES|EXACT|rates|fastest|fresh|total|count|constant|weights|cols|"
+    r"node_data|show|shown|softened|stepped|gibbs_\w+|policy_\w+|mean_\w+|selling|jump_difference_\d+|exit_fraction|axis_weights|prange|njit|kind|side|step|front|chosen|weno|biased|extend|padded|costly|flow|larger|GHOSTS|LANES|EXACT|rates|fastest|fresh|total|count|constant|weights|cols|"
     r"work|base|"
     r"offsets|own|mine|theirs|worst|value|weight|found|policy|totals|counts|constants|failures|gone|edges|mesh|extras|nodes|"
-    r"WIDTH|LEAST_FURTHER|MOST_FURTHER|further|MODES|SENSE|CONTROLS|PLAYERS|DIMENSION|CANDIDATES|IDLE|FIRST_FIXED|NOISY|DIRECT|WRAP|MIRROR|OPEN|CONSTRAIN|WALL|JOINT|(TABLE|LATTICE|LEAST|MOST)_\d+|w\d+"
+    r"WIDTH|LEAST_FURTHER|MOST_FURTHER|further|MODES|SENSE|CONTROLS|PLAYERS|DIMENSION|CANDIDATES|IDLE|FIRST_FIXED|NOISY|DIRECT|STEPS|STEPS_MISSED|WRAP|MIRROR|OPEN|CONSTRAIN|WALL|JOINT|(TABLE|LATTICE|LEAST|MOST)_\d+|w\d+"
 )
 
 

@@ -12,6 +12,9 @@ from numpy.typing import NDArray
 
 from hjbdsl.model.solution import Array
 
+JUMP = 3.0
+"""A payoff that changes so many times more than V from one node to the next jumps there."""
+
 
 def crossings(x: Array, gain: Array, stopped: NDArray[np.bool_]) -> list[tuple[float, float]]:
     """(point, cell width) of each change between stopping and waiting along ascending x; `gain`: of waiting over stopping."""
@@ -55,3 +58,16 @@ def cost_of_nodes(gain: Array, stopped: NDArray[np.bool_], inner: NDArray[np.boo
             begins = stops[..., :-2] & ~stops[..., 1:-1] & ~stops[..., 2:] & here[..., :-2]
             largest = max(largest, float(np.max(w[..., 2:] - 2.0 * w[..., 1:-1], where=begins, initial=0.0)))
     return largest / 4.0
+
+
+def cost_of_jumps(V: Array, payoff: Array, stopped: NDArray[np.bool_], inner: NDArray[np.bool_]) -> float:
+    """What V may lose where stopping begins at a jump of the payoff, which lies anywhere between a node that waits and one that
+    stops: V's change from one to the other. Arrays as for `cost_of_nodes`."""
+    largest = 0.0
+    for axis in range(2, V.ndim):
+        stops, here = np.moveaxis(stopped, axis, -1), np.moveaxis(np.broadcast_to(inner, V.shape), axis, -1)
+        moved, paid = (np.abs(np.diff(nodes, axis=axis)) for nodes in (V, payoff))
+        moved, paid = np.moveaxis(moved, axis, -1), np.moveaxis(paid, axis, -1)
+        begins = (stops[..., :-1] != stops[..., 1:]) & here[..., :-1] & here[..., 1:] & (paid > JUMP * moved)
+        largest = max(largest, float(np.max(moved, where=begins, initial=0.0)))
+    return largest

@@ -21,7 +21,7 @@ from hjbdsl.methods.grid.correction import STEPS
 from hjbdsl.methods.grid.domain import Domain, Points
 from hjbdsl.methods.grid.escape import killed
 from hjbdsl.methods.grid.formulas import DiscreteStates
-from hjbdsl.methods.grid.free_boundary import cost_of_nodes
+from hjbdsl.methods.grid.free_boundary import cost_of_jumps, cost_of_nodes
 from hjbdsl.methods.grid.function import GridFunction, Level, Worth
 from hjbdsl.methods.grid.levels import COARSEST, Runner, Solved, TooLarge, nodes_of, share_done
 from hjbdsl.methods.grid.mesh import Axis, region_box
@@ -131,7 +131,8 @@ class _Search:
         wanted = min(int(options.get("nx", usual)), most[d])
         cells = max(4, round((wanted - 1) / COARSEST[d]))
         self.labels = DiscreteStates.of(equation.problem).labels
-        self.irregular = equation.obstacle is not None and equation.obstacle.kind == "stop"
+        rough = runner.module.STEPS or runner.module.STEPS_MISSED
+        self.irregular = rough or (equation.obstacle is not None and equation.obstacle.kind == "stop")
         self.points = self._samples()
         self.domain = Domain(equation, runner, self.points, cells, killing)
         self.shocks = bool(runner.module.FRONT)
@@ -159,7 +160,7 @@ class _Search:
         usual = float(np.median(seen.worth.extrapolate(seen.values)[1]))
         self.note += self.domain.look_again(levels, values, usual, self.deadline)
         floor = self._beyond() + levels[-1].residual * float(np.max(np.abs(values[-1])))
-        floor += self._cost_of_nodes(levels[-1])
+        floor += self._cost_of_nodes(levels)
         return self._present(levels, self._judged(levels, floor), self._refused(levels, tol))
 
     def _judged(self, levels: list[Solved], floor: float) -> _Judged:
@@ -185,14 +186,22 @@ class _Search:
         """What the ends and the killing may do: no refinement of the mesh removes it."""
         return self.domain.outside + self.domain.escaping
 
-    def _cost_of_nodes(self, solved: Solved) -> float:
-        """What V may lose because stopping begins at a node."""
-        if solved.stopped is None:
-            return 0.0
+    def _cost_of_nodes(self, levels: list[Solved]) -> float:
+        """What V may lose because stopping begins at a node, or a coefficient jumps between nodes: to first order, and the last
+        levels may be luckier than those before."""
+        solved, lost = levels[-1], 0.0
         level = solved.level
+        if self.runner.module.STEPS_MISSED:
+            values = [other.level.at(*self.points) for other in levels]
+            steps = [float(np.mean(np.abs(b - a))) for a, b in pairwise(values)]
+            lost = max(step / 2.0 ** (len(steps) - 1 - k) for k, step in enumerate(steps))
+        if solved.stopped is None:
+            return lost
         program = self.runner.program(level.mesh)
         payoff = np.array([program.data(t, 2) for t in level.times]).reshape(level.V.shape)
-        return cost_of_nodes(np.abs(level.V - payoff), solved.stopped, level.mesh.inner())
+        inner = level.mesh.inner()
+        lost += cost_of_jumps(level.V, payoff, solved.stopped, inner)
+        return lost + cost_of_nodes(np.abs(level.V - payoff), solved.stopped, inner)
 
     def _refine(self, axes: tuple[Axis, ...], first: Solved, tol: float | None) -> list[Solved]:
         """Twice as many cells again and again, until the finest level or the time is reached."""
@@ -253,7 +262,7 @@ class _Search:
         corners = np.array(list(product(*self.box)))
         ends = np.zeros(len(corners)), corners, np.zeros(len(corners), dtype=np.int64)
         everywhere = tuple(np.concatenate(pair) for pair in zip((t, x, s), ends, strict=True))
-        seen = self._judged(levels, self._beyond() + self._cost_of_nodes(levels[-1]))
+        seen = self._judged(levels, self._beyond() + self._cost_of_nodes(levels))
         error = seen.worth.extrapolate([level.at(*everywhere) for level in seen.levels])[1]
         return float(np.max(error if seen.left is None else error + seen.left.at(*everywhere)))
 
