@@ -29,7 +29,7 @@ ROUNDING = 1e-11
 FAST = 2e-2
 """Levels that draw together faster than any trusted order count as settled below this difference, relative to V's variation."""
 CLOSE = 1e-4
-"""... and so do levels beside a free boundary that differ by no more than this, whatever order their differences show."""
+"""... and so do levels that differ by no more than this, at whatever order: beside a switch it may be none."""
 LEAST_ORDER = 0.1
 """The slowest convergence that the band of unsettled levels still sums up."""
 LUCK = 0.3
@@ -69,7 +69,7 @@ class Worth:
         trusted = TRUSTED_ORDER[0] <= order <= TRUSTED_ORDER[1] and not tiny
         size = max(float(np.ptp(values[-1])), 1e-3 * float(np.max(np.abs(values[-1]))), 1e-9)
         fast = order > TRUSTED_ORDER[1] and second < FAST * size
-        close = irregular and max(first, second) < CLOSE * size
+        close = max(first, second) < CLOSE * size
         bare = Worth(
             differences, order, trusted, trusted or tiny or fast or close, floor, irregular=irregular, cut=cut, shocks=shocks
         )
@@ -91,10 +91,10 @@ class Worth:
             # by luck two levels may agree at a point beside the boundary: their mean difference is the least that is claimed
             times = 2.0 if self.order > TRUSTED_ORDER[0] else 4.0
             return fine, times * np.maximum(np.maximum(step, 0.4 * earlier), self.differences[-1]) + rounding
-        if self.shocks and self.settled:
+        if self.shocks and self.settled and self.order > TRUSTED_ORDER[0]:
             return fine, 2.0 * np.maximum(np.maximum(step, 0.25 * earlier), 0.25 * self.differences[-1]) + rounding
         if not self.trusted:
-            if self.settled:
+            if self.settled and self.order > TRUSTED_ORDER[0]:
                 return fine, 3.0 * np.maximum(step, 0.25 * earlier) + rounding
             # what a series of steps that shrink this slowly would still add
             times = max(3.0, 2.0 / (2.0 ** max(self.order, LEAST_ORDER) - 1.0))

@@ -68,3 +68,14 @@ def test_bands_of_levels_that_do_not_settle() -> None:
     assert np.all(np.abs(value - np.sin(x)) <= error)
     crossing = [np.sin(x) + (x - 0.5), np.sin(x) + 0.4]  # two levels alone may agree by luck
     assert np.min(Worth.of(crossing, 0.0).extrapolate(crossing)[1]) >= 0.4
+
+
+def test_levels_that_hardly_differ_settle_at_any_order_with_a_wider_band() -> None:
+    x = np.linspace(0.0, 1.0, 50)
+    for shares in ((1.0, 0.5, 0.45), (1.0, 0.9, 0.8), (0.6, 0.1, 0.5)):  # of an error beside a switch, now here, now there
+        levels = [np.sin(x) + 2e-5 * share * (1.0 + x) for share in shares]
+        worth = Worth.of(levels, 0.0)
+        value, error = worth.extrapolate(levels)
+        assert worth.settled
+        assert np.all(np.abs(value - np.sin(x)) <= error)
+        assert np.max(error) < 1e-3
