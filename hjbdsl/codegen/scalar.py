@@ -6,6 +6,8 @@ symbol. Out: assignment lines and result texts.
 
 from __future__ import annotations
 
+import builtins
+import keyword
 import re
 from collections.abc import Mapping, Sequence
 
@@ -96,26 +98,7 @@ def identifier(name: str) -> str:
     return text + "_" if text in _RESERVED else text
 
 
-_RESERVED = {
-    "lambda",
-    "in",
-    "is",
-    "if",
-    "for",
-    "and",
-    "or",
-    "not",
-    "as",
-    "def",
-    "max",
-    "min",
-    "abs",
-    "math",
-    "np",
-    "t",
-    "mode",
-    "V",
-}
+_RESERVED = frozenset(keyword.kwlist) | frozenset(dir(builtins)) | {"math", "np", "t", "mode", "V"}
 
 
 def assignments(

@@ -1,8 +1,9 @@
 """Equations with time, marched backwards from the terminal value by explicit steps (implicit ones: `implicit`).
 
 front      first-order equations: WENO5 derivatives (Jiang, Peng 2000) with strong-stability-preserving Runge-Kutta steps: `front`
-explicit   V(t - dt) = V + dt H(V) with convex weights, or with noise the second-order Runge-Kutta-Legendre steps of s stages that
-           reach (s^2 + s - 2)/4 times as far (Meyer, Balsara, Aslam 2012)
+explicit   V(t - dt) = V + dt H(V) with convex weights where that is what limits dt, shorter steps by Heun's second-order rule;
+           or with noise the second-order Runge-Kutta-Legendre steps of s stages that reach (s^2 + s - 2)/4 times as far (Meyer,
+           Balsara, Aslam 2012)
 """
 
 from __future__ import annotations
@@ -98,22 +99,28 @@ class March:
             self.record(t)
         return self.answer("WENO5")
 
-    def explicit(self, stochastic: bool) -> EvolutionAnswer:
+    def explicit(self, stochastic: bool, parts: int) -> EvolutionAnswer:
+        """`parts`: cells for one of the coarsest level. Where no noise and no drift calls for shorter steps on a finer level, as
+        with jumps alone, they are cut like the cells, for the levels to tell of the error in time."""
         t = self.end
         H, totals = self.slope(self.V, t)
         self.record(t)
         began = time.thread_time()
         for target in self.times[-2::-1]:
             cells = 1.0 / max(self.advection(t), 1e-12) if stochastic else math.inf
+            longest = t - target if stochastic else (t - target) / parts
             while t > target + 1e-12 * self.end:
                 largest = SAFETY / max(float(np.max(totals)), 1e-12)
-                wanted = min(t - target, max(cells, largest))
+                wanted = min(t - target, longest, max(cells, largest))
                 stages = 1
                 if stochastic and wanted > largest:
                     stages = min(MOST_STAGES, math.ceil((math.sqrt(9.0 + 16.0 * wanted / largest) - 1.0) / 2.0) | 1)
                 reach = largest if stages == 1 else largest * (stages**2 + stages - 2) / 4.0
                 dt = wanted / math.ceil(wanted / reach)
-                self.V = self.constrain(t - dt, self.V + dt * H if stages == 1 else self.legendre(t, dt, stages, H))
+                if stages > 1:
+                    self.V = self.constrain(t - dt, self.legendre(t, dt, stages, H))
+                else:
+                    self.V = self.heun(t, dt, H) if wanted <= largest else self.constrain(t - dt, self.V + dt * H)
                 t, self.steps = t - dt, self.steps + stages
                 H, totals = self.slope(self.V, t)
                 now = time.thread_time()
@@ -122,6 +129,11 @@ class March:
                     raise SolverError("out of time")
             self.record(t)
         return self.answer("explicit")
+
+    def heun(self, t: float, dt: float, H: Array) -> Array:
+        """One step of second order from V, whose slope at t is H: the mean of V and of what two Euler steps make of it."""
+        ahead = self.constrain(t - dt, self.V + dt * H)
+        return self.constrain(t - dt, 0.5 * (self.V + ahead + dt * self.slope(ahead, t - dt)[0]))
 
     def slope(self, V: Array, t: float) -> tuple[Array, Array]:
         """H(V) and the row totals, with the best policy."""

@@ -8,10 +8,12 @@ from __future__ import annotations
 
 import itertools
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from functools import cache
 
 import sympy as sp
+from jinja2 import Environment, PackageLoader
 
 from hjbdsl.codegen.scalar import assignments, identifier
 from hjbdsl.methods.grid.soft import Soft
@@ -23,7 +25,7 @@ _OWN_NAMES = re.compile(
     r"forward|backward|known_up|"
     r"known_down|axial|side_|jump_|q\d)\d+|[cdefgjkrstuVHMB]|here|mark|marks|mark_weights|target|rate|row|position|ended|bounds|terminal|"
     r"obstacle|candidate|admissible|coefficients|exit_value|sweep|assemble|optimise|hamiltonian|entry|leap_row|cross_row|repeated|"
-    r"node_data|show|shown|softened|stepped|gibbs_\w+|policy_\w+|mean_\w+|selling|jump_difference_\d+|exit_fraction|axis_weights|prange|njit|kind|side|step|front|chosen|weno|biased|extend|padded|costly|flow|larger|GHOSTS|LANES|EXACT|rates|fastest|fresh|total|count|constant|weights|cols|"
+    r"node_data|show|shown|softened|stepped|fold|fixed_row|mode_rate|discounts|other|gibbs_\w+|policy_\w+|mean_\w+|selling|jump_difference_\d+|exit_fraction|axis_weights|prange|njit|kind|side|step|front|chosen|weno|biased|extend|padded|costly|flow|larger|GHOSTS|LANES|EXACT|rates|fastest|fresh|total|count|constant|weights|cols|"
     r"work|base|"
     r"offsets|own|mine|theirs|worst|value|weight|found|policy|totals|counts|constants|failures|gone|edges|mesh|extras|nodes|"
     r"WIDTH|LEAST_FURTHER|MOST_FURTHER|further|MODES|SENSE|CONTROLS|PLAYERS|DIMENSION|CANDIDATES|IDLE|FIRST_FIXED|NOISY|DIRECT|STEPS|STEPS_MISSED|WRAP|MIRROR|OPEN|CONSTRAIN|WALL|JOINT|(TABLE|LATTICE|LEAST|MOST)_\d+|w\d+"
@@ -43,10 +45,35 @@ class DiscreteStates:
         return DiscreteStates(tuple((mode, value) for mode in problem.mode_tuples() for value in values))
 
 
+@cache
+def _module_names() -> frozenset[str]:
+    """What the templates of the generated programs define outside of any function: a parameter of that name would replace it."""
+    names: set[str] = set()
+    loader = PackageLoader("hjbdsl.codegen")
+    for template in loader.list_templates():
+        if template.startswith("grid_"):
+            text = loader.get_source(Environment(autoescape=False), template)[0]
+            names |= set(re.findall(r"^(?:def|class) (\w+)", text, re.MULTILINE))
+            for line in re.findall(r"^(\w+(?:, \w+)*)(?:: [^=]+)? = |^(?:from \S+ )?import ([\w, ]+)", text, re.MULTILINE):
+                names |= set("".join(line).split(", "))
+    return frozenset(names)
+
+
 def spelled(name: str) -> str:
     """The user's name in the generated program, kept apart from the program's own names."""
     text = identifier(name)
-    return text + "_" if _OWN_NAMES.fullmatch(text) else text
+    return text + "_" if _OWN_NAMES.fullmatch(text) or text in _module_names() else text
+
+
+def _apart(names: Iterable[str]) -> list[str]:
+    """Spellings of different names that differ: `x[1]` beside `x_1`, `lambda` beside `lambda_`."""
+    found: list[str] = []
+    for name in names:
+        text = spelled(name)
+        while text in found:
+            text += "_"
+        found.append(text)
+    return found
 
 
 class Emitter:
@@ -59,7 +86,9 @@ class Emitter:
         self.discrete = DiscreteStates.of(problem)
         self.controls = problem.control_symbols + problem.adversary_symbols
         everything = problem.state_symbols + self.controls + tuple(problem.values)
-        self.names: dict[sp.Symbol, str] = {symbol: spelled(symbol.name) for symbol in everything}
+        by_mode = [re.sub(r"\W+", "_", parameter.symbol.name).strip("_") + "_now" for parameter in problem.mode_parameters]
+        spellings = _apart([*(symbol.name for symbol in everything), *by_mode])
+        self.names: dict[sp.Symbol, str] = dict(zip(everything, spellings, strict=False))
         self.names[TIME] = "t"
         self.names[VALUE] = "V"
         for i, axis in enumerate(self.axes):
@@ -69,8 +98,8 @@ class Emitter:
             self.names[symbol] = f"M{i}{j}"
         for k, symbol in enumerate(equation.jump_differences):
             self.names[symbol] = f"D{k}"
-        for parameter in problem.mode_parameters:
-            self.names[parameter.symbol] = spelled(re.sub(r"\W+", "_", parameter.symbol.name).strip("_") + "_now")
+        for parameter, text in zip(problem.mode_parameters, spellings[len(everything) :], strict=True):
+            self.names[parameter.symbol] = text
 
     def lines(self, expressions: Sequence[sp.Basic], controls: bool = False) -> tuple[list[str], list[str]]:
         """(preparation, results)."""

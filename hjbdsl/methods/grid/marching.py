@@ -56,7 +56,7 @@ class Marching:
             march = ImplicitMarch(program, self.equation, self.end, self.deadline, wanted)
             return march.run(times, kept(self.steps, parts, self.slices))
         explicit = March(program, self.equation, self.end, self.slices, self.deadline)
-        return explicit.front() if self.way == "front" else explicit.explicit(self._noisy_everywhere())
+        return explicit.front() if self.way == "front" else explicit.explicit(self._noisy_everywhere(), parts)
 
     def _noisy_everywhere(self) -> bool:
         return all((i, i) in self.equation.covariance for i in self.equation.problem.continuous_states)

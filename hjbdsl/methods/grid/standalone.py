@@ -26,7 +26,7 @@ from hjbdsl.methods.grid.front import COURANT
 from hjbdsl.methods.grid.function import GridFunction, Worth
 from hjbdsl.methods.grid.howard import obstacle_side
 from hjbdsl.methods.grid.levels import FIRST_CELLS, Runner
-from hjbdsl.methods.grid.mark_rules import MOST_PANELS, PANEL_NODES, PANELS, MarkRules, panel_rule
+from hjbdsl.methods.grid.mark_rules import MOST_PANELS, PANEL_NODES, MarkRules, panel_rule
 from hjbdsl.methods.grid.mesh import CIRCLE, LOGARITHMIC, UNIFORM, Axis, region_box
 from hjbdsl.methods.grid.trials import CLEARLY, FINE, MOST_ROUNDS, NEGLIGIBLE, ROUGHLY
 from hjbdsl.model.equation import HJBEquation
@@ -219,8 +219,9 @@ def _marks(rules: MarkRules) -> dict[str, object]:
         return {"marks": _arrays(marks), "mark_weights": _arrays(weights), "mark_rules": ""}
     calls = []
     for given, law, ends in zip(rules.fixed, rules.laws, rules.ends, strict=True):
-        most, first = MOST_PANELS[rules.dimension], PANELS[rules.dimension]
-        rule = f"panel_rule({law[0]!r}, {law[1]!r}, {law[2]!r}, min({first} * multiple, {most}), {PANEL_NODES})"
+        panels = f"{rules.coarsest} * multiple" if rules.growth == 1.0 else f"round({rules.coarsest} * multiple**{rules.growth})"
+        most = MOST_PANELS[rules.dimension]
+        rule = f"panel_rule({law[0]!r}, {law[1]!r}, {law[2]!r}, min({panels}, {most}), {PANEL_NODES})"
         if given is not None:
             rule = f"(np.array({_array(given[0])}), np.array({_array(given[1])}))"
         calls.append(f"with_ends({rule}, {_array(ends)})")
