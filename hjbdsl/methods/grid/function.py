@@ -30,6 +30,8 @@ FAST = 2e-2
 """Levels that draw together faster than any trusted order count as settled below this difference, relative to V's variation."""
 CLOSE = 1e-4
 """... and so do levels that differ by no more than this, at whatever order: beside a switch it may be none."""
+CANCELLED = 0.5
+"""Off second order steps count as no smaller than this share of their mean."""
 LEAST_ORDER = 0.1
 """The slowest convergence that the band of unsettled levels still sums up."""
 LUCK = 0.3
@@ -104,7 +106,9 @@ class Worth:
         # ratio itself still drifts, to the first order of upwinding for all one knows
         smooth = abs(self.order - 2.0) < SMOOTHLY and not self.cut
         cautious, share = (gain, 0.2) if smooth else (min(gain, 1.0), 0.5)
-        error = SAFETY * np.maximum(share * step / cautious, np.abs(step - earlier / (gain + 1.0)) / cautious)
+        # two kinds of error that cancel between levels at a point need not do so in the limit
+        told = step if smooth else np.maximum(step, CANCELLED * self.differences[-1])
+        error = SAFETY * np.maximum(share * told / cautious, np.abs(step - earlier / (gain + 1.0)) / cautious)
         return fine + (fine - values[-2]) / gain, error + rounding
 
 

@@ -79,3 +79,13 @@ def test_levels_that_hardly_differ_settle_at_any_order_with_a_wider_band() -> No
         assert worth.settled
         assert np.all(np.abs(value - np.sin(x)) <= error)
         assert np.max(error) < 1e-3
+
+
+def test_errors_that_cancel_between_levels_at_a_point_are_in_the_band() -> None:
+    # errors of correlated noise, its far field hardly resolved: at every tenth point two kinds cancel, on three levels in a row
+    few, most = (0.0041, 0.0049, 0.0052), (0.0285, 0.0150, 0.0085)
+    levels = [np.where(np.arange(200) % 10 == 0, 1.0 + a, 1.0 + b) for a, b in zip(few, most, strict=True)]
+    worth = Worth.of(levels, 0.0)
+    value, error = worth.extrapolate(levels)
+    assert worth.trusted
+    assert np.all(np.abs(value - 1.0) <= error)
