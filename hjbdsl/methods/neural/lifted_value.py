@@ -1,10 +1,12 @@
 """The cost-to-go as a network that meets the terminal condition exactly, with its gradient and second-order term.
 
-    finite horizon    W(t, x) = g(x)/(1 + k (T - t)/T) + s (T - t)/T N(z),   z = (2t/T-1, (x - m)/d, (g - m_g)/d_g, (l - m_l)/d_l)
-    stationary        W(x)    = s N(z),                                      z = ((x - m)/d, (l - m_l)/d_l)
+    finite horizon    W(t, x) = g(x)/(1 + k (T - t)/T) + s (T - t)/T N(z),   z = (2t/T-1, (x - m)/d, [g], [l], [|y|²])
+    stationary        W(x)    = s N(z),                                      z = ((x - m)/d, [l], [|y|²])
 
-g is the terminal cost and l the running cost without effort: the file's own functions are features of the network, which may
-use them or not. In: `PathModel`. Out: W (B,), its gradient (B, n); with `complete` also W_t and 1/2 tr(S S' D²W).
+[f] = (f - m_f)/d_f. g is the terminal cost, l the running cost without effort, y the place in the region: functions are features
+of the network, which may use them or not. In many states noise makes of a cost a function of squares, whatever it was, and a
+cost that is sharp somewhere says little there. In: `PathModel`. Out: W (B,), its gradient (B, n); with `complete` also W_t and
+1/2 tr(S S' D²W).
 """
 
 from __future__ import annotations
@@ -17,6 +19,7 @@ from torch import Tensor, nn
 
 from hjbdsl.methods.neural.path_model import PathModel
 from hjbdsl.methods.neural.perceptron import Perceptron
+from hjbdsl.numeric.state_space import region_of
 
 PROBES = 8
 """Directions of the second-order trace where it is not exact; with at most this many noises it always is."""
@@ -24,7 +27,7 @@ PROBES = 8
 
 @dataclass(frozen=True, slots=True)
 class Jet:
-    """Values (B, k) and gradients (B, k, n) of the file's own functions at a batch of points; free of what is trained."""
+    """Values (B, k) and gradients (B, k, n) of the functions at a batch of points; free of what is trained."""
 
     values: Tensor
     slopes: Tensor
@@ -44,15 +47,18 @@ class Complete:
 
 
 class LiftedValue(nn.Module):
-    """`functions` counts the file's functions among the features: the terminal cost first, where there is an end."""
+    """`functions` counts those among the features: the terminal cost first, where there is an end."""
 
     def __init__(self, model: PathModel, width: int):
         super().__init__()
         self.model = model
         self.finite = math.isfinite(model.end)
-        self.functions = int(self.finite) + int(model.costly_states)
+        self.functions = int(self.finite) + int(model.costly_states) + 1
         self.network = Perceptron(int(self.finite) + model.states + self.functions, width)
         self.decay = nn.Parameter(torch.tensor(-1.0))
+        low, high = torch.tensor(region_of(model.problem), dtype=torch.float32).unbind(1)
+        self.register_buffer("middle", 0.5 * (low + high))
+        self.register_buffer("reach", 0.5 * (high - low))
         self.register_buffer("centre", torch.zeros(model.states))
         self.register_buffer("spread", torch.ones(model.states))
         self.register_buffer("function_centre", torch.zeros(self.functions))
@@ -92,14 +98,12 @@ class LiftedValue(nn.Module):
         return torch.cat([time, self.centre, self.function_centre]), torch.cat([time + 1.0, self.spread, self.function_spread])
 
     def jet(self, t: Tensor, x: Tensor) -> Jet:
-        """The file's functions at x."""
+        """The functions at x."""
         with torch.enable_grad():
             y = x.detach().requires_grad_(True)
             found = self._own(t, y)
             slopes = [torch.autograd.grad(f.sum(), y, retain_graph=True, allow_unused=True)[0] for f in found]
         rows = [torch.zeros_like(x) if s is None else s for s in slopes]
-        if not found:
-            return Jet(x.new_zeros((len(x), 0)), x.new_zeros((len(x), 0, x.shape[1])))
         return Jet(torch.stack([f.detach() for f in found], -1), torch.stack(rows, 1))
 
     def _own(self, t: Tensor, x: Tensor) -> list[Tensor]:
@@ -108,7 +112,7 @@ class LiftedValue(nn.Module):
             with torch.no_grad():
                 idle = self.model.control(t, x, torch.zeros_like(t), torch.zeros_like(x))
             found.append(self.model.running(t, x, idle))
-        return found
+        return [*found, ((x - self.middle) / self.reach).square().mean(-1)]
 
     def forward(self, t: Tensor, x: Tensor, jet: Jet | None = None) -> tuple[Tensor, Tensor]:
         """W (B,) and its gradient (B, n)."""
@@ -184,10 +188,8 @@ class LiftedValue(nn.Module):
         return directions @ states.T + (directions @ jet.slopes.transpose(1, 2)) @ own.T
 
     def _own_traces(self, t: Tensor, x: Tensor, directions: Tensor) -> Tensor:
-        """sum_p d_p' D²f d_p (B, k) of the file's functions."""
+        """sum_p d_p' D²f d_p (B, k) of the functions."""
         total = x.new_zeros((len(x), self.functions))
-        if not self.functions:
-            return total
         with torch.enable_grad():
             y = x.detach().requires_grad_(True)
             for k, f in enumerate(self._own(t, y)):
@@ -202,7 +204,7 @@ class LiftedValue(nn.Module):
         return total.detach()
 
     def _own_rates(self, t: Tensor, x: Tensor) -> Tensor:
-        """Derivatives in time (B, k) of the file's functions: g has none."""
+        """Derivatives in time (B, k) of the functions: g has none."""
         rates = x.new_zeros((len(x), self.functions))
         with torch.enable_grad():
             s = t.detach().requires_grad_(True)

@@ -32,6 +32,9 @@ WARM = 0.15
 KEPT_EVERY = 20
 RESCALED = (8, 4)
 """After this many rounds, and after this fraction of them, features are scaled anew."""
+AVERAGED = 0.1
+"""Of the rounds: over so many, up to the last, the network's numbers are averaged (Polyak and Juditsky, SIAM J. Control
+Optim. 30, 1992)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,6 +116,7 @@ class Training:
         self.longest, self.done, self.last_loss = math.inf, 0, math.nan
         self.units = Units(1.0, 1.0)
         self.carried = self.starts.draw(0, self.generator)
+        self.averaged = [parameter.detach().clone() for parameter in self.value.parameters()]
 
     def begin(self) -> None:
         """Paths without effort set the scales and the first fit."""
@@ -132,9 +136,23 @@ class Training:
         if self.done in (RESCALED[0], self.schedule.rounds // RESCALED[1]):
             self._rescale(paths)
         self._descend(paths)
+        self._average()
         self.done += 1
         if not math.isfinite(self.last_loss):
             raise SolverError(f"the loss is no number after round {self.done}: the paths or the network diverge")
+
+    def _average(self) -> None:
+        """Anew after every change of scale."""
+        new = self.done <= max(RESCALED[0], self.schedule.rounds // RESCALED[1])
+        share = 1.0 if new else 1.0 / max(1.0, AVERAGED * self.schedule.rounds)
+        for mean, parameter in zip(self.averaged, self.value.parameters(), strict=True):
+            mean.lerp_(parameter.detach(), share)
+
+    def settle(self) -> None:
+        """The averaged numbers become the network's."""
+        with torch.no_grad():
+            for mean, parameter in zip(self.averaged, self.value.parameters(), strict=True):
+                parameter.copy_(mean)
 
     def _rescale(self, paths: Paths) -> None:
         """Units and features by the states that the present control visits, which may be far from those without effort."""
@@ -197,18 +215,20 @@ class Training:
         return {
             "value": self.value.state_dict(), "optimiser": self.optimiser.state_dict(), "generator": self.generator.get_state(),
             "done": self.done, "longest": self.longest, "units": (self.units.value, self.units.slope), "carried": self.carried,
-            "schedule": repr(self.schedule), "loss": self.last_loss,
+            "schedule": repr(self.schedule), "loss": self.last_loss, "averaged": self.averaged,
         }  # fmt: skip
 
     def restore(self, snapshot: dict[str, Any]) -> None:
         """Continue where a snapshot was taken; UsageError where it belongs to another run."""
-        if snapshot["schedule"] != repr(self.schedule) or self.value.centre.shape != snapshot["value"]["centre"].shape:
-            raise UsageError("the checkpoint belongs to another problem or another budget")
+        states = (self.value.state_dict(), snapshot["value"])
+        shapes = [{name: numbers.shape for name, numbers in state.items()} for state in states]
+        if snapshot["schedule"] != repr(self.schedule) or shapes[0] != shapes[1]:
+            raise UsageError("the checkpoint belongs to another problem, another budget or another version")
         self.value.load_state_dict(snapshot["value"])
         self.optimiser.load_state_dict(snapshot["optimiser"])
         self.generator.set_state(snapshot["generator"])
         self.done, self.longest, self.carried = snapshot["done"], snapshot["longest"], snapshot["carried"]
-        self.units, self.last_loss = Units(*snapshot["units"]), snapshot["loss"]
+        self.units, self.last_loss, self.averaged = Units(*snapshot["units"]), snapshot["loss"], snapshot["averaged"]
 
 
 def train(training: Training, checkpoint: str | None = None, resume: bool = False, owner: str = "") -> Trained:
@@ -241,6 +261,8 @@ def train(training: Training, checkpoint: str | None = None, resume: bool = Fals
         interrupted = True
     if training.done == 0 and math.isinf(training.longest):
         raise KeyboardInterrupt
+    if training.done:
+        training.settle()
     policy = Policy(training.model, training.value.requires_grad_(False), training.longest)
     return Trained(training.value, policy, training.units, schedule, interrupted, training.last_loss)
 
