@@ -30,7 +30,7 @@ from hjbdsl.methods.grid.choices import (
 from hjbdsl.methods.grid.first_order import front_context, is_first_order
 from hjbdsl.methods.grid.formulas import Emitter
 from hjbdsl.methods.grid.recast import Recast
-from hjbdsl.methods.grid.steps import averaging
+from hjbdsl.methods.grid.steps import averaging, may_jump
 
 _ENVIRONMENT = Environment(
     loader=PackageLoader("hjbdsl.codegen"), undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True,
@@ -200,11 +200,6 @@ def _shown(emitter: Emitter, form: Recast) -> dict[str, object]:
     return {"shown": len(wanted), "shown_lines": lines, "shown_results": ", ".join(results) + ","}
 
 
-def _jumps_somewhere(expression: sp.Basic) -> bool:
-    """Whether an expression may be discontinuous."""
-    return bool(expression.atoms(sp.Piecewise, sp.sign))
-
-
 def emit(form: Recast, mark_counts: Sequence[int]) -> str:
     """The program's text. `mark_counts`: quadrature nodes a jump. Raises NotImplementedError with what it cannot write."""
     equation, soft = form.equation, form.soft
@@ -262,7 +257,7 @@ def emit(form: Recast, mark_counts: Sequence[int]) -> str:
     context["noisy"] = [(i, i) in equation.covariance for i in emitter.axes]
     shut = "edges[{}, {}] >= CONSTRAIN" if context["diffusion_unbounded"] else "edges[{}, {}] == CONSTRAIN"
     context["closed"] = [(shut.format(i, 0), shut.format(i, 1)) for i in range(d)]
-    context["rough"] = PARTS[d] if final is not None and not equation.stationary and _jumps_somewhere(final) else 0
+    context["rough"] = PARTS[d] if final is not None and not equation.stationary and may_jump(final) else 0
     context["front"], context["cases"] = is_first_order(equation, bool(exit_lines)), case_branches(emitter)
     context["ps_centre"] = ", ".join(f"centre{i}" for i in range(d))
     if context["front"]:

@@ -27,6 +27,7 @@ from hjbdsl.methods.grid.levels import COARSEST, Runner, Solved, TooLarge, nodes
 from hjbdsl.methods.grid.mesh import Axis, region_box
 from hjbdsl.methods.grid.missed import BROKEN, GAIN, missed, refusal
 from hjbdsl.methods.grid.refusals import growing_discount, singular_constraint, thin_targets
+from hjbdsl.methods.grid.steps import may_jump
 from hjbdsl.methods.grid.tables import tables
 from hjbdsl.model.equation import HJBEquation
 from hjbdsl.model.solution import Accepted, Array, Evidence, Rejected, Solution
@@ -195,13 +196,14 @@ class _Search:
             values = [other.level.at(*self.points) for other in levels]
             steps = [float(np.mean(np.abs(b - a))) for a, b in pairwise(values)]
             lost = max(step / 2.0 ** (len(steps) - 1 - k) for k, step in enumerate(steps))
-        if solved.stopped is None:
-            return lost
+        obstacle = self.equation.obstacle
+        if solved.stopped is None or obstacle is None or obstacle.kind != "stop":
+            return lost  # a running extremum is met wherever it is met: nobody stops there
         program = self.runner.program(level.mesh)
         payoff = np.array([program.data(t, 2) for t in level.times]).reshape(level.V.shape)
         inner = level.mesh.inner()
-        lost += cost_of_jumps(level.V, payoff, solved.stopped, inner)
-        return lost + cost_of_nodes(np.abs(level.V - payoff), solved.stopped, inner)
+        lost += cost_of_nodes(np.abs(level.V - payoff), solved.stopped, inner)
+        return lost + (cost_of_jumps(level.V, payoff, solved.stopped, inner) if may_jump(obstacle.payoff) else 0.0)
 
     def _refine(self, axes: tuple[Axis, ...], first: Solved, tol: float | None) -> list[Solved]:
         """Twice as many cells again and again, until the finest level or the time is reached."""

@@ -36,6 +36,11 @@ class Averaged:
         return any(expression != 0 for expression in self.added)
 
 
+def may_jump(expression: sp.Basic) -> bool:
+    """Whether an expression may be discontinuous."""
+    return bool(expression.atoms(sp.Piecewise, sp.sign))
+
+
 def averaging(equation: HJBEquation, chosen: Iterable[sp.Symbol], widths: Widths) -> Averaged:
     """Only across axes with noise, along which V is smooth, and only in terms without the `chosen` symbols. `widths`: of a cell,
     by continuous state."""

@@ -140,3 +140,21 @@ def test_steps_are_of_third_order_in_time(monkeypatch: pytest.MonkeyPatch) -> No
         answers.append(V)
     errors = [np.max(np.abs(V - answers[-1])) for V in answers[:-1]]
     assert math.log2(errors[0] / errors[1]) > 2.7
+
+
+@pytest.mark.slow
+def test_a_running_minimum_is_not_charged_for_stopping_at_nodes() -> None:
+    text = """problem tube
+state x in R
+control a in [-1, 1]
+adversary b in [-0.3, 0.3]
+dx = (0.7*x + a + b) dt
+maximize running_min(0, 0.9) 1.3 - |x|
+region x in [-1.3, 1.3]
+"""
+    solution = grid.solve(pipeline.derive(pipeline.loads(text))).solution
+    x = np.linspace(-1.3, 1.3, 101)
+    got = solution.function.evaluate(np.zeros(101), x[:, None], np.zeros(101, np.int64))
+    exact = 1.3 - np.maximum(np.abs(x), 1.0 + (np.abs(x) - 1.0) * np.exp(0.7 * 0.9))
+    assert np.all(np.abs(got.value - exact) <= got.error)
+    assert np.median(got.error) < 5e-4
