@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from hjbdsl import pipeline
+from hjbdsl.methods import grid
 from hjbdsl.methods.grid.front import Front
 from hjbdsl.methods.grid.levels import Runner
 from hjbdsl.methods.grid.mesh import Mesh, build_axes
