@@ -114,7 +114,7 @@ def _draw_state(view: View, sample: _Sample, component: int, name: str, axes: Ax
     if len(ended):
         handles.append(Line2D([], [], ls="", marker="o", ms=4, mfc="white", mec=SERIES[1], label="end of a path"))
     reached = x[np.isfinite(x)]
-    if reached.min() > 0 and reached.max() > _WIDE * reached.min():
+    if view.problem.state_symbols[component].is_positive and reached.max() > _WIDE * reached.min() > 0.0:
         axes.set_yscale("log")
     dress(axes, "$t$", view.label(name))
     axes.set_xlim(0.0, _last(sample))

@@ -28,7 +28,7 @@ _OWN_NAMES = re.compile(
     r"node_data|show|shown|softened|stepped|fold|fixed_row|mode_rate|discounts|other|gibbs_\w+|policy_\w+|mean_\w+|selling|jump_difference_\d+|exit_fraction|axis_weights|prange|njit|kind|side|step|front|chosen|weno|biased|extend|padded|costly|flow|larger|GHOSTS|LANES|EXACT|rates|fastest|fresh|total|count|constant|weights|cols|"
     r"work|base|"
     r"offsets|own|mine|theirs|worst|value|weight|found|policy|totals|counts|constants|failures|gone|edges|mesh|extras|nodes|"
-    r"WIDTH|LEAST_FURTHER|MOST_FURTHER|further|MODES|SENSE|CONTROLS|PLAYERS|DIMENSION|CANDIDATES|IDLE|FIRST_FIXED|NOISY|DIRECT|STEPS|STEPS_MISSED|WRAP|MIRROR|OPEN|CONSTRAIN|WALL|JOINT|(TABLE|LATTICE|LEAST|MOST)_\d+|w\d+"
+    r"WIDTH|LEAST_FURTHER|MOST_FURTHER|further|MODES|SENSE|CONTROLS|PLAYERS|DIMENSION|CANDIDATES|IDLE|FIRST_FIXED|NOISY|DIRECT|AVERAGED|UNAVERAGED|WRAP|MIRROR|OPEN|CONSTRAIN|WALL|JOINT|(TABLE|LATTICE|LEAST|MOST)_\d+|w\d+"
 )
 
 

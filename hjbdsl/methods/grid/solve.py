@@ -132,7 +132,7 @@ class _Search:
         wanted = min(int(options.get("nx", usual)), most[d])
         cells = max(4, round((wanted - 1) / COARSEST[d]))
         self.labels = DiscreteStates.of(equation.problem).labels
-        rough = runner.module.STEPS or runner.module.STEPS_MISSED
+        rough = runner.module.AVERAGED or runner.module.UNAVERAGED
         self.irregular = rough or (equation.obstacle is not None and equation.obstacle.kind == "stop")
         self.points = self._samples()
         self.domain = Domain(equation, runner, self.points, cells, killing)
@@ -192,7 +192,7 @@ class _Search:
         levels may be luckier than those before."""
         solved, lost = levels[-1], 0.0
         level = solved.level
-        if self.runner.module.STEPS_MISSED:
+        if self.runner.module.UNAVERAGED:
             values = [other.level.at(*self.points) for other in levels]
             steps = [float(np.mean(np.abs(b - a))) for a, b in pairwise(values)]
             lost = max(step / 2.0 ** (len(steps) - 1 - k) for k, step in enumerate(steps))
