@@ -181,7 +181,9 @@ def _noise_matrix(
 def _jump(term: ast.DynamicsTerm, group: VariableGroup, first: int, marks: Mapping[str, sp.Symbol | None],
           reader: Reader, motion: Motion) -> None:  # fmt: skip
     name = term.differential.id[1:]
-    mark = marks.get(name)
+    if name not in marks:  # its law could not be read
+        raise Consequence
+    mark = marks[name]
     local = {str(mark): shapes.scalar(mark)} if mark is not None else {}
     coefficient = reader.value(term.coefficient, Context("a jump", EVERYTHING, locals=local, expected=group.shape))
     table = motion.displacement.setdefault(name, {})

@@ -111,6 +111,8 @@ class RuleTime:
     what = "a random time"
 
 
+_INFINITIES = frozenset({"inf", "infinity", "infty", "infinite", "oo"})
+
 Entity = ParameterName | Definition | VariableName | NoiseName | JumpName | ChainName | RuleTime
 
 
@@ -130,6 +132,9 @@ class Scope:
     def declare(self, name: str, entity: Entity, span: Span) -> bool:
         """Enter a name; a name that cannot be entered is reported and False comes back."""
         if self.refuse_reserved(name, span):
+            if name in KEYWORDS:
+                self.broken.add(name)
+                self.spans.setdefault(name, span)
             return False
         if name in self.entities or name in self.broken:
             first = self.spans[name]
@@ -172,6 +177,8 @@ class Scope:
             return Fault("HJB027", f"`{name}` is the mark of the jump `{jump}`", f"use it only before `d{jump}`", span)
         self._suggestions_left -= 1
         near = closest(name, [*self.entities, *extra, *self.broken]) if self._suggestions_left >= 0 else None
+        if name.lower() in _INFINITIES:
+            return Fault("HJB021", f"unknown name `{name}`", "infinity is written `inf`", span)
         if near is None:
             return Fault("HJB021", f"unknown name `{name}`", f"declare it, as in `param {name} = ...`", span)
         line = f" (line {self.spans[near].line})" if near in self.spans and self.spans[near].file == span.file else ""

@@ -168,3 +168,18 @@ def test_includes(tmp_path) -> None:
     (tmp_path / "shared.hjb").unlink()
     with pytest.raises(HjbError, match="no such file"):
         load_problem(top)
+
+
+def test_a_reserved_word_and_a_broken_law_are_reported_once() -> None:
+    for declared, drift, code in (
+        ("param rate = 0.1", "rate*x dt", "HJB022"),
+        ("jump N rate 1 mark J ~ normal(0, -1)", "x*(exp(J) - 1) dN", "HJB047"),
+    ):
+        found = mistakes(declared, "state x > 0", "noise W", f"dx = {drift} + x dW", "evaluate E x(1)")
+        assert [d.code for d in found] == [code]
+
+
+@pytest.mark.parametrize("word", ["infinity", "Inf", "oo"])
+def test_infinity_has_one_name(word: str) -> None:
+    found = only_mistake("state x in R", "dx = x dt", f"evaluate integral(0, {word}) exp(-t)*x dt")
+    assert (found.code, found.help) == ("HJB021", "infinity is written `inf`")

@@ -12,18 +12,19 @@ from hjbdsl.frontend.syntax.tokens import Token
 
 
 def missing_comma(stuck: Stuck) -> Fault | None:
-    """A second declaration, entry or assignment without a comma before it."""
+    """A second declaration, entry or assignment without a comma before it; `state x R`."""
     token = stuck.at(0)
     if token is None or "COMMA" not in stuck.accepts or stuck.type_at(-1) not in words.ENDS_ITEM:
         return None
+    if stuck.tokens[0].text in {"state", "control", "adversary"} and token.text == "R" and stuck.type_at(-1) == "NAME":
+        return stuck.fault("HJB015", "`in` is missing before `R`", f"write `{stuck.text_at(-1)} in R`", token)
     listing = stuck.tokens[0].text in words.LISTING
-    inner = stuck.type_at(-2) == "COMMA" or stuck.type_at(1) == "COMMA"
     named = token.type == "NAME" and (
         stuck.type_at(1) in {"EQUAL", "COLON", "IN", "COMPARE", "ARROW"} or (listing and "ADD" not in stuck.accepts)
         or (stuck.tokens[0].text in {"noise", "state", "control", "mode"})
     )  # fmt: skip
     signed = token.type == "LSQB" and stuck.type_at(-1) == "RSQB"
-    numbers = token.type == "NUMBER" and stuck.type_at(-1) == "NUMBER" and ("RSQB" in stuck.accepts or inner)
+    numbers = stuck.type_at(-1) == "NUMBER" and (token.type == "NUMBER" or token.text == "inf")
     if not (named or signed or numbers):
         return None
     before = stuck.text_at(-1)
@@ -60,6 +61,13 @@ def product(stuck: Stuck) -> Fault | None:
     if left.text == "E":
         help = "`E` follows `maximize`, `minimize` or `evaluate` and governs the rest of the statement"
         return stuck.fault("HJB015", "`E` stands in the wrong place", help, left)
+    if left.text in words.FUNCTIONS and right.type in {"NAME", "NUMBER"}:
+        help = f"write `{left.text}({right.text})`"
+        return stuck.fault("HJB015", f"`{left.text}` takes its argument in brackets", help, left, right)
+    if left.type == "PRIME" and before is not None and before.type == "NAME":
+        help = f"write `{before.text}'*{right.text}`"
+        message = f"`{before.text}'{right.text}` is not a product: multiplication is written `*`"
+        return stuck.fault("HJB009", message, help, before, right)
     message = f"`{_written(left, right)}` is not a product: multiplication is written `*`"
     return stuck.fault("HJB009", message, f"write `{left.text}*{right.text}`", left, right)
 

@@ -35,6 +35,11 @@ BOUNDARY_KINDS = {"value": True, "slope": True, "reflect": False, "outflow": Fal
 
 RESERVED_TYPES = frozenset({"IN", "FOR", "AND", "OR", "NOT", "INTEGRAL"})
 
+FUNCTIONS = frozenset(
+    {"exp", "log", "sqrt", "sin", "cos", "tan", "tanh", "sinh", "cosh", "atan", "erf", "abs", "sign", "Phi", "max", "min"}
+)
+"""Names that a formula on paper puts before their argument without brackets."""
+
 ENDS_OPERAND = frozenset({"NAME", "NUMBER", "RPAR", "RSQB", "PRIME", "BAR"})
 ENDS_ITEM = ENDS_OPERAND | {"RBRACE", "STRING"}
 BEGINS_OPERAND = frozenset({"NAME", "NUMBER", "LPAR", "LSQB", "INTEGRAL"})

@@ -12,6 +12,9 @@ from scipy.linalg import expm
 from scipy.optimize import fsolve, minimize_scalar
 from solving import solved
 
+from hjbdsl import pipeline
+from hjbdsl.methods.closed_form.linear_quadratic import propose
+from hjbdsl.model.solution import Rejected
 from tests.methods.closed_form.test_ansatz_utility import at, solve
 
 
@@ -183,3 +186,17 @@ maximize E integral(0, inf) exp(-0.1*t)*(on(z)*(2 - 0.3*d) - 0.5*(1 - on(z))) dt
     solution = solved(text, "polynomial")
     found = solution.function.evaluate(np.zeros(2), np.zeros((2, 0)), np.array([0, 1]))
     assert found.value == pytest.approx(expected, rel=1e-10)
+
+
+def test_a_chain_alone_is_told_without_a_failure():
+    """(r - Q) V = w; the regulator's family is asked first, and there is no state for it."""
+    text = """mode s in {emp, unemp}
+rate emp -> unemp = 0.3, unemp -> emp = 0.4
+param w(s) = {emp: 1, unemp: -0.5}
+evaluate E integral(0, inf) exp(-0.07*t)*w(s) dt
+"""
+    assert isinstance(propose(pipeline.derive(pipeline.loads(text))), Rejected)
+    found = solve(text)
+    exact = np.linalg.solve(np.array([[0.37, -0.3], [-0.4, 0.47]]), [1.0, -0.5])
+    got = found.function.evaluate(np.zeros(2), np.zeros((2, 0)), np.arange(2))
+    np.testing.assert_allclose(got.value, exact, rtol=1e-12)

@@ -19,6 +19,8 @@ def _form(problem: ControlProblem) -> str:
     objective = problem.objective
     if problem.reversal is not None:
         return "V of a time reversal is -log p, not quadratic in general"
+    if not problem.state_symbols:
+        return "there is no state"
     if problem.stopping is not None:
         return "V of a stopping problem is not quadratic across the free boundary"
     if problem.exit is not None:
