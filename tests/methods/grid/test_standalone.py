@@ -369,6 +369,15 @@ def test_a_program_holds_nothing_that_it_does_not_use() -> None:
     assert not re.search(r"\b(EXIT|SHOWN|stopped|logarithmic|circle)\b", source.partition("AXES = (")[2])
 
 
+def test_no_constant_of_a_program_takes_the_name_of_another() -> None:
+    """The kernels' constants stand beside those of the solver around them."""
+    source = uses.compile_solver(pipeline.loads(REGULATOR.replace("inf", "1"), path="regulator.hjb"), "grid").source
+    targets = [node.targets[0] for node in ast.parse(source).body if isinstance(node, ast.Assign)]
+    names = [name.id for target in targets for name in ast.walk(target) if isinstance(name, ast.Name)]
+    assert "STEPS" in names
+    assert len(names) == len(set(names))
+
+
 def test_blocks_cite_the_lines_of_the_file() -> None:
     source = uses.compile_solver(pipeline.loads(REGULATOR, path="regulator.hjb"), "grid").source
     above = source[: source.index("def coefficients(")].rstrip().splitlines()[-3:]
