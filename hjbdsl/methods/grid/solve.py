@@ -309,6 +309,8 @@ class _Search:
             f"the levels do not settle (observed order {worth.order:.2f}, mean band {worth.typical:.2g} on values that vary by "
             f"{float(np.ptp(values[-1])):.2g}){self.note}: the band is a guess"
         )
+        if len(thin_targets(self.equation) or ()) > 1 and not self.equation.covariance:
+            warning += "; the target is so thin that on a mesh few paths meet it: a small ball in its place settles sooner"
         settled = worth.settled and fine.residual < (1e-6 if self.equation.stationary else STEP_RESIDUAL) and not self.interrupted
         if average is not None and average_error is not None:
             settled = settled and average_error < 0.1 * (1.0 + abs(average))
