@@ -15,7 +15,7 @@ from hjbdsl.symbolic.ends_text import surprise
 from hjbdsl.symbolic.equation_text import entropic, optimiser_word, soft_word
 from hjbdsl.symbolic.horizon import last_time
 from hjbdsl.symbolic.latex import latex_symbol
-from hjbdsl.symbolic.letters import average_letter, clock, inner_clock
+from hjbdsl.symbolic.letters import average_letter, clock, inner_clock, words_apart
 from hjbdsl.symbolic.text import text_symbol
 from hjbdsl.symbolic.writing import Writer, bracketed, divisor, equal, factor, is_sum, join, parenthesised
 
@@ -174,7 +174,8 @@ def _discount_factor(problem: ControlProblem, writer: Writer, until: Notation) -
     written = writer.written("discount", rate)
     if rate.free_symbols <= set(problem.values):
         gap = until if writer.stationary else Notation(f"({until.text} - t)", f"({until.latex} - t)")
-        return Notation(f"e^(-{factor(written.text)} {gap.text}) ", f"e^{{-{bracketed(written.latex)} {gap.latex}}} ")
+        exponent = words_apart(f"{bracketed(written.latex)} {gap.latex}")
+        return Notation(f"e^(-{factor(written.text)} {gap.text}) ", f"e^{{-{exponent}}} ")
     start, v = "0" if writer.stationary else "t", inner_clock(problem)
     return Notation(f"e^(-∫_{start}^{until.text} {bracketed(written.text)} d{v.text}) ",
                     rf"e^{{-\int_{start}^{{{until.latex}}} {bracketed(written.latex)}\, d{v.latex}}} ")  # fmt: skip

@@ -13,7 +13,7 @@ import sympy as sp
 from hjbdsl.model.equation import AVERAGE, VALUE
 from hjbdsl.model.problem import TIME, ControlProblem, Notation
 from hjbdsl.symbolic.latex import latex_symbol, to_latex
-from hjbdsl.symbolic.letters import average_letter
+from hjbdsl.symbolic.letters import average_letter, words_apart
 from hjbdsl.symbolic.printing import DERIVATIVE_RANK, finite_decimal
 from hjbdsl.symbolic.text import text_symbol, to_text
 
@@ -135,7 +135,7 @@ def times(left: Notation, right: Notation) -> Notation:
         return minus(times(left, Notation(right.text[1:].lstrip(), right.latex[1:].lstrip())))
     if right.text[:1].isdigit():
         return Notation(f"{factor(left.text)}·{right.text}", rf"{bracketed(left.latex)} \cdot {right.latex}")
-    return Notation(factor(left.text) + " " + right.text, bracketed(left.latex) + r" " + right.latex)
+    return Notation(factor(left.text) + " " + right.text, words_apart(bracketed(left.latex) + " " + right.latex))
 
 
 def bracketed(written: str) -> str:

@@ -7,10 +7,11 @@ from pathlib import Path
 
 import pytest
 
-from hjbdsl.frontend.load import load_problem
+from hjbdsl.frontend.load import load_problem, loads_problem
 from hjbdsl.symbolic.account import account
 from hjbdsl.symbolic.derive import derive
 from hjbdsl.symbolic.latex_lines import on_lines
+from hjbdsl.symbolic.render import render
 
 LONG = r"\partial_t V + \max_{u} \left\{ " + " + ".join(rf"a_{{{i}}} (x - y) V_{{x}}" for i in range(14)) + r" \right\} = 0"
 GALLERY = Path(__file__).parents[2] / "hjbdsl" / "gallery"
@@ -65,3 +66,11 @@ def test_gallery_formulas_keep_their_content(name):
             broken = on_lines(formula.latex)
             if r"\frac{1}" not in broken:
                 assert content(broken) == content(formula.latex)
+
+
+def test_a_rate_of_several_letters_stands_apart() -> None:
+    """Without the space `yield V` is set as `yieldV`."""
+    text = "param yield = 0.1\nstate x in R\nnoise W\ndx = dW\nevaluate E integral(0, inf) exp(-yield*t)*x^2 dt\n"
+    latex = render(derive(loads_problem(text)), "latex")
+    assert r"\mathrm{yield}\, V" in latex
+    assert r"e^{-\mathrm{yield}\, s}" in latex
