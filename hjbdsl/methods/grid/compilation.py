@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import NoReturn
 
 import numba.core.event as numba_event
-from numba import boolean, float64, int64
+from numba import boolean, float64, int64, typeof
 from numba.core.dispatcher import Dispatcher
 
 from hjbdsl.methods.grid import banded, relaxation
@@ -68,14 +68,23 @@ class _Unlittered(numba_event.Listener):
 
 numba_event.register("numba:compile", _Unlittered())
 _compiling: list[int] = []
+_compiling_for_later: list[int] = []
 
 
 def compile_beside(dimension: int) -> None:
     """Begin to compile what solvers in so many dimensions call, unless it is known, or this machine has one processor only."""
-    wanted = KERNELS.get(dimension, ())
+    _begin(KERNELS.get(dimension, ()), _compiling)
+
+
+def compile_for_later(kernel: Dispatcher, *arguments: object) -> None:
+    """Begin to compile one kernel for such arguments, while what is needed before it runs; `await_kernels(later=True)` then."""
+    _begin(((kernel, tuple(typeof(argument) for argument in arguments)),), _compiling_for_later)
+
+
+def _begin(wanted: Kernels, begun: list[int]) -> None:
     missing = tuple((kernel, types) for kernel, types in wanted if not kernel.signatures and not _cached(kernel))
     processors = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else 1
-    if not missing or _compiling or processors < 2 or threading.current_thread() is not threading.main_thread():
+    if not missing or _compiling or begun or processors < 2 or threading.current_thread() is not threading.main_thread():
         return
     with warnings.catch_warnings():
         # a process with threads should not be copied, lest the copy waits for them: this one only compiles, and PATIENCE ends
@@ -83,13 +92,14 @@ def compile_beside(dimension: int) -> None:
         number = os.fork()
     if number == 0:
         _compile(missing)
-    _compiling.append(number)
+    begun.append(number)
 
 
-def await_kernels() -> None:
-    """Return when the process has ended that `compile_beside` began, if one has."""
-    while _compiling:
-        number, late = _compiling.pop(), time.monotonic() + PATIENCE
+def await_kernels(later: bool = False) -> None:
+    """Return when the process has ended that compiles what is needed now, or what was for `later`, if there is one."""
+    begun = _compiling_for_later if later else _compiling
+    while begun:
+        number, late = begun.pop(), time.monotonic() + PATIENCE
         try:
             while os.waitpid(number, os.WNOHANG)[0] == 0:
                 if time.monotonic() > late:
@@ -119,12 +129,13 @@ def _cached(kernel: Dispatcher) -> bool:
 
 @atexit.register
 def _give_up() -> None:
-    for number in _compiling:
+    for number in _compiling + _compiling_for_later:
         try:
             os.kill(number, signal.SIGKILL)
         except ProcessLookupError:
             continue
     await_kernels()
+    await_kernels(later=True)
 
 
-__all__ = ["KERNELS", "await_kernels", "compile_beside"]
+__all__ = ["KERNELS", "await_kernels", "compile_beside", "compile_for_later"]

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import functools
 import math
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -56,7 +57,7 @@ class Central:
 class Solved:
     """One level: V, policy of the scheme (slices, S, controls, *shape), the policy asked for likewise (means, then standard
     deviations where it is random), stopping set (slices, S, *shape), the relative change of V in the last policy iteration,
-    seconds taken; `central`: what central differences make of V, where that could be found."""
+    seconds taken; `corrected`: what central differences make of V, found when it is first asked for."""
 
     level: Level
     policy: Array
@@ -66,7 +67,7 @@ class Solved:
     seconds: float
     way: str
     numbers: Mapping[str, float]
-    central: Central | None = None
+    corrected: Callable[[], Central | None] = lambda: None
 
     def controls(self, t: Array, y: Array, s: NDArray[np.int64]) -> list[Array]:
         """`shown` at k points, by column."""
@@ -74,7 +75,7 @@ class Solved:
         return [Nodes(mesh, times, self.shown[:, :, c]).at(t, y, s) for c in range(self.shown.shape[2])]
 
 
-_Parts = tuple[Array, Array, Array, NDArray[np.bool_], float, str, dict[str, float], Corrected | None]
+_Parts = tuple[Array, Array, Array, NDArray[np.bool_], float, str, dict[str, float], Callable[[], Corrected | None]]
 
 
 def nodes_of(axes: tuple[Axis, ...], multiple: int) -> str:
@@ -132,7 +133,7 @@ class Runner:
         began, shape = time.thread_time(), mesh.shape
         program = self.program(mesh)
         solved = self._stationary(program, start, killing, rough) if self.equation.stationary else self._evolution(program, parts)
-        times, values, policy, stopped, residual, way, numbers, central = solved
+        times, values, policy, stopped, residual, way, numbers, correct = solved
         grid = (len(values), self.module.MODES, *shape)
         shown = self._shown(program, times, policy)
         policy, shown = (np.moveaxis(nodes.reshape((*grid, nodes.shape[-1])), -1, 2) for nodes in (policy, shown))
@@ -142,11 +143,16 @@ class Runner:
             shown = shown.copy()
             beside_exits(shown, gone)
         level = Level(program.mesh, times, values.reshape(grid), gone)
-        other: Central | None = None
-        if central is not None:
-            V, left = (Level(program.mesh, times, part.reshape(grid), gone) for part in (central.V, central.left))
-            other = Central(V, central.average, left, central.share)
-        return Solved(level, policy, shown, halted, residual, time.thread_time() - began, way, numbers, other)
+
+        @functools.cache
+        def central() -> Central | None:
+            found = correct()
+            if found is None:
+                return None
+            V, left = (Level(program.mesh, times, part.reshape(grid), gone) for part in (found.V, found.left))
+            return Central(V, found.average, left, found.share)
+
+        return Solved(level, policy, shown, halted, residual, time.thread_time() - began, way, numbers, central)
 
     def _shown(self, program: GridProgram, times: Array, policy: Array) -> Array:
         """The policy as it is asked for, (slices, nodes, columns), from the scheme's."""
@@ -165,7 +171,7 @@ class Runner:
             numbers["time_error"] = march.erred
             way += f", which err by {march.erred:.1g} in the mean"
         way += self.marching.why
-        return march.times, march.V, march.policy, march.stopped, march.left, way, numbers, None
+        return march.times, march.V, march.policy, march.stopped, march.left, way, numbers, lambda: None
 
     def _stationary(self, program: GridProgram, start: Solved | None, killing: float, rough: bool) -> _Parts:
         """Policy iteration, from the level before; the coarsest level climbs from a handful of nodes."""
@@ -195,10 +201,11 @@ class Runner:
             raise SolverError("policy iteration is stuck at a policy that is not optimal")
         if self.noisy and _restless(program, answer.policy, answer.stopped) > MOST_CROSSINGS:
             raise SolverError("the best policy on the grid is noise without bound: it lives on the artificial ends")
+        if not (rough or task.side):
+            program.expect_central_gain()
         numbers = {"iterations": float(answer.iterations), "average": answer.average}
         parts = np.zeros(1), answer.V[None], answer.policy[None], answer.stopped[None]
-        central = None if rough or task.side else corrected(task, answer)
-        return *parts, answer.change, "policy iteration", numbers, central
+        return *parts, answer.change, "policy iteration", numbers, lambda: None if task.side else corrected(task, answer)
 
     def unbounded(self) -> list[int]:
         """Controls that may be scaled freely: unbounded above, from 0 or without end below, bound to no other."""

@@ -45,6 +45,8 @@ HIGHER, NARROWER, CONTRACTED, FEW = 1.2, 0.8, 0.2, 0.02
 """Levels with central differences are taken where their order is above the first of these and their band below the second, as a
 share of the scheme's; where the last correction is everywhere on the region below the third, as a share of the first; where at
 fewer points than the fourth they contradict the scheme."""
+SECOND = 1.8
+"""Levels that settle at this order are not corrected."""
 STEP_RESIDUAL = 1e-4
 """A step in time may leave over more than an equation without time: a share of what the step itself errs."""
 MOST_FURTHER = 8
@@ -165,10 +167,13 @@ class _Search:
         return self._present(levels, self._judged(levels, floor), self._refused(levels, tol))
 
     def _judged(self, levels: list[Solved], floor: float) -> _Judged:
-        """What the levels are worth: those of the scheme, or those corrected to second order where they are worth more."""
+        """What the levels are worth: those of the scheme, or those corrected to second order where they are worth more. Levels
+        that are of second order by themselves are not corrected."""
         plain = self._view([level.level for level in levels], floor)
-        corrected = [level.central for level in levels if level.central is not None]
-        if len(levels) < 3 or len(corrected) < len(levels) or corrected[-1].share > CONTRACTED:
+        if len(levels) < 3 or (plain.worth.trusted and plain.worth.order > SECOND):
+            return plain
+        corrected = [found for level in levels if (found := level.corrected()) is not None]
+        if len(corrected) < len(levels) or corrected[-1].share > CONTRACTED:
             return plain
         central = self._view([part.level for part in corrected], floor)
         left = float(np.mean(corrected[-1].left.at(*self.points)))
@@ -300,7 +305,7 @@ class _Search:
         if problem.objective.form == "average":
             constants = [np.array([level.numbers["average"]]) for level in levels[-3:]]
             if seen.left is not None:
-                constants = [np.array([level.central.average]) for level in levels[-3:] if level.central is not None]
+                constants = [np.array([found.average]) for level in levels[-3:] if (found := level.corrected()) is not None]
             number, band = Worth.of(constants, levels[-1].residual * abs(float(constants[-1][0]))).extrapolate(constants)
             average, average_error = float(number[0]), float(band[0])
         shape = " x ".join(map(str, fine.level.mesh.shape))
