@@ -25,8 +25,6 @@ from hjbdsl.progress import report
 LEAST_PADDING = 0.125
 CORNERS = 2.0
 """In four dimensions corners of the region lie so much nearer to the ends than samples do."""
-WORSE, MUCH = 2.0, 0.02
-"""Ends that move the answer by so many times what nearer ones did, and by this share of its variation, are too far out."""
 MOST_PADDING = {1: 32.0, 2: 4.0, 3: 2.0, 4: 1.0}
 PADDING_TOLERANCE = {1: 1e-6, 2: 1e-4, 3: 1e-3, 4: 3e-2}
 
@@ -112,12 +110,6 @@ class Domain:
                 # further out they are
                 if gain > max(2.0 * self.gain, BROKEN) or (marched and moved > (last or float(np.ptp(before)))):
                     raise refusal(self.runner)
-                # V that grows fast, as that of a power far below 1, is too large out there for cells so wide
-                much = moved > MUCH * float(np.ptp(before)) and not self.runner.noisy
-                if much and last == 0.0:
-                    last = self._moved_from_nearer(axes, padding, solved)
-                if much and 0.0 < WORSE * last < moved:
-                    raise SolverError("the mesh is too coarse for V there")
                 self.gain = gain
             except SolverError as failure:
                 self.outside = 10.0 * last if last > 0.0 else float(np.ptp(self._values(solved)))
@@ -133,18 +125,6 @@ class Domain:
             if moved < near or padding >= MOST_PADDING[self.dimension]:
                 break
         return axes, solved
-
-    def _moved_from_nearer(self, axes: tuple[Axis, ...], padding: float, solved: Solved) -> float:
-        """What ends half as far out change, where there are such."""
-        nearer = axes
-        while nearer == axes and padding > LEAST_PADDING:
-            padding *= 0.5
-            nearer = self._axes(padding)
-        if nearer == axes:
-            return 0.0
-        other = self.runner.level(nearer, 1, None)
-        self._narrower, self.steered = nearer, self._turned(other, solved)
-        return float(np.max(np.abs(self._values(other) - self._values(solved))))
 
     def _narrow(self) -> tuple[tuple[Axis, ...], Solved]:
         """Where every node beyond the region is one less in it: with ends that are near, unless twice as far out changes a good
