@@ -81,7 +81,10 @@ def corrected(solution: Solution) -> bool:
     return solution.function.left is not None
 
 
-@pytest.mark.parametrize(("text", "accuracy"), [(LINE, 1e-6), (CORRELATED, 1e-3), (DEGENERATE, 1e-3)])
+SLOWLY = pytest.param(CORRELATED, 1e-3, marks=pytest.mark.slow)
+
+
+@pytest.mark.parametrize(("text", "accuracy"), [(LINE, 1e-6), SLOWLY, (DEGENERATE, 1e-3)])
 def test_a_strong_drift_is_of_second_order(text: str, accuracy: float) -> None:
     problem, grid, exact = both(text)
     error, band = errors(problem, grid, exact)
@@ -92,6 +95,7 @@ def test_a_strong_drift_is_of_second_order(text: str, accuracy: float) -> None:
     assert np.mean(band) < accuracy
 
 
+@pytest.mark.slow
 def test_so_is_a_long_run_average() -> None:
     problem, grid, exact = both(AVERAGE)
     error, band = errors(problem, grid, exact)

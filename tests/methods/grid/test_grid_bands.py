@@ -86,7 +86,7 @@ def test_bands_hold_for_drawn_parameters(name: str) -> None:
     assert all(held >= SHARE for held in outcomes), outcomes
 
 
-@pytest.mark.parametrize("name", ["cara_consumption", "effort_exit", "pursuit_lq"])
+@pytest.mark.parametrize("name", [pytest.param("cara_consumption", marks=pytest.mark.slow), "effort_exit", "pursuit_lq"])
 def test_controls_lie_within_their_error(name: str) -> None:
     equation = pipeline.derive(pipeline.load(str(GALLERY / f"{name}.hjb")))
     answer, exact = grid.solve(equation).solution.function, closed_form.solve(equation).solution.function

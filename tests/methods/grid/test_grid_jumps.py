@@ -21,7 +21,7 @@ def solved(text: str) -> Solution:
     return answer.solution
 
 
-@pytest.mark.parametrize(("r", "often", "meanwhile"), [(0.05, 0.5, 0.3), (0.1, 1.0, 0.2)])
+@pytest.mark.parametrize(("r", "often", "meanwhile"), [pytest.param(0.05, 0.5, 0.3, marks=pytest.mark.slow), (0.1, 1.0, 0.2)])
 def test_search_with_exponential_offers(r: float, often: float, meanwhile: float) -> None:
     """McCall (1970): below the reservation wage w = b + often/r exp(-w) waiting is worth w/r, whatever the offer."""
     wage = brentq(lambda w: w - meanwhile - often / r * math.exp(-w), 0.0, 20.0)

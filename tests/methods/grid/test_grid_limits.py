@@ -86,6 +86,7 @@ def test_progress_names_levels_and_never_falls() -> None:
     assert shares == sorted(shares)
 
 
+@pytest.mark.slow
 def test_a_target_of_one_point_is_told_to_be_thin() -> None:
     """The least time to rest at the origin: first-order rows meet a point by chance, and the levels settle too slowly."""
     text = """\
