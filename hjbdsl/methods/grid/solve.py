@@ -5,10 +5,8 @@ In: an `HJBEquation`. Out: `Accepted(Solution)` or `Rejected(reason)`. Raises So
 
 from __future__ import annotations
 
-import math
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
 from itertools import pairwise, product
 from types import MappingProxyType
 
@@ -22,7 +20,8 @@ from hjbdsl.methods.grid.domain import Domain, Points
 from hjbdsl.methods.grid.escape import killed
 from hjbdsl.methods.grid.formulas import DiscreteStates
 from hjbdsl.methods.grid.free_boundary import cost_of_jumps, cost_of_nodes
-from hjbdsl.methods.grid.function import GridFunction, Level, Worth
+from hjbdsl.methods.grid.function import GridFunction, Worth
+from hjbdsl.methods.grid.judgement import Judge, Judged
 from hjbdsl.methods.grid.levels import COARSEST, Runner, Solved, TooLarge, nodes_of, share_done
 from hjbdsl.methods.grid.mesh import Axis, region_box
 from hjbdsl.methods.grid.missed import BROKEN, GAIN, missed, refusal
@@ -39,14 +38,6 @@ FINEST = {1: 4001, 2: 641, 3: 97, 4: 49}
 FINEST_FRONT = {1: 801, 2: 145, 3: 65, 4: 33}
 """Most nodes an axis taken from a hint; high order needs fewer."""
 SECONDS = 45.0
-STEADILY = 0.5
-"""How far from second order the order may be one level earlier, for it to count as observed."""
-HIGHER, NARROWER, CONTRACTED, FEW = 1.2, 0.8, 0.2, 0.02
-"""Levels with central differences are taken where their order is above the first of these and their band below the second, as a
-share of the scheme's; where the last correction is everywhere on the region below the third, as a share of the first; where at
-fewer points than the fourth they contradict the scheme."""
-SECOND = 1.8
-"""Levels that settle at this order are not corrected."""
 STEP_RESIDUAL = 1e-4
 """A step in time may leave over more than an equation without time: a share of what the step itself errs."""
 MOST_FURTHER = 8
@@ -108,18 +99,6 @@ def solve(
         return Rejected(str(failure))
 
 
-@dataclass(frozen=True, slots=True)
-class _Judged:
-    """The last three levels, their values at the points, what they are worth, and what the scheme's own levels are (`plain`);
-    `left` is what the corrections may have left over, where these levels are corrected ones."""
-
-    levels: tuple[Level, ...]
-    values: list[Array]
-    worth: Worth
-    plain: Worth
-    left: Level | None = None
-
-
 class _Search:
     """The sequence of levels of one equation."""
 
@@ -134,12 +113,11 @@ class _Search:
         wanted = min(int(options.get("nx", usual)), most[d])
         cells = max(4, round((wanted - 1) / COARSEST[d]))
         self.labels = DiscreteStates.of(equation.problem).labels
-        rough = runner.module.AVERAGED or runner.module.UNAVERAGED
-        self.irregular = rough or (equation.obstacle is not None and equation.obstacle.kind == "stop")
         self.points = self._samples()
         self.domain = Domain(equation, runner, self.points, cells, killing)
-        self.shocks = bool(runner.module.FRONT)
-        self.cut = runner.module.EXIT and len(self.box) > 1
+        stepped = runner.module.AVERAGED or runner.module.UNAVERAGED
+        stopped = equation.obstacle is not None and equation.obstacle.kind == "stop"
+        self.judge = Judge(self.points, stepped or stopped, runner.module.EXIT and d > 1, bool(runner.module.FRONT))
         self.note = ""
         self.interrupted = False
 
@@ -158,35 +136,13 @@ class _Search:
         levels = self._refine(axes, first, tol)
         if len(levels) < 2:
             raise SolverError(f"only {len(levels)} of the levels was finished in time{self.note}; ask for fewer nodes with nx")
-        seen = self._judged(levels, 0.0)
+        seen = self.judge.of(levels, 0.0)
         values = [level.level.at(*self.points) for level in levels[-3:]]
         usual = float(np.median(seen.worth.extrapolate(seen.values)[1]))
         self.note += self.domain.look_again(levels, values, usual, self.deadline)
         floor = self._beyond() + levels[-1].residual * float(np.max(np.abs(values[-1])))
         floor += self._cost_of_nodes(levels)
-        return self._present(levels, self._judged(levels, floor), self._refused(levels, tol))
-
-    def _judged(self, levels: list[Solved], floor: float) -> _Judged:
-        """What the levels are worth: those of the scheme, or those corrected to second order where they are worth more. Levels
-        that are of second order by themselves are not corrected."""
-        plain = self._view([level.level for level in levels], floor)
-        if len(levels) < 3 or (plain.worth.trusted and plain.worth.order > SECOND):
-            return plain
-        corrected = [found for level in levels if (found := level.corrected()) is not None]
-        if len(corrected) < len(levels) or corrected[-1].share > CONTRACTED:
-            return plain
-        central = self._view([part.level for part in corrected], floor)
-        left = float(np.mean(corrected[-1].left.at(*self.points)))
-        higher = central.worth.settled and central.worth.order > HIGHER
-        if not higher or central.worth.typical + left > NARROWER * plain.worth.typical or not _agree(plain, central):
-            return plain
-        return replace(central, plain=plain.worth, left=corrected[-1].left)
-
-    def _view(self, levels: list[Level], floor: float) -> _Judged:
-        values = [level.at(*self.points) for level in levels[-4:]]
-        cut = self.cut or not _steady(values)
-        worth = Worth.of(values[-3:], floor, self.irregular, cut, self.shocks)
-        return _Judged(tuple(levels[-3:]), values[-3:], worth, worth)
+        return self._present(levels, self.judge.of(levels, floor), self._refused(levels, tol))
 
     def _beyond(self) -> float:
         """What the ends and the killing may do: no refinement of the mesh removes it."""
@@ -269,7 +225,7 @@ class _Search:
         corners = np.array(list(product(*self.box)))
         ends = np.zeros(len(corners)), corners, np.zeros(len(corners), dtype=np.int64)
         everywhere = tuple(np.concatenate(pair) for pair in zip((t, x, s), ends, strict=True))
-        seen = self._judged(levels, self._beyond() + self._cost_of_nodes(levels))
+        seen = self.judge.of(levels, self._beyond() + self._cost_of_nodes(levels))
         error = seen.worth.extrapolate([level.at(*everywhere) for level in seen.levels])[1]
         return float(np.max(error if seen.left is None else error + seen.left.at(*everywhere)))
 
@@ -289,7 +245,7 @@ class _Search:
         finest = "no finer mesh is allowed" if beyond < tol else f"what lies beyond the mesh's ends leaves {beyond:.2g} open"
         return (f"refined no further: {self.note.strip(' ()') or finest}",)
 
-    def _present(self, levels: list[Solved], seen: _Judged, refused: tuple[str, ...]) -> Solution:
+    def _present(self, levels: list[Solved], seen: Judged, refused: tuple[str, ...]) -> Solution:
         problem, fine, values, worth = self.equation.problem, levels[-1], seen.values, seen.worth
         outside, escaping = self.domain.outside, self.domain.escaping
         modes = {mode: number for number, mode in enumerate(problem.mode_tuples())}
@@ -337,19 +293,6 @@ class _Search:
             average=average, average_error=average_error,
             warnings=() if settled else (INTERRUPTED, warning) if self.interrupted else (warning,), tables=further,
         )  # fmt: skip
-
-
-def _agree(one: _Judged, other: _Judged) -> bool:
-    """Whether two answers lie within their bands of one another, at nearly every point."""
-    (a, error), (b, further) = one.worth.extrapolate(one.values), other.worth.extrapolate(other.values)
-    return bool(np.mean(np.abs(a - b) > error + further) < FEW)
-
-
-def _steady(values: list[Array]) -> bool:
-    """Whether four levels draw together at second order twice in a row: once may be luck, on the way from one kind of row to
-    another."""
-    steps = [float(np.mean(np.abs(b - a))) for a, b in pairwise(values)]
-    return len(steps) == 3 and abs(math.log2(max(steps[0], 1e-300) / max(steps[1], 1e-300)) - 2.0) < STEADILY
 
 
 __all__ = ["solve"]

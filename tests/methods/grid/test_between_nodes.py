@@ -7,11 +7,10 @@ import math
 import numpy as np
 import pytest
 
-from hjbdsl import pipeline
-from hjbdsl.methods import grid
 from hjbdsl.methods.grid.function import Worth
 from hjbdsl.methods.grid.interpolation import beside_exits, interpolate
 from hjbdsl.methods.grid.mesh import OPEN, UNIFORM, Axis, Mesh
+from tests.methods.grid.test_grid_known_answers import LEAVE, solved
 
 
 @pytest.mark.parametrize("cells", [4, 9, 40, 300])
@@ -29,19 +28,8 @@ def test_a_spline_keeps_its_slope_at_the_ends(cells: int) -> None:
 
 
 def test_the_policy_in_the_last_cell_before_an_exit() -> None:
-    text = """problem leave
-param s = 0.8, k = 0.4
-state x in R
-control a in R
-noise W
-dx = a dt + s dW
-exit tau when x <= 0 or x >= 1
-minimize E [ integral(0, tau) (k + a^2/2) dt ]
-region x in [0, 1]
-"""
-    answer = grid.solve(pipeline.derive(pipeline.loads(text)), {"nx": 201})
     x = np.array([1e-4, 1e-3, 4e-3, 0.996, 0.9999])
-    got = answer.solution.function.evaluate(np.zeros(5), x[:, None], np.zeros(5, np.int64))
+    got = solved(LEAVE, nx=201).function.evaluate(np.zeros(5), x[:, None], np.zeros(5, np.int64))
     m = math.sqrt(0.8) / 0.64
     exact = -0.64 * np.log(np.cosh(m * (x - 0.5)) / math.cosh(m * 0.5))
     assert np.all(np.abs(got.value - exact) <= got.error)

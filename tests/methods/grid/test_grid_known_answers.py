@@ -66,8 +66,7 @@ region x in [2, 20]
     assert list(stops) == [True, False]
 
 
-def test_exit_by_hopf_cole() -> None:
-    text = """problem leave
+LEAVE = """problem leave
 param s = 0.8, k = 0.4
 state x in R
 control a in R
@@ -77,10 +76,13 @@ exit tau when x <= 0 or x >= 1
 minimize E [ integral(0, tau) (k + a^2/2) dt ]
 region x in [0, 1]
 """
+
+
+def test_exit_by_hopf_cole() -> None:
     x = np.linspace(0.05, 0.95, 19)
     m = math.sqrt(2 * 0.4) / 0.64
     exact = -0.64 * np.log(np.cosh(m * (x - 0.5)) / math.cosh(m * 0.5))
-    assert_within(solved(text, nx=201), x, exact, most=1e-3)
+    assert_within(solved(LEAVE, nx=201), x, exact, most=1e-3)
 
 
 def test_call_by_black_and_scholes() -> None:

@@ -11,6 +11,7 @@ from hjbdsl.methods.grid import levels, memory
 from hjbdsl.model.solution import Rejected
 from tests.methods.grid.reflected import WALLS
 from tests.methods.grid.test_grid_known_answers import solved
+from tests.methods.grid.test_standalone import TARGET
 
 
 def interrupt_at(monkeypatch: pytest.MonkeyPatch, multiple: int) -> None:
@@ -89,15 +90,6 @@ def test_progress_names_levels_and_never_falls() -> None:
 @pytest.mark.slow
 def test_a_target_of_one_point_is_told_to_be_thin() -> None:
     """The least time to rest at the origin: first-order rows meet a point by chance, and the levels settle too slowly."""
-    text = """\
-state x in R, v in R
-control a in [-1, 1]
-dx = v dt
-dv = a dt
-exit tau when x == 0 and v == 0
-minimize integral(0, tau) 1 dt
-region x in [-1, 1], v in [-1, 1]
-"""
-    solution = solved(text, nx=41)
+    solution = solved(TARGET, nx=41)
     assert solution.status == "not_converged"
     assert "a small ball" in solution.warnings[0]
