@@ -2,7 +2,8 @@
 
 Air3D, two aircraft in relative coordinates, is held against its exact solution where a barrier gives it; the double integrator
 that keeps away from a wall has a closed form at every node. Both march the same nodes with WENO5 derivatives and third-order
-steps (`very_high` there, in single precision; here in double).
+steps (`very_high` there, in single precision; here in double). Of our two rows of Air3D the second has a quarter of the nodes
+and is still no less accurate than hj-reachability, whose `times` are counted against it: the same accuracy, not the same nodes.
 """
 
 from __future__ import annotations
@@ -235,6 +236,7 @@ def rows() -> list[Row]:
     name, size = "51 x 41 x 50 Air3D", int(np.prod(shape))
     return [
         Row("reach", f"{name} hjbdsl", size, ours(AIR3D, (50, 40, 50), at), "air3d"),
+        Row("reach", "31 x 25 x 30 Air3D hjbdsl", 31 * 25 * 30, ours(AIR3D, (30, 24, 30), at), "air3d"),
         Row("reach", f"{name} hj-reachability", size, theirs("air3d", shape, at), "air3d"),
         Row("reach", "256^2 wall hjbdsl", 256**2, ours(WALL, (255, 255), whole), "wall"),
         Row("reach", "256^2 wall hj-reachability", 256**2, theirs("wall", (256, 256), whole), "wall"),

@@ -1,7 +1,8 @@
-"""How kernels are compiled where no cache has them yet: those that serve every problem in a process of their own, beside those
+"""How kernels are compiled where no cache has them yet: those that serve every problem by a process of their own, beside those
 that are written for one; and without looking for garbage meanwhile.
 
-In: the number of continuous states. Out: the compiler's cache on disk, filled when `await_kernels` returns.
+In: the number of continuous states. Out: the compiler's cache on disk, filled when `await_kernels` returns. Who has nothing else
+to do takes the next kernel: the process beside from the start, this one when it must wait.
 """
 
 from __future__ import annotations
@@ -14,11 +15,12 @@ import threading
 import time
 import warnings
 from pathlib import Path
-from typing import NoReturn
+from typing import NamedTuple, NoReturn
 
 import numba.core.event as numba_event
-from numba import boolean, float64, int64, typeof
+from numba import boolean, float64, int64
 from numba.core.dispatcher import Dispatcher
+from numba.core.registry import cpu_target
 
 from hjbdsl.methods.grid import banded, relaxation
 
@@ -67,56 +69,76 @@ class _Unlittered(numba_event.Listener):
 
 
 numba_event.register("numba:compile", _Unlittered())
-_compiling: list[int] = []
-_compiling_for_later: list[int] = []
+
+
+class _Beside(NamedTuple):
+    """A process that compiles beside this one: its number, the pipe from which both take, a byte each, the numbers of kernels
+    that nobody has begun, and the kernels."""
+
+    process: int
+    queue: int
+    kernels: Kernels
+
+    def compile_rest(self) -> None:
+        while number := os.read(self.queue, 1):
+            kernel, types = self.kernels[number[0]]
+            kernel.compile(types)
+
+
+_beside: list[_Beside] = []
 
 
 def compile_beside(dimension: int) -> None:
     """Begin to compile what solvers in so many dimensions call, unless it is known, or this machine has one processor only."""
-    _begin(KERNELS.get(dimension, ()), _compiling)
-
-
-def compile_for_later(kernel: Dispatcher, *arguments: object) -> None:
-    """Begin to compile one kernel for such arguments, while what is needed before it runs; `await_kernels(later=True)` then."""
-    _begin(((kernel, tuple(typeof(argument) for argument in arguments)),), _compiling_for_later)
-
-
-def _begin(wanted: Kernels, begun: list[int]) -> None:
+    wanted = () if _beside else KERNELS.get(dimension, ())
     missing = tuple((kernel, types) for kernel, types in wanted if not kernel.signatures and not _cached(kernel))
     processors = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else 1
-    if not missing or _compiling or begun or processors < 2 or threading.current_thread() is not threading.main_thread():
+    if not missing or processors < 2 or threading.current_thread() is not threading.main_thread():
         return
+    cpu_target.typing_context.refresh()  # what the compiler knows of numpy: loaded once for both
+    cpu_target.target_context.refresh()
+    queue, entrance = os.pipe()
+    os.write(entrance, bytes(range(len(missing))))
+    os.close(entrance)
     with warnings.catch_warnings():
         # a process with threads should not be copied, lest the copy waits for them: this one only compiles, and PATIENCE ends
         warnings.simplefilter("ignore")
-        number = os.fork()
-    if number == 0:
-        _compile(missing)
-    begun.append(number)
+        process = os.fork()
+    beside = _Beside(process, queue, missing)
+    if process == 0:
+        _compile(beside)
+    _beside.append(beside)
 
 
-def await_kernels(later: bool = False) -> None:
-    """Return when the process has ended that compiles what is needed now, or what was for `later`, if there is one."""
-    begun = _compiling_for_later if later else _compiling
-    while begun:
-        number, late = begun.pop(), time.monotonic() + PATIENCE
+def await_kernels() -> None:
+    """Return when everything that was begun is compiled: this process takes its share of what is left."""
+    while _beside:
+        beside = _beside.pop()
         try:
-            while os.waitpid(number, os.WNOHANG)[0] == 0:
-                if time.monotonic() > late:
-                    os.kill(number, signal.SIGKILL)
-                time.sleep(0.002)
-        except ChildProcessError:
-            return  # this is a copy of the process that began it
+            beside.compile_rest()
+        finally:
+            os.close(beside.queue)
+            _await(beside.process)
 
 
-def _compile(missing: Kernels) -> NoReturn:
+def _await(process: int) -> None:
+    late = time.monotonic() + PATIENCE
+    try:
+        while os.waitpid(process, os.WNOHANG)[0] == 0:
+            if time.monotonic() > late:
+                os.kill(process, signal.SIGKILL)
+            time.sleep(0.002)
+    except ChildProcessError:
+        return  # this is a copy of the process that began it
+
+
+def _compile(beside: _Beside) -> NoReturn:
     try:
         nowhere = os.open(os.devnull, os.O_RDWR)
         for stream in range(3):
             os.dup2(nowhere, stream)
         signal.signal(signal.SIGINT, signal.SIG_DFL)
-        for kernel, types in missing:
-            kernel.compile(types)
+        beside.compile_rest()
     finally:
         os._exit(0)
 
@@ -129,13 +151,12 @@ def _cached(kernel: Dispatcher) -> bool:
 
 @atexit.register
 def _give_up() -> None:
-    for number in _compiling + _compiling_for_later:
+    for beside in _beside:
         try:
-            os.kill(number, signal.SIGKILL)
+            os.kill(beside.process, signal.SIGKILL)
         except ProcessLookupError:
             continue
-    await_kernels()
-    await_kernels(later=True)
+        _await(beside.process)
 
 
-__all__ = ["KERNELS", "await_kernels", "compile_beside", "compile_for_later"]
+__all__ = ["KERNELS", "await_kernels", "compile_beside"]

@@ -61,13 +61,15 @@ def generator(program: GridProgram, policy: Array, t: float, halted: NDArray[np.
     if failures:
         raise SolverError(f"the policy has no rows at {failures} nodes")
     line, column, weight = rows.entries()
-    discount = np.zeros(program.size)
-    program.module.discounts(policy, t, program.mesh_array, *program.mesh.shape, discount)
     still = halted | program.gone
     kept = ~still[line]
     line, column, weight = line[kept], column[kept], weight[kept]
     inner = np.bincount(line, weight, program.size)
-    leaving = np.where(still | ~np.array(program.module.EXIT), 0.0, np.maximum(rows.totals - discount - inner, 0.0))
+    leaving = np.zeros(program.size)
+    if program.module.EXIT:
+        discount = np.empty(program.size)
+        program.module.discounts(policy, t, program.mesh_array, *program.mesh.shape, discount)
+        leaving = np.where(still, 0.0, np.maximum(rows.totals - discount - inner, 0.0))
     matrix = sparse.csc_matrix((weight, (column, line)), shape=(program.size, program.size))
     return matrix - sparse.diags(inner + leaving), leaving
 

@@ -11,8 +11,8 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 import sympy as sp
-from jinja2 import Environment, PackageLoader, StrictUndefined
 
+from hjbdsl.codegen.templating import template
 from hjbdsl.methods.grid.choices import (
     bound_lines,
     candidate_branches,
@@ -31,11 +31,6 @@ from hjbdsl.methods.grid.first_order import front_context, is_first_order
 from hjbdsl.methods.grid.formulas import Emitter
 from hjbdsl.methods.grid.recast import Recast
 from hjbdsl.methods.grid.steps import averaging, may_jump
-
-_ENVIRONMENT = Environment(
-    loader=PackageLoader("hjbdsl.codegen"), undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True,
-    keep_trailing_newline=True, autoescape=False,
-)  # fmt: skip
 
 THIN = sp.Float(1e-9)
 """Equalities in an exit hold to this: a node is there, and only a node."""
@@ -281,5 +276,5 @@ def emit(form: Recast, mark_counts: Sequence[int]) -> str:
     context["row_scratch"] = row_scratch = (has_cross and controlled) or controlled_leaps
     context["extras"] = f", {context['ks']}, {context['mesh_arguments']}{context['marks']}{scratch}" if row_scratch else ""
     context["given"] = "known, leaving" + (f", {context['axials']}" if has_cross and not controlled else "")
-    context["try_control"] = _ENVIRONMENT.get_template("grid_try.py.j2").render(context).rstrip() if m else ""
-    return _ENVIRONMENT.get_template("grid_scheme.py.j2").render(context)
+    context["try_control"] = template("grid_try.py.j2").render(context).rstrip() if m else ""
+    return template("grid_scheme.py.j2").render(context)

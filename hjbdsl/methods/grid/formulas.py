@@ -10,12 +10,11 @@ import itertools
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from functools import cache
 
 import sympy as sp
-from jinja2 import Environment, PackageLoader
 
 from hjbdsl.codegen.scalar import assignments, identifier
+from hjbdsl.codegen.templating import own_names
 from hjbdsl.methods.grid.soft import Soft
 from hjbdsl.model.equation import VALUE, HJBEquation
 from hjbdsl.model.problem import TIME, ControlProblem
@@ -45,24 +44,10 @@ class DiscreteStates:
         return DiscreteStates(tuple((mode, value) for mode in problem.mode_tuples() for value in values))
 
 
-@cache
-def _module_names() -> frozenset[str]:
-    """What the templates of the generated programs define outside of any function: a parameter of that name would replace it."""
-    names: set[str] = set()
-    loader = PackageLoader("hjbdsl.codegen")
-    for template in loader.list_templates():
-        if template.startswith("grid_"):
-            text = loader.get_source(Environment(autoescape=False), template)[0]
-            names |= set(re.findall(r"^(?:def|class) (\w+)", text, re.MULTILINE))
-            for line in re.findall(r"^(\w+(?:, \w+)*)(?:: [^=]+)? = |^(?:from \S+ )?import ([\w, ]+)", text, re.MULTILINE):
-                names |= set("".join(line).split(", "))
-    return frozenset(names)
-
-
 def spelled(name: str) -> str:
     """The user's name in the generated program, kept apart from the program's own names."""
     text = identifier(name)
-    return text + "_" if _OWN_NAMES.fullmatch(text) or text in _module_names() else text
+    return text + "_" if _OWN_NAMES.fullmatch(text) or text in own_names("grid_") else text
 
 
 def _apart(names: Iterable[str]) -> list[str]:

@@ -201,8 +201,6 @@ class Runner:
             raise SolverError("policy iteration is stuck at a policy that is not optimal")
         if self.noisy and _restless(program, answer.policy, answer.stopped) > MOST_CROSSINGS:
             raise SolverError("the best policy on the grid is noise without bound: it lives on the artificial ends")
-        if not (rough or task.side):
-            program.expect_central_gain()
         numbers = {"iterations": float(answer.iterations), "average": answer.average}
         parts = np.zeros(1), answer.V[None], answer.policy[None], answer.stopped[None]
         return *parts, answer.change, "policy iteration", numbers, lambda: None if task.side else corrected(task, answer)

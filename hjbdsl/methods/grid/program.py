@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hjbdsl.methods.grid import relaxation, relaxation_general
-from hjbdsl.methods.grid.compilation import await_kernels, compile_for_later
+from hjbdsl.methods.grid.compilation import await_kernels
 from hjbdsl.methods.grid.mesh import CIRCLE, Mesh
 from hjbdsl.model.solution import Array
 
@@ -139,11 +139,5 @@ class GridProgram:
         """What H(V) of an equation without time would gain from central differences in place of upwind ones; `values` 0.0: for a
         V that is only a correction, and 0 beyond exits and ends."""
         gain = np.empty(self.size)
-        await_kernels(later=True)
         self.module.central_gain(V, values, policy, 0.0, *self.arguments, gain)
         return gain
-
-    def expect_central_gain(self) -> None:
-        """Its kernel is asked for when the levels are solved, if at all: until then a second processor compiles it."""
-        gain = np.empty(self.size)
-        compile_for_later(self.module.central_gain, gain, 1.0, self.new_policy(), 0.0, *self.arguments, gain)

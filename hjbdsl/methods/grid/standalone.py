@@ -13,11 +13,11 @@ import textwrap
 from collections.abc import Mapping, Sequence
 
 import numpy as np
-from jinja2 import Environment, PackageLoader, StrictUndefined
 from numpy.typing import NDArray
 
 from hjbdsl.codegen.citations import cited, listing
 from hjbdsl.codegen.pruning import pruned
+from hjbdsl.codegen.templating import template
 from hjbdsl.methods.grid import function as levels_function
 from hjbdsl.methods.grid import interpolation
 from hjbdsl.methods.grid.correction import STEPS
@@ -36,10 +36,6 @@ from hjbdsl.model.solution import Solution
 from hjbdsl.numeric.points import Points, default_points, written
 from hjbdsl.numeric.state_space import control_groups
 
-_ENVIRONMENT = Environment(
-    loader=PackageLoader("hjbdsl.codegen"), undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True,
-    keep_trailing_newline=True, autoescape=False,
-)  # fmt: skip
 _WIDTH = 98
 """Of a list that goes on below."""
 _PARAMETERS = "# parameters of the file"
@@ -89,7 +85,7 @@ def program(equation: HJBEquation, solution: Solution, options: Mapping[str, flo
         "first_cells": FIRST_CELLS[d], "noisy_everywhere": all((i, i) in covariance for i in problem.continuous_states),
         "names": repr(_names(equation)), "columns": repr(_columns(problem, function.controls)),
     }  # fmt: skip
-    text = _ENVIRONMENT.get_template("grid_standalone.py.j2").render(context)
+    text = template("grid_standalone.py.j2").render(context)
     return pruned(re.sub(r"\n{4,}", "\n\n\n", text).rstrip() + "\n", _SETTLED)
 
 

@@ -9,8 +9,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import sympy as sp
-from jinja2 import Environment, PackageLoader, StrictUndefined
 
+from hjbdsl.codegen.templating import template
 from hjbdsl.codegen.torch_batched import Places, UnsupportedInTorch, Writer
 from hjbdsl.model.equation import VALUE, HJBEquation
 from hjbdsl.model.problem import TIME, Bounds, ControlProblem
@@ -25,10 +25,6 @@ WRITTEN_DERIVATIVES = 6
 
 _KINKS = (sp.Piecewise, sp.Max, sp.Min, sp.Abs, sp.sign, sp.Heaviside, sp.floor, sp.ceiling)
 
-ENVIRONMENT = Environment(
-    loader=PackageLoader("hjbdsl.codegen"), undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True,
-    keep_trailing_newline=True, autoescape=False,
-)  # fmt: skip
 
 _PLAIN, _CONTROLLED = "t, x, z", "t, x, z, a"
 _DERIVATIVES = "t, x, z, V, p, M, q"
@@ -163,7 +159,7 @@ def source(equation: HJBEquation) -> str:
     _ends(emitter)
     _choices(emitter)
     jumps = _jumps(emitter)
-    return ENVIRONMENT.get_template("neural_program.py.j2").render(
+    return template("neural_program.py.j2").render(
         name=problem.name, pde=equation.pde.text.replace("\n", "\n    "), states=problem.dimension,
         state_names=_listed(problem.state_symbols), controls=len(emitter.controls), control_names=_listed(emitter.controls),
         noises=len(problem.noises), modes=len(problem.mode_tuples()), jumps=jumps, sense=1.0 if equation.maximise else -1.0,

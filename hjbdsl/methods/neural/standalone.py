@@ -15,9 +15,10 @@ import sympy as sp
 import torch
 
 from hjbdsl.codegen.citations import listing
+from hjbdsl.codegen.templating import own_names, template
 from hjbdsl.codegen.torch_batched import Places, UnsupportedInTorch
 from hjbdsl.methods.neural import refusals
-from hjbdsl.methods.neural.emit import ENVIRONMENT, Emitter, smooth_end
+from hjbdsl.methods.neural.emit import Emitter, smooth_end
 from hjbdsl.methods.neural.learner import LearningRequest
 from hjbdsl.methods.neural.networks import Architecture, Feature, clock_scales
 from hjbdsl.methods.neural.policy_iteration import PolicyIteration
@@ -63,7 +64,7 @@ class Program:
 class _Named(Emitter):
     """Writes parameters by their names, and remembers which ones."""
 
-    def __init__(self, equation: HJBEquation, taken: set[str]):
+    def __init__(self, equation: HJBEquation, taken: frozenset[str]):
         self.names = {symbol: _free(symbol.name, taken) for symbol in equation.problem.values}
         self.used: dict[sp.Symbol, str] = {}
         super().__init__(equation)
@@ -123,7 +124,7 @@ def _written(equation: HJBEquation, neural: NeuralProgram, training: PolicyItera
     numbers = {name: repr(float(getattr(architecture, name))) for name in ("offset", "scale", "sign", "wear")}
     box = torch.stack([domain.inner_low, domain.inner_high])
     noises = len(problem.noises)
-    text = ENVIRONMENT.get_template("neural_standalone.py.j2").render(
+    text = template("neural_standalone.py.j2").render(
         header=header(equation, _ABOUT), listing=listing(problem), parameters=_parameters(emitter), seed=seed,
         widths=repr(architecture.widths), samples=500 * (1 + problem.dimension) * (1 if equation.stationary else 2),
         lifetime=repr(training.lifetime.length), finite=not equation.stationary,
@@ -179,19 +180,14 @@ def _parameters(emitter: _Named) -> list[str]:
     return sorted(lines, key=lambda line: int(line.rpartition(":")[2]) if "#" in line else 0)
 
 
-def _taken() -> set[str]:
+def _taken() -> frozenset[str]:
     """Names that the program itself uses."""
-    loader = ENVIRONMENT.loader
-    assert loader is not None
-    text = "".join(loader.get_source(ENVIRONMENT, f"neural_{part}.py.j2")[0] for part in ("standalone", "helpers"))
-    names = set(re.findall(r"^def (\w+)", text, re.MULTILINE)) | {"drift", "diffusion", "running", "discount", "terminal"}
-    for line in re.findall(r"^([\w, ]+) = ", text, re.MULTILINE):
-        names |= set(line.split(", "))
-    imported = {"math", "torch", "grad", "grad_and_value", "jacfwd", "vmap"}
-    return names | imported | {"lowest", "highest", "like", "t", "x", "a", "V", "p", "M"} | set(keyword.kwlist)
+    of_template = {"drift", "diffusion", "running", "discount", "terminal", "grad", "grad_and_value", "jacfwd", "vmap"}
+    arguments = {"lowest", "highest", "like", "t", "x", "a", "V", "p", "M"}
+    return own_names("neural_") | of_template | arguments | set(keyword.kwlist)
 
 
-def _free(name: str, taken: set[str]) -> str:
+def _free(name: str, taken: frozenset[str]) -> str:
     spelled = re.sub(r"\W", "_", name)
     return f"{spelled}_" if spelled in taken or re.fullmatch(r"w\d\w*", spelled) else spelled
 

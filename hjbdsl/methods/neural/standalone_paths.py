@@ -13,7 +13,8 @@ from collections.abc import Sequence
 import sympy as sp
 
 from hjbdsl.codegen.citations import listing
-from hjbdsl.methods.neural.emit import ENVIRONMENT, Emitter
+from hjbdsl.codegen.templating import template
+from hjbdsl.methods.neural.emit import Emitter
 from hjbdsl.methods.neural.path_model import rejection
 from hjbdsl.methods.neural.standalone_text import header, notes, on_clock, without_unused
 from hjbdsl.model.equation import HJBEquation
@@ -50,7 +51,7 @@ def _written(equation: HJBEquation, seed: int, discount: float) -> str:
     bounded = any(problem.numeric(end).is_finite for b in bounds for end in (b.lower, b.upper, *b.points))
     _functions(emitter, bounds if bounded else [])
     region = region_of(problem)
-    text = ENVIRONMENT.get_template("neural_paths_standalone.py.j2").render(
+    text = template("neural_paths_standalone.py.j2").render(
         header=header(equation, _ABOUT), listing=listing(problem), seed=seed, rounds=ROUNDS, finite=not equation.stationary,
         end=repr(float(horizon(problem))), rate=repr(discount), states=problem.dimension, controls=len(emitter.controls),
         noises=len(problem.noises), sense="1.0" if equation.maximise else "-1.0", centre=_vector(region.mean(1)),

@@ -31,13 +31,20 @@ from hjbdsl.methods.grid import compilation as c
 c.KERNELS[1] = c.KERNELS[1][:1]
 kernel, types = c.KERNELS[1][0]
 c.compile_beside(1)
-assert c._compiling
-c.await_kernels()
-assert not c._compiling and not kernel.signatures and c._cached(kernel)
+c._await(c._beside.pop().process)
+assert not kernel.signatures and c._cached(kernel)
 c.compile_beside(1)
-assert not c._compiling
+assert not c._beside
 kernel.compile(types)
 assert sum(kernel.stats.cache_hits.values()) == 1, kernel.stats
+"""
+SHARED = """
+from hjbdsl.methods.grid import compilation as c
+
+c.compile_beside(1)
+c.await_kernels()
+assert not c._beside
+assert all(c._cached(kernel) for kernel, _ in c.KERNELS[1])
 """
 
 
@@ -48,9 +55,10 @@ def test_solvers_call_them_with_the_types_foreseen() -> None:
 
 
 @pytest.mark.skipif(len(getattr(os, "sched_getaffinity", lambda _: ())(0)) < 2, reason="one processor")
-def test_what_another_process_compiled_is_read(tmp_path: Path) -> None:
+@pytest.mark.parametrize("program", [ALONE, SHARED])
+def test_what_another_process_compiled_is_read(tmp_path: Path, program: str) -> None:
     done = subprocess.run(
-        [sys.executable, "-c", ALONE],
+        [sys.executable, "-c", program],
         env={**os.environ, "NUMBA_CACHE_DIR": str(tmp_path)},
         check=False,
         capture_output=True,
