@@ -116,6 +116,7 @@ def test_paths_of_a_random_policy_are_paid_for_exploring():
     assert abs(mean - V) < 0.1
 
 
+@pytest.mark.slow
 def test_without_noise_there_is_one_path_and_it_starts_outside_the_target():
     state, cost = panels(drawn(TARGET, "paths"))
     assert abs(state.lines[0].get_ydata()[0]) == pytest.approx(1.0)

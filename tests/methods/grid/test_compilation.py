@@ -54,6 +54,7 @@ def test_solvers_call_them_with_the_types_foreseen() -> None:
         assert kernel.signatures == [types], kernel.__name__
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(len(getattr(os, "sched_getaffinity", lambda _: ())(0)) < 2, reason="one processor")
 @pytest.mark.parametrize("program", [ALONE, SHARED])
 def test_what_another_process_compiled_is_read(tmp_path: Path, program: str) -> None:

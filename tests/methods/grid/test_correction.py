@@ -84,7 +84,7 @@ def corrected(solution: Solution) -> bool:
 SLOWLY = pytest.param(CORRELATED, 1e-3, marks=pytest.mark.slow)
 
 
-@pytest.mark.parametrize(("text", "accuracy"), [(LINE, 1e-6), SLOWLY, (DEGENERATE, 1e-3)])
+@pytest.mark.parametrize(("text", "accuracy"), [(LINE, 1e-6), SLOWLY, pytest.param(DEGENERATE, 1e-3, marks=pytest.mark.slow)])
 def test_a_strong_drift_is_of_second_order(text: str, accuracy: float) -> None:
     problem, grid, exact = both(text)
     error, band = errors(problem, grid, exact)

@@ -89,6 +89,7 @@ region x in [0, 1]
     assert_within(solved(text, nx=201), x, a * np.cosh(k * x) + b * np.sinh(k * x) + x / 0.3, most=1e-4)
 
 
+@pytest.mark.slow
 def test_value_that_depends_on_the_time_of_exit() -> None:
     text = """problem clock
 state x in R

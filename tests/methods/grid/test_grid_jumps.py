@@ -41,6 +41,7 @@ solve grid(nx = 257)
     assert np.max(got.error) < 1e-2 * wage / r
 
 
+@pytest.mark.slow
 def test_steps_in_time_of_jumps_alone() -> None:
     """E sin(x + sum of marks) of a compound Poisson process, by its characteristic function."""
     solution = solved("""\

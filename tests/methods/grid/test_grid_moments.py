@@ -70,6 +70,7 @@ def test_mean_and_variance_on_steps_that_grow() -> None:
     np.testing.assert_allclose(square, (2 * 0.02 + 0.8**2) * x**2, rtol=1e-9)
 
 
+@pytest.mark.slow
 def test_means_of_correlated_states() -> None:
     program, (mean_x, mean_y, *_) = applied(PAIR, 12)
     x, y = np.meshgrid(*(X[1:-1] for X in program.mesh.X), indexing="ij")

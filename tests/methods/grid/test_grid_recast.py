@@ -123,6 +123,7 @@ region x in [-1, 1]
     assert_within(solved(text, nx=101), x, x * np.exp(-1) + 0.35 * variance, most=1e-4)
 
 
+@pytest.mark.slow
 def test_controlled_rate_of_jumps() -> None:
     """A jump back to 0, whose rate u in [0, 3] costs u^2: V(0) is an unknown of the boundary-value problem."""
     text = """problem reset

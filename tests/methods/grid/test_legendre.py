@@ -84,6 +84,7 @@ def test_rows_give_what_the_sweep_gives() -> None:
     assert np.max(np.abs(found - wanted)) < 1e-12
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("threads", [1, 2, 3])
 @pytest.mark.parametrize("text", [DISC, HEAT, LINE, SPACE])
 def test_stages_together_give_what_they_give_one_after_another(text: str, threads: int, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -97,6 +97,7 @@ region x in [-1, 1]
 """
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("text", [PROBLEMS["jumps"], LEAPS_BETWEEN_MODES])
 def test_jumps_are_brought_in_by_iteration_in_a_short_step(text: str) -> None:
     program = program_of(text, 32)

@@ -57,6 +57,7 @@ def apart(solved: Solved, P: Array) -> float:
     return float(np.max(np.abs(V - V[middle] - exact + exact[middle])[inside]))
 
 
+@pytest.mark.slow
 def test_two_states() -> None:
     covariance = np.array([[0.25, 0.06], [0.06, 0.16]])
     average, P = regulator(np.array([[-0.2, 0.5], [0.1, -0.4]]), np.diag([1.0, 0.6]), np.diag([0.8, 0.5]), covariance)

@@ -371,6 +371,7 @@ def test_a_program_holds_nothing_that_it_does_not_use() -> None:
     assert not re.search(r"\b(EXIT|SHOWN|stopped|logarithmic|circle)\b", source.partition("AXES = (")[2])
 
 
+@pytest.mark.slow
 def test_no_constant_of_a_program_takes_the_name_of_another() -> None:
     """The kernels' constants stand beside those of the solver around them."""
     source = uses.compile_solver(pipeline.loads(REGULATOR.replace("inf", "1"), path="regulator.hjb"), "grid").source

@@ -26,6 +26,7 @@ def test_there_is_no_such_constant_without_strong_convexity() -> None:
     assert convexity(model_of(FINITE.replace("1.5*u[4]^2", "abs(u[4])").replace("u in R^4", "u in [-1, 1]^4"))) is None
 
 
+@pytest.mark.slow
 def test_untrained_bounds_contain_the_optimal_cost_on_a_finite_horizon() -> None:
     torch.manual_seed(0)
     model = model_of(FINITE)

@@ -13,6 +13,7 @@ from hjbdsl.methods.neural.networks import Architecture, Feature, initial_parame
 FEATURES = (Feature("line", 0.3, 1.2), Feature("logarithm", 0.1, 0.7, 0.2), Feature("angle", 0.0, 1.0))
 
 
+@pytest.mark.slow
 def test_derivatives_beyond_the_box_are_those_of_the_values() -> None:
     architecture = Architecture(FEATURES, 1.0, (7, 7), 2, scale=0.7)
     generator = torch.Generator().manual_seed(1)

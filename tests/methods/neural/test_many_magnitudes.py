@@ -38,6 +38,7 @@ def two(seed: int) -> tuple[ValueModel, dict]:
     return ValueModel(program, architecture), initial_parameters(architecture, torch.Generator().manual_seed(seed))
 
 
+@pytest.mark.slow
 def test_the_continuation_is_asked_to_be_straight_in_the_logarithm() -> None:
     model, parameters = two(3)
     domain = domain_of(model.program)
@@ -65,6 +66,7 @@ def test_the_continuation_is_asked_to_be_straight_in_the_logarithm() -> None:
         assert torch.allclose(change, (bend(moved[0]) - bend(moved[1])) / 2e-3, atol=2e-3)
 
 
+@pytest.mark.slow
 def test_the_changed_measure_gives_the_same_returns() -> None:
     model, parameters = two(5)
     domain, z = domain_of(model.program), torch.zeros(3, dtype=torch.long)
