@@ -76,6 +76,50 @@ def solve_band(  # noqa: PLR0912  one compiled loop
         V[j] = right[(j % nodes) * states + j // nodes]
 
 
+@njit(cache=True, error_model="numpy")
+def part(
+    states: int, nearest: int, axial: Array, cols: NDArray[np.int64], weights: Array, near: NDArray[np.int64],
+    totals: Array, fixed: NDArray[np.bool_],
+) -> tuple[float, int]:  # fmt: skip
+    """The largest weight of a row's entries further than `nearest` from the diagonal, over what the row has besides them; and
+    how far the others reach, which are put first in their row and counted in `near` (all, when called)."""
+    nodes = totals.size // states
+    weight, reached = 0.0, 0
+    for j in range(totals.size):
+        if fixed[j]:
+            continue
+        here, far, rest, e = (j % nodes) * states + j // nodes, 0.0, totals[j], 0
+        for i in range(axial.shape[0]):
+            rest -= axial[i, j]
+        while e < near[j]:
+            column, share = cols[j, e], weights[j, e]
+            s = column // nodes
+            distance = abs((column - s * nodes) * states + s - here)
+            if distance <= nearest:
+                rest -= share
+                reached = max(reached, distance)
+                e += 1
+            else:
+                far += share
+                near[j] -= 1
+                last = near[j]
+                cols[j, e], weights[j, e] = cols[j, last], weights[j, last]
+                cols[j, last], weights[j, last] = column, share
+        if far > 0.0:
+            weight = max(weight, far / rest if rest > 0.0 else np.inf)
+    return weight, reached
+
+
+@njit(cache=True, error_model="numpy")
+def add_far(
+    cols: NDArray[np.int64], weights: Array, near: NDArray[np.int64], counts: NDArray[np.int64], V: Array, b: Array
+) -> None:
+    """To b what the entries after the first `near` of each row make of V."""
+    for j in range(b.size):
+        for e in range(near[j], counts[j]):
+            b[j] += weights[j, e] * V[cols[j, e]]
+
+
 def solve_beyond_band(
     states: int, strides: NDArray[np.int64],
     axial: Array, cols: NDArray[np.int64], weights: Array, counts: NDArray[np.int64],
@@ -83,24 +127,18 @@ def solve_beyond_band(
 ) -> Array | None:  # fmt: skip
     """The same from a start V where the entries J beyond the nearest neighbours are weak; None where they are not. The solves of
     T V_new = b + J V contract by the largest q of a row, the weight of its entries in J over what the row has besides those in T;
-    the error is at most q/(1 - q) times the last change. (Varga, Matrix Iterative Analysis, 3.6)"""
-    here = np.arange(totals.size)
-    nodes = totals.size // states
-    held = np.arange(cols.shape[1])[None, :] < counts[:, None]
-    cols = np.where(held, cols, here[:, None])
-    distance = np.abs((cols % nodes - (here % nodes)[:, None]) * states + cols // nodes - (here // nodes)[:, None])
-    far = held & (distance > states * (strides[0] + 1)) & ~fixed[:, None]
-    jumps, near = np.where(far, weights, 0.0), np.where(held & ~far, weights, 0.0)
-    strong = jumps.sum(axis=1)
-    q = float(np.max(strong / np.where(fixed, 1.0, totals - axial.sum(axis=0) - near.sum(axis=1))))
+    the error is at most q/(1 - q) times the last change (Varga, Matrix Iterative Analysis, 3.6). The entries of a row change
+    places."""
+    counts = np.where(fixed, 0, counts)
+    near = counts.copy()
+    q, reached = part(states, states * (int(strides[0]) + 1), axial, cols, weights, near, totals, fixed)
     if not q < _WEAK:
         return None
-    width = max(states * int(strides[0]), int(np.max(distance, where=held & ~far, initial=0)))
-    beside = np.where(far, here[:, None], cols)
+    width = max(states * int(strides[0]), reached)
     for _ in range(_MOST_SOLVES):
-        before, V = V, np.empty(totals.size)
-        right = b + np.einsum("jk,jk->j", jumps, before[cols])
-        solve_band(states, width, strides, axial, beside, near, counts, totals, right, fixed, V)
+        before, V, right = V, np.empty(totals.size), b.copy()
+        add_far(cols, weights, near, counts, before, right)
+        solve_band(states, width, strides, axial, cols, weights, near, totals, right, fixed, V)
         if not q / (1.0 - q) * np.max(np.abs(V - before)) > _ROUNDING * np.max(np.abs(V)):
             return V
     return None

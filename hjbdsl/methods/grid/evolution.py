@@ -57,6 +57,7 @@ class March:
         self.V = self.constrain(end, program.data(end, 3))
         self.fixed = FixedRows(program, self.policy, end) if unchanging(equation) else None
         self.steps = 0
+        self.first: tuple[float, float] | None = None
         self.recorded: list[tuple[Array, Array, NDArray[np.bool_]]] = []
 
     def constrain(self, t: float, V: Array) -> Array:
@@ -65,6 +66,15 @@ class March:
             payoff = self.obstacle(t)
             V = np.maximum(V, payoff) if self.side > 0 else np.minimum(V, payoff)
         return np.where(self.program.gone, self.program.data(t, 1), V) if self.program.module.EXIT else V
+
+    def go_on(self, done: float) -> None:
+        """Raises SolverError where the march, of which a share is done, will not end in time, as the steps after the first tell:
+        that one may have waited for the compiler."""
+        now = time.thread_time()
+        began, before = self.first = self.first or (now, done)
+        left = (now - began) * (1.0 - done) / (done - before) if done > before + 0.1 else 0.0
+        if now > self.deadline or now + left > self.deadline + 10.0:
+            raise SolverError("out of time")
 
     def obstacle(self, t: float) -> Array:
         return self.payoff if self.payoff is not None else self.program.data(t, 2)
@@ -86,15 +96,12 @@ class March:
         wave, t = Front(self.program), self.end
         wave.slope(self.V, t, self.policy, True)
         self.record(t)
-        began = time.thread_time()
         for target in self.times[-2::-1]:
             while t > target + 1e-12 * self.end:
                 V, dt = wave.step(self.V, t, t - target, self.policy)
                 self.V = self.constrain(t - dt, V)
                 t, self.steps = t - dt, self.steps + 1
-                now, done = time.thread_time(), (self.end - t) / self.end
-                if now > self.deadline or (done > 0.1 and began + (now - began) / done > self.deadline + 10.0):
-                    raise SolverError("out of time")
+                self.go_on((self.end - t) / self.end)
             wave.slope(self.V, t, self.policy, True)
             self.record(t)
         return self.answer("WENO5")
@@ -105,7 +112,6 @@ class March:
         t = self.end
         H, totals = self.slope(self.V, t)
         self.record(t)
-        began = time.thread_time()
         for target in self.times[-2::-1]:
             cells = 1.0 / max(self.advection(t), 1e-12) if stochastic else math.inf
             longest = t - target if stochastic else (t - target) / parts
@@ -123,10 +129,7 @@ class March:
                     self.V = self.heun(t, dt, H) if wanted <= largest else self.constrain(t - dt, self.V + dt * H)
                 t, self.steps = t - dt, self.steps + stages
                 H, totals = self.slope(self.V, t)
-                now = time.thread_time()
-                done = (self.end - t) / self.end
-                if now > self.deadline or (done > 0.1 and began + (now - began) / done > self.deadline + 10.0):
-                    raise SolverError("out of time")
+                self.go_on((self.end - t) / self.end)
             self.record(t)
         return self.answer("explicit")
 

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 
 from hjbdsl import pipeline, progress
+from hjbdsl.errors import SolverError
 from hjbdsl.methods import grid
-from hjbdsl.methods.grid import levels, memory
+from hjbdsl.methods.grid import evolution, levels, memory
 from hjbdsl.model.solution import Rejected
 from tests.methods.grid.reflected import WALLS
 from tests.methods.grid.test_grid_known_answers import solved
@@ -93,3 +96,13 @@ def test_a_target_of_one_point_is_told_to_be_thin() -> None:
     solution = solved(TARGET, nx=41)
     assert solution.status == "not_converged"
     assert "a small ball" in solution.warnings[0]
+
+
+def test_a_first_step_that_waits_for_the_compiler_is_no_sign_of_a_slow_march(monkeypatch: pytest.MonkeyPatch) -> None:
+    times = iter([40.0, 40.1, 40.2, 44.9])
+    monkeypatch.setattr(evolution.time, "thread_time", lambda: next(times))
+    march = SimpleNamespace(first=None, deadline=45.0)
+    for done in (0.2, 0.25, 0.3):
+        evolution.March.go_on(march, done)  # type: ignore[arg-type]
+    with pytest.raises(SolverError, match="out of time"):
+        evolution.March.go_on(march, 0.32)  # type: ignore[arg-type]  at this pace the rest takes 28 s
