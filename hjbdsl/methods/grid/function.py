@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from scipy.ndimage import binary_dilation
 
 from hjbdsl.methods.grid.feedback import Feedback, Nodes
-from hjbdsl.methods.grid.interpolation import around, interpolate
+from hjbdsl.methods.grid.interpolation import around, interpolate, slopes
 from hjbdsl.methods.grid.mesh import Mesh
 from hjbdsl.model.solution import Array, PointValues, ValueFunction
 
@@ -188,8 +188,7 @@ class GridFunction(ValueFunction):
             error = error + finest.bend(t, y, s)
         gradient, near = np.zeros(x.shape), around(finest.times, t, 1)
         for i, axis in enumerate(self.continuous):
-            step = finest.mesh.G[i].reshape([-1 if j == i else 1 for j in range(y.shape[1])])
-            slope = np.gradient(finest.V[near], axis=2 + i) / step
+            slope = slopes(finest.mesh, finest.V[near], i)
             gradient[:, axis] = interpolate(finest.mesh, finest.times[near], slope, t, y, s, order=1)
         stop = None
         if self.stopped is not None:

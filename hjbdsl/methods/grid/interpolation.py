@@ -52,6 +52,17 @@ def _between_slices(times: Array, values: Array, t: Array, order: int) -> Array:
     return np.asarray(np.einsum("ki,ik->k", weights[which], values))
 
 
+def slopes(mesh: Mesh, nodes: Array, i: int) -> Array:
+    """The derivative in the state of axis i of `nodes` (..., *shape), at the nodes: of second order, at the ends too. A circle has
+    no end."""
+    place = nodes.ndim - len(mesh.axes) + i
+    if mesh.axes[i].kind == CIRCLE:
+        rise = 0.5 * (np.roll(nodes, -1, place) - np.roll(nodes, 1, place))
+    else:
+        rise = np.gradient(nodes, axis=place, edge_order=2)
+    return np.asarray(rise / mesh.G[i].reshape([-1 if k == i else 1 for k in range(len(mesh.axes))]))
+
+
 def beside_exits(columns: Array, gone: NDArray[np.bool_]) -> None:
     """Fill `columns` (slices, S, columns, *nodes) at nodes that are `gone` (S, *nodes) and have neighbours that are not with the
     mean of theirs: what is chosen between the two is chosen by who is still there."""

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 from hjbdsl.methods.grid.function import Worth
-from hjbdsl.methods.grid.interpolation import beside_exits, interpolate
-from hjbdsl.methods.grid.mesh import OPEN, UNIFORM, Axis, Mesh
+from hjbdsl.methods.grid.interpolation import beside_exits, interpolate, slopes
+from hjbdsl.methods.grid.mesh import CIRCLE, OPEN, UNIFORM, WRAP, Axis, Mesh
 from tests.methods.grid.test_grid_known_answers import LEAVE, solved
 
 
@@ -25,6 +25,19 @@ def test_a_spline_keeps_its_slope_at_the_ends(cells: int) -> None:
         mesh, np.zeros(1), np.sin(1.0 + X - 0.5 * Y)[None, None], np.zeros(200), points, np.zeros(200, int), order=3
     )
     assert np.max(np.abs(got - np.sin(1.0 + points[:, 0] - 0.5 * points[:, 1]))) < 0.1 / cells**3
+
+
+def test_slopes_at_the_ends_and_round_a_circle() -> None:
+    errors = []
+    for cells in (32, 64):
+        line = Axis(UNIFORM, 0.0, 1.0, (0, cells, 0), (0.0, 0.0), (OPEN, OPEN), (False, False))
+        circle = Axis(CIRCLE, -math.pi, math.pi, (0, cells, 0), (0.0, 0.0), (WRAP, WRAP), (False, False))
+        mesh = Mesh.of((line, circle), (cells + 1, cells))
+        X, Y = np.meshgrid(*mesh.X, indexing="ij")
+        V = np.exp(X) * np.sin(Y - 1.0)
+        found = [slopes(mesh, V, i) - exact for i, exact in enumerate((V, np.exp(X) * np.cos(Y - 1.0)))]
+        errors.append([float(np.max(np.abs(error))) for error in found])
+    assert np.all(np.log2(np.divide(*errors)) > 1.8)
 
 
 def test_the_policy_in_the_last_cell_before_an_exit() -> None:
