@@ -53,8 +53,8 @@ def _between_slices(times: Array, values: Array, t: Array, order: int) -> Array:
 
 
 def slopes(mesh: Mesh, nodes: Array, i: int) -> Array:
-    """The derivative in the state of axis i of `nodes` (..., *shape), at the nodes: of second order, at the ends too. A circle has
-    no end."""
+    """The derivative in the state of axis i of `nodes` (..., *shape), at the nodes: of second order, at the ends too. A circle
+    has no end."""
     place = nodes.ndim - len(mesh.axes) + i
     if mesh.axes[i].kind == CIRCLE:
         rise = 0.5 * (np.roll(nodes, -1, place) - np.roll(nodes, 1, place))
