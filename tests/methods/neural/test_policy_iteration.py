@@ -11,6 +11,7 @@ import pytest
 torch = pytest.importorskip("torch")
 
 from hjbdsl.errors import UsageError  # noqa: E402
+from hjbdsl.methods import grid  # noqa: E402
 from hjbdsl.methods.neural import policy_iteration, policy_learning  # noqa: E402
 from hjbdsl.methods.neural.checkpoint import read_checkpoint, write_checkpoint  # noqa: E402
 from hjbdsl.methods.neural.improvement import Improvement  # noqa: E402
@@ -58,6 +59,24 @@ dx = a dt + sigma dW
 exit tau when x <= 0 or x >= 1
 minimize E [ integral(0, tau) a^2/2 dt + if(x(tau) < 0.5, 0, right) ]
 region x in [0, 1]
+"""
+
+ANGLE = """
+state th in circle
+control u in [-2, 2]
+noise W
+dth = (sin(th) + u) dt + 0.4 dW
+minimize E integral(0, inf) exp(-t)*(1 - cos(th) + 0.2*u^2) dt
+"""
+
+IMPLICIT = """
+state x in R, y in R
+control u in [-2, 2], v in [-2, 2]
+noise W, B
+dx = (u - 0.4*x + 0.3*y) dt + 0.4 dW
+dy = (v - 0.6*y) dt + 0.3 dB
+minimize E integral(0, inf) exp(-0.7*t)*(x^2 + y^2 + u^2 + v^2 + 0.3*(u^4 + v^4) + 0.5*u*v) dt
+region x in [-1, 1], y in [-1, 1]
 """
 
 
@@ -236,6 +255,23 @@ def test_log_utility_in_two_modes_against_the_closed_form() -> None:
     value = np.log(x) / rho + shift[mode]
     assert np.all(np.abs(found.value - value) <= found.error)
     assert np.linalg.norm(found.value - value) < 3e-3 * np.linalg.norm(value)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("text", [ANGLE, IMPLICIT], ids=["on a circle", "controls without a formula"])
+def test_what_has_no_closed_form_against_the_grid(text: str) -> None:
+    equation = derive(loads(text))
+    on_grid, learned = grid.solve(equation), policy_learning.propose(equation, LearningRequest(seed=0))
+    assert isinstance(on_grid, Accepted)
+    assert isinstance(learned, Accepted)
+    assert learned.solution.status == "bracketed"
+    states = len(equation.problem.state_symbols)
+    x = np.random.default_rng(2).uniform(-1.0, 1.0, (200, states))
+    at = (np.zeros(200), x, np.zeros(200, np.int64))
+    one, other = (found.solution.function.evaluate(*at) for found in (on_grid, learned))
+    assert np.mean(np.abs(one.value - other.value) <= one.error + other.error) >= 0.95
+    assert np.max(other.error) < 0.01 * np.ptp(one.value)
+    assert np.max(np.abs(one.control - other.control)) < 0.01
 
 
 def test_a_value_without_a_maximiser_solves_nothing() -> None:
