@@ -16,8 +16,8 @@ from numpy.typing import NDArray
 from scipy.ndimage import binary_dilation
 
 from hjbdsl.methods.grid.feedback import Feedback, Nodes
-from hjbdsl.methods.grid.interpolation import around, interpolate, slopes
-from hjbdsl.methods.grid.mesh import Mesh
+from hjbdsl.methods.grid.interpolation import around, interpolate, ranges, slopes
+from hjbdsl.methods.grid.mesh import CIRCLE, Mesh
 from hjbdsl.model.solution import Array, PointValues, ValueFunction
 
 SAFETY = 2.5
@@ -36,6 +36,8 @@ LEAST_ORDER = 0.1
 """The slowest convergence that the band of unsettled levels still sums up."""
 LUCK = 0.3
 """The share of the usual error that is claimed where levels agree."""
+SMEARED = 6
+"""Cells on either side over which a jump of V spreads as it is carried along."""
 MOST_BAND = 0.5
 """The widest band of an answer that counts as settled, relative to V's variation over the region."""
 
@@ -136,6 +138,18 @@ class Level:
         near = self.times[np.argmin(np.abs(self.times[:, None] - t), axis=0)]
         return np.abs(self.at(near, x, s) - interpolate(self.mesh, self.times, self.V, near, x, s, order=1))
 
+    def jumps(self, coarser: Level, t: Array, x: Array, s: NDArray[np.int64]) -> Array:
+        """What a jump of V amounts to that is smeared over a few cells: over as many cells of a coarser level V ranges as far,
+        where twice as far would be smooth. At the nearest slice."""
+        seen = []
+        for level in (self, coarser):
+            circular = [axis.kind == CIRCLE for axis in level.mesh.axes]
+            near = level.times[np.argmin(np.abs(level.times[:, None] - t), axis=0)]
+            wanted = around(level.times, near, 1)
+            spread = ranges(level.V[wanted], SMEARED, circular)
+            seen.append(interpolate(level.mesh, level.times[wanted], spread, near, x, s, order=1))
+        return np.maximum(2.0 * seen[0] - seen[1], 0.0)
+
     def between(self, t: Array, x: Array, s: NDArray[np.int64]) -> Array:
         """What interpolation in time may lose between slices, which no level tells since all have the same: a cubic through every
         other slice errs 16 times as much, and in smooth times half of what it moves is ample."""
@@ -155,7 +169,7 @@ class GridFunction(ValueFunction):
     `earlier` the policy of the level before: the `controls`, then their standard deviations where they are random; `labels` lists
     (joint mode index, lattice values) a discrete state; `worth` turns the levels into a value and its error, `policy_worth`
     tells of the scheme's own levels, which the policy was found on; `left`: a further error at the nodes of the finest mesh;
-    `leeway`: an error of each control that no refinement shows, NaN where nothing is claimed of it."""
+    `leeway`: an error of each control that no refinement shows, NaN where nothing is claimed of it; `torn`: V may jump."""
 
     levels: tuple[Level, ...]
     policy: Array
@@ -169,6 +183,7 @@ class GridFunction(ValueFunction):
     policy_worth: Worth
     left: Level | None = None
     leeway: tuple[float, ...] = ()
+    torn: bool = False
 
     def discrete(self, x: Array, mode: NDArray[np.int64]) -> NDArray[np.int64]:
         table = np.array([[number, *values] for number, values in self.labels])
@@ -186,6 +201,8 @@ class GridFunction(ValueFunction):
             error = error + interpolate(finest.mesh, self.left.times, self.left.V, t, y, s, order=1)
         if self.worth.shocks:
             error = error + finest.bend(t, y, s)
+        if self.torn:
+            error = error + finest.jumps(self.levels[-2], t, y, s)
         gradient, near = np.zeros(x.shape), around(finest.times, t, 1)
         for i, axis in enumerate(self.continuous):
             slope = slopes(finest.mesh, finest.V[near], i)

@@ -133,14 +133,16 @@ def improvable(task: Task, solved: Policy, components: Sequence[int]) -> float:
     sense = program.module.SENSE
     free = ~(solved.stopped | program.gone)
     rows = program.rows(solved.policy, task.t)[0]
-    best, constants = rows.apply(solved.V), rows.constants.copy()
+    best, constants = rows.apply(solved.V), np.abs(rows.constants)
+    # V itself may be next to nothing where such a policy pays for ever and is never charged
+    least = 1e-6 * min(1.0, max(float(constants[free].max(initial=0.0)), float(np.abs(solved.V[free]).max(initial=0.0))))
     better = np.zeros(program.size, np.bool_)
     for c in components:
         for factor in (0.9, 1.1):
             changed = solved.policy.copy()
             changed[:, c] *= factor
             other = _hamiltonian(program, changed, solved.V, task.t)
-            better |= sense * (other - best) > 0.05 * (1e-6 + np.abs(best) + np.abs(constants))
+            better |= sense * (other - best) > 0.05 * (least + np.abs(best) + constants)
     return float(np.mean(better[free])) if free.any() else 0.0
 
 

@@ -6,6 +6,7 @@ In: arrays over the nodes of a mesh at some times. Out: values at points.
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -61,6 +62,20 @@ def slopes(mesh: Mesh, nodes: Array, i: int) -> Array:
     else:
         rise = np.gradient(nodes, axis=place, edge_order=2)
     return np.asarray(rise / mesh.G[i].reshape([-1 if k == i else 1 for k in range(len(mesh.axes))]))
+
+
+def ranges(nodes: Array, cells: int, circular: Sequence[bool]) -> Array:
+    """How far `nodes` (..., *shape) range over so many cells on either side, along every axis: (..., *shape)."""
+    low = high = nodes
+    for axis, closed in zip(range(-len(circular), 0), circular, strict=True):
+        wider = [(0, 0)] * nodes.ndim
+        wider[axis] = cells, cells
+        low, high = (
+            np.lib.stride_tricks.sliding_window_view(np.pad(part, wider, mode="wrap" if closed else "edge"), 2 * cells + 1, axis)
+            for part in (low, high)
+        )
+        low, high = low.min(axis=-1), high.max(axis=-1)
+    return high - low
 
 
 def beside_exits(columns: Array, gone: NDArray[np.bool_]) -> None:

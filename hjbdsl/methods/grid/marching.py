@@ -54,9 +54,16 @@ class Marching:
             times = subdivided(self.steps, parts)
             wanted = self.erring / (self.steps.size - 1) / parts**3
             march = ImplicitMarch(program, self.equation, self.end, self.deadline, wanted)
-            return march.run(times, kept(self.steps, parts, self.slices))
+            try:
+                return march.run(times, kept(self.steps, parts, self.slices))
+            except SolverError as failure:
+                self._explicitly(failure)
         explicit = March(program, self.equation, self.end, self.slices, self.deadline)
         return explicit.front() if self.way == "front" else explicit.explicit(self._noisy_everywhere(), parts)
+
+    def _explicitly(self, failure: SolverError) -> None:
+        """From now on: such steps ask nothing of an iteration, which in a game may go round in circles."""
+        self.way, self.steps, self.why = "explicit", None, f"; implicit ones failed: {failure}"
 
     def _noisy_everywhere(self) -> bool:
         return all((i, i) in self.equation.covariance for i in self.equation.problem.continuous_states)
@@ -72,10 +79,10 @@ class Marching:
         try:
             steps, erring = step_times(program, self.equation, self.end, self.deadline, self.least if d == 1 else 0)
         except SolverError as failure:
-            if d == 1 or self.patient:
+            if self.patient:
                 self.way, self.patient = "", False
                 raise
-            self.why = f"; implicit ones failed: {failure}"
+            self._explicitly(failure)
             return
         implicit, explicit = (steps.size - 1) * self.finest * SWEEPS[d], self._stages(program)
         if not self._noisy_everywhere() and unchanging(self.equation):

@@ -26,7 +26,7 @@ from hjbdsl.methods.grid.levels import COARSEST, Runner, Solved, TooLarge, nodes
 from hjbdsl.methods.grid.mesh import Axis, region_box
 from hjbdsl.methods.grid.missed import BROKEN, GAIN, missed, refusal
 from hjbdsl.methods.grid.refusals import growing_discount, singular_constraint, thin_targets
-from hjbdsl.methods.grid.steps import may_jump
+from hjbdsl.methods.grid.steps import carries_jumps, may_jump
 from hjbdsl.methods.grid.tables import tables
 from hjbdsl.model.equation import HJBEquation
 from hjbdsl.model.solution import Accepted, Array, Evidence, Rejected, Solution
@@ -117,6 +117,7 @@ class _Search:
         self.domain = Domain(equation, runner, self.points, cells, killing)
         stepped = runner.module.AVERAGED or runner.module.UNAVERAGED
         stopped = equation.obstacle is not None and equation.obstacle.kind == "stop"
+        self.torn = carries_jumps(equation)
         self.judge = Judge(self.points, stepped or stopped, runner.module.EXIT and d > 1, bool(runner.module.FRONT))
         self.note = ""
         self.interrupted = False
@@ -230,11 +231,11 @@ class _Search:
         return float(np.max(error if seen.left is None else error + seen.left.at(*everywhere)))
 
     def _unknown(self) -> Array:
-        """What levels do not tell of each control: what the ends do to it; nothing is claimed of one that leaps, since V between
-        nodes is a line for it and the optimum a node, the same one on every level."""
+        """What levels do not tell of each control: what the ends do to it; nothing is claimed where V may jump, nor of one that
+        leaps, since V between nodes is a line for it and the optimum a node, the same one on every level."""
         leaps = {symbol for jump in self.equation.problem.jumps for g in jump.displacement.values() for symbol in g.free_symbols}
         shown = self.runner.form.shown
-        leaping = np.array([bool(leaps & expression.free_symbols) for expression in shown], dtype=bool)
+        leaping = np.array([self.torn or bool(leaps & expression.free_symbols) for expression in shown], dtype=bool)
         return np.where(leaping, np.nan, self.domain.steered[: len(shown)])
 
     def _refused(self, levels: list[Solved], tol: float | None) -> tuple[str, ...]:
@@ -253,7 +254,7 @@ class _Search:
             seen.levels, fine.shown, levels[-2].shown, fine.stopped,
             tuple((modes[mode], tuple(float(problem.numeric(sp.sympify(v))) for v in at)) for mode, at in self.labels),
             problem.continuous_states, problem.lattice_states, len(self.runner.form.shown), worth,
-            seen.plain, seen.left,
+            seen.plain, seen.left, torn=self.torn,
         )  # fmt: skip
         function = function.with_leeway(*self.points, self._unknown())
         error = worth.extrapolate(values)[1]

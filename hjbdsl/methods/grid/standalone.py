@@ -75,6 +75,7 @@ def program(equation: HJBEquation, solution: Solution, options: Mapping[str, flo
         "tries": equation.stationary and runner.module.CONTROLS > 0 and not all(runner.module.PLAYERS), "fine": FINE,
         "forgotten": interpolation.FORGOTTEN,
         "beside_exits": inspect.getsource(interpolation.beside_exits).rstrip().replace("NDArray[np.bool_]", "np.ndarray"),
+        "torn": function.torn, "smeared": levels_function.SMEARED, "ranges": inspect.getsource(interpolation.ranges).rstrip(),
         "roughly": ROUGHLY, "clearly": CLEARLY, "rounds": MOST_ROUNDS, "negligible": NEGLIGIBLE,
         "worth_options": _options_of_worth(function.worth), "worth_class": _worth_class(function.worth),
         "worth_constants": _constants_of_worth(),

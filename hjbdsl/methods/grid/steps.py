@@ -41,6 +41,15 @@ def may_jump(expression: sp.Basic) -> bool:
     return bool(expression.atoms(sp.Piecewise, sp.sign))
 
 
+def carries_jumps(equation: HJBEquation) -> bool:
+    """Whether V itself may jump: what is paid at the end does, and along some axis no noise smooths it."""
+    objective, axes = equation.problem.objective, equation.problem.continuous_states
+    extremum = objective.form in ("running_min", "running_max")
+    paid = objective.running if extremum else objective.terminal
+    noisy = all((i, i) in equation.covariance for i in axes)
+    return not (equation.stationary or noisy or paid is None) and may_jump(paid)
+
+
 def averaging(equation: HJBEquation, chosen: Iterable[sp.Symbol], widths: Widths) -> Averaged:
     """Only across axes with noise, along which V is smooth, and only in terms without the `chosen` symbols. `widths`: of a cell,
     by continuous state."""

@@ -64,3 +64,18 @@ def test_a_portfolio_under_random_variance_has_an_optimum() -> None:
     got, right = (function.evaluate(np.zeros(4), x, np.zeros(4, int)) for function in (answer.function, exact.function))
     assert np.all(np.abs(got.value - right.value) <= got.error)
     np.testing.assert_allclose(got.value, right.value, rtol=2e-3)
+
+
+EATEN_AT_THE_END = """problem saver
+state x > 0
+control w in [0, 1.5], k > 0
+noise W
+dx = (0.01 + 0.05*w - 0.01*exp(w) - k)*x dt + 0.2*w*x dW
+maximize E integral(0, inf) exp(-0.05*t)*(k*x)^(-2)/(-2) dt
+"""
+
+
+def test_boundless_consumption_on_the_artificial_end_is_no_answer() -> None:
+    # with k without end V is next to 0, and so is every gain: -56087 at x = 1 is right, by the closed form
+    with pytest.raises(SolverError, match="not optimal"):
+        grid.solve(pipeline.derive(pipeline.loads(EATEN_AT_THE_END)))

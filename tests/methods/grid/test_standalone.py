@@ -18,6 +18,7 @@ from hjbdsl import pipeline, uses
 from hjbdsl.codegen.pruning import pruned
 from hjbdsl.errors import UsageError
 from hjbdsl.io.text import report
+from tests.methods.grid.test_torn import CARRIED
 
 GOLDEN = Path(__file__).parent / "golden" / "regulator_solver.py.txt"
 
@@ -283,6 +284,7 @@ region x in [-1, 1], v in [-1, 1]
 solve grid(nx = 33)
 """
 KINDS = {
+    "carried": CARRIED,
     "consumption": CONSUMPTION, "stopping": STOPPING, "modes": MODES, "jumps": JUMPS, "finite": FINITE, "average": AVERAGE,
     "plane": PLANE, "disc": DISC, "plane_in_time": PLANE_IN_TIME, "reach": REACH, "growing": GROWING, "target": TARGET,
     "pursuit": PURSUIT, "american": AMERICAN, "income": INCOME, "gibbs": GIBBS, "game": GAME, "quotes": QUOTES,
