@@ -31,9 +31,12 @@ def order_of_play_gap(problem: ControlProblem, terms: Sequence[sp.Expr], maximis
         rivals = _grid(problem, theirs, point)
         if len(ours) * len(rivals) > _MOST:
             return ""
-        table = np.array([[evaluate(*point.values(), *a, *b) for b in rivals] for a in ours], dtype=float)
-        if not maximised:
-            table = -table
+        with np.errstate(all="ignore"):
+            table = np.array([[evaluate(*point.values(), *a, *b) for b in rivals] for a in ours], dtype=float)
+        # at the end of an open interval, as consumption 0, there may be no reward
+        table = (1.0 if maximised else -1.0) * table[np.isfinite(table).all(axis=1)]
+        if not table.size:
+            continue
         lower, upper = table.min(axis=1).max(), table.max(axis=0).min()
         scale = np.ptp(table) or 1.0
         worst = max(worst, (upper - lower) / scale)

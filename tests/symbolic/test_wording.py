@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from hjbdsl.errors import HjbError
 from hjbdsl.frontend.load import loads_problem
 from hjbdsl.symbolic.account import account
 from hjbdsl.symbolic.derive import derive
@@ -98,6 +99,21 @@ def test_both_ends_of_a_distance():
 def test_a_game_is_not_the_largest_value():
     source = SEASON.replace("control u in R", "control u in R\nadversary b in [-1, 1]").replace("dx = u dt", "dx = (u + b) dt")
     assert "the value of the game" in derive(loads_problem(source)).steps[0].explanation
+
+
+@pytest.mark.filterwarnings("error")
+def test_a_game_without_a_reward_at_the_end_of_an_interval_is_compared_elsewhere():
+    # nothing is defined at k = 0; who moves first matters, by (w - h)^2
+    source = """problem saver
+state x > 0
+control w in [0, 1.5], k > 0
+adversary h in [0, 0.15]
+noise W
+dx = (0.05 + h*w - k)*x dt + 0.2*w*x dW
+maximize E integral(0, inf) exp(-0.05*t)*((k*x)^(-2)/(-2) + 100*(w - 10*h)^2) dt
+"""
+    with pytest.raises(HjbError, match="Hamiltonian's range"):
+        derive(loads_problem(source))
 
 
 def test_a_vector_is_paid_for_at_the_end():
