@@ -6,10 +6,10 @@ import json
 import sys
 from typing import TYPE_CHECKING, Any
 
-import typer
+import click
 
 from hjbdsl.cli.answers import Question, answer
-from hjbdsl.cli.options import AsJson, Files, NoCache, Quiet, Settings, Variant, existing, overrides
+from hjbdsl.cli.options import AS_JSON, FILES, NO_CACHE, QUIET, SETTINGS, VARIANT, existing, overrides
 from hjbdsl.errors import HjbError
 
 if TYPE_CHECKING:
@@ -18,13 +18,20 @@ if TYPE_CHECKING:
 _EXIT_FILE = 3
 
 
+@click.command()
+@FILES
+@SETTINGS
+@VARIANT
+@AS_JSON
+@QUIET
+@NO_CACHE
 def run(
-    files: Files,
-    settings: Settings = None,
-    variant: Variant = None,
-    as_json: AsJson = False,
-    quiet: Quiet = False,
-    no_cache: NoCache = False,
+    files: tuple[str, ...],
+    settings: tuple[str, ...],
+    variant: str | None,
+    as_json: bool,
+    quiet: bool,
+    no_cache: bool,
 ) -> int:
     """Read, resolve, derive, and look for what makes a problem ill-posed. Reports every mistake with its line and remedy."""
     results = []
@@ -63,18 +70,18 @@ def _check(problem: ControlProblem) -> dict[str, Any]:
 def _print_json(results: list[dict[str, Any]]) -> None:
     shown = [{name: value for name, value in result.items() if name != "text"} for result in results]
     whole = shown[0] if len(shown) == 1 else {"ok": all(r["ok"] for r in shown), "files": shown}
-    typer.echo(json.dumps(whole, ensure_ascii=False))
+    click.echo(json.dumps(whole, ensure_ascii=False))
 
 
 def _print_text(results: list[dict[str, Any]], quiet: bool) -> None:
     for result in results:
         if not result["ok"]:
-            typer.echo(result["text"])
+            click.echo(result["text"])
             count = sum(d["severity"] == "error" for d in result["diagnostics"])
-            typer.echo(f"\n{result['file']}: {count} error{'s' if count != 1 else ''}")
+            click.echo(f"\n{result['file']}: {count} error{'s' if count != 1 else ''}")
             continue
         if result["text"] and not quiet:
             print(result["text"], file=sys.stderr)
         states, controls = ", ".join(result["states"]), ", ".join(result["controls"]) or "none"
         kind = result["kind"].replace("_", " ")
-        typer.echo(f"{result['file']}: ok    {kind}, dimension {result['dimension']}, states {states}, controls {controls}")
+        click.echo(f"{result['file']}: ok    {kind}, dimension {result['dimension']}, states {states}, controls {controls}")

@@ -3,24 +3,24 @@
 from __future__ import annotations
 
 import sys
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Any
 
-import typer
+import click
 
 from hjbdsl.cli.answers import Question, answer
 from hjbdsl.cli.options import (
-    File,
-    Force,
-    NoCache,
-    Output,
-    Quiet,
-    Settings,
-    Variant,
+    FILE,
+    FORCE,
+    NO_CACHE,
+    OUTPUT,
+    QUIET,
+    SETTINGS,
+    VARIANT,
     existing,
     overrides,
     refuse_overwriting,
     write_text,
-)  # fmt: skip
+)
 from hjbdsl.errors import UsageError
 
 if TYPE_CHECKING:
@@ -29,15 +29,24 @@ if TYPE_CHECKING:
 _EXIT_NOT_CONVERGED = 1
 
 
+@click.command()
+@FILE
+@click.option("--method", default="grid", metavar="grid|neural", help="Which solver to write.")
+@OUTPUT
+@FORCE
+@SETTINGS
+@VARIANT
+@QUIET
+@NO_CACHE
 def run(
-    file: File,
-    method: Annotated[str, typer.Option("--method", metavar="grid|neural", help="Which solver to write.")] = "grid",
-    output: Output = None,
-    force: Force = False,
-    settings: Settings = None,
-    variant: Variant = None,
-    quiet: Quiet = False,
-    no_cache: NoCache = False,
+    file: str,
+    method: str,
+    output: str | None,
+    force: bool,
+    settings: tuple[str, ...],
+    variant: str | None,
+    quiet: bool,
+    no_cache: bool,
 ) -> int:
     """Write a standalone program that solves this problem and prints a table as `hjb solve` does. For a grid the problem is
     solved once on the way: that settles the meshes."""
@@ -55,7 +64,7 @@ def run(
 
     made, _ = answer(question, "compile", (method,), work, not no_cache)
     if output is None:
-        typer.echo(made["source"], nl=False)
+        click.echo(made["source"], nl=False)
     else:
         write_text(output, made["source"])
         if not quiet:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Any
 
-import typer
+import click
 
 from hjbdsl.cli.answers import Question, answer
-from hjbdsl.cli.options import File, NoCache, Output, Quiet, Settings, Variant, existing, overrides, write_text
+from hjbdsl.cli.options import FILE, NO_CACHE, OUTPUT, QUIET, SETTINGS, VARIANT, existing, overrides, write_text
 from hjbdsl.errors import UsageError
 
 if TYPE_CHECKING:
@@ -17,16 +17,26 @@ _TEXT = "text"
 _FORMATS = (_TEXT, "latex", "html", "json")
 
 
+@click.command()
+@FILE
+@click.option("--format", "form", default=_TEXT, metavar="text|latex|html|json", help="How to set it.")
+@click.option("--steps", is_flag=True, help="The whole derivation, from the discrete Bellman equation.")
+@OUTPUT
+@SETTINGS
+@VARIANT
+@click.option("--json", "as_json", is_flag=True, help="The same as --format json.")
+@QUIET
+@NO_CACHE
 def run(
-    file: File,
-    form: Annotated[str, typer.Option("--format", metavar="text|latex|html|json", help="How to set it.")] = _TEXT,
-    steps: Annotated[bool, typer.Option("--steps", help="The whole derivation, from the discrete Bellman equation.")] = False,
-    output: Output = None,
-    settings: Settings = None,
-    variant: Variant = None,
-    as_json: Annotated[bool, typer.Option("--json", help="The same as --format json.")] = False,
-    quiet: Quiet = False,
-    no_cache: NoCache = False,
+    file: str,
+    form: str,
+    steps: bool,
+    output: str | None,
+    settings: tuple[str, ...],
+    variant: str | None,
+    as_json: bool,
+    quiet: bool,
+    no_cache: bool,
 ) -> int:
     """The HJB equation, Hamiltonian, maximiser, reduced equation and boundary conditions."""
     if as_json and form not in (_TEXT, "json"):
@@ -46,10 +56,10 @@ def run(
 
     made, _ = answer(question, "derive", (form, steps, quiet), work, not no_cache)
     for warning in made["warnings"]:
-        typer.echo(warning, err=True)
+        click.echo(warning, err=True)
     text = made["text"].rstrip("\n") + "\n"
     if output is not None:
         write_text(output, text)
     else:
-        typer.echo(text, nl=False)
+        click.echo(text, nl=False)
     return 0

@@ -14,12 +14,12 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
-import typer
+import click
 
-from hjbdsl.cli.options import AsJson
+from hjbdsl.cli.options import AS_JSON
 from hjbdsl.io import store
 
-_CORE = ("sympy", "numpy", "scipy", "numba", "lark", "typer", "rich", "jinja2")
+_CORE = ("sympy", "numpy", "scipy", "numba", "lark", "click", "rich", "jinja2")
 _EXTRAS = (
     ("torch", "neural"), ("matplotlib", "plot"), ("xarray", "plot"), ("h5netcdf", "plot"), ("h5py", "plot"), ("pyarrow", "data"),
     ("gymnasium", "gym"),
@@ -27,7 +27,11 @@ _EXTRAS = (
 _EXIT_BROKEN = 5
 
 
-def run(as_json: AsJson = False) -> int:
+@click.command()
+@AS_JSON
+def run(
+    as_json: bool,
+) -> int:
     """Versions of everything that hjb runs on, and a small problem solved from end to end."""
     rows = [("python", True, platform.python_version()), ("hjbdsl", True, _version("hjbdsl"))]
     rows += [_library(name) for name in _CORE]
@@ -39,10 +43,10 @@ def run(as_json: AsJson = False) -> int:
     rows.append(("TeX", True, tool or "not installed; only needed to compile `hjb derive --format latex`"))
     works = all(fine for _, fine, _ in rows)
     if as_json:
-        typer.echo(json.dumps({"ok": works, "parts": [{"name": n, "ok": f, "detail": d} for n, f, d in rows]}))
+        click.echo(json.dumps({"ok": works, "parts": [{"name": n, "ok": f, "detail": d} for n, f, d in rows]}))
     else:
         for name, fine, detail in rows:
-            typer.echo(f"{'ok  ' if fine else 'FAIL'}  {name:<11} {detail}")
+            click.echo(f"{'ok  ' if fine else 'FAIL'}  {name:<11} {detail}")
     return 0 if works else _EXIT_BROKEN
 
 

@@ -3,27 +3,30 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
 
-import typer
+import click
 
-from hjbdsl.cli.options import Files, Quiet, existing, standard_input, write_text
+from hjbdsl.cli.options import FILES, QUIET, existing, standard_input, write_text
 from hjbdsl.frontend.format import format_file
 from hjbdsl.frontend.parse import parse_file, parse_text
 
 _EXIT_NOT_CANONICAL = 1
 
 
+@click.command()
+@FILES
+@click.option("--check", is_flag=True, help="Change nothing; fail where a file is not canonical.")
+@QUIET
 def run(
-    files: Files,
-    check: Annotated[bool, typer.Option("--check", help="Change nothing; fail where a file is not canonical.")] = False,
-    quiet: Quiet = False,
+    files: tuple[str, ...],
+    check: bool,
+    quiet: bool,
 ) -> int:
     """Rewrite files in canonical form; `-` reads standard input and prints."""
     changed = 0
     for path in files:
         if path == "-":
-            typer.echo(format_file(parse_text(standard_input(), "<stdin>")), nl=False)
+            click.echo(format_file(parse_text(standard_input(), "<stdin>")), nl=False)
             continue
         formatted = format_file(parse_file(existing(path)))
         if formatted == Path(path).read_text(encoding="utf-8"):
@@ -32,5 +35,5 @@ def run(
         if not check:
             write_text(path, formatted)
         if not quiet:
-            typer.echo(f"{path}: {'not canonical' if check else 'rewritten'}", err=True)
+            click.echo(f"{path}: {'not canonical' if check else 'rewritten'}", err=True)
     return _EXIT_NOT_CANONICAL if check and changed else 0

@@ -7,11 +7,10 @@ import re
 import shutil
 from difflib import get_close_matches
 from pathlib import Path
-from typing import Annotated
 
-import typer
+import click
 
-from hjbdsl.cli.options import AsJson, Force, Output, refuse_overwriting, write_text
+from hjbdsl.cli.options import AS_JSON, FORCE, OUTPUT, refuse_overwriting, write_text
 from hjbdsl.errors import UsageError
 
 _FOLDER = Path(__file__).resolve().parents[1] / "gallery"
@@ -19,11 +18,16 @@ _DATA = re.compile(r'~ file "([\w.-]+)"')
 _HEADER = re.compile(r'^problem\s+(\S+)(?:\s+"([^"]*)")?', re.MULTILINE)
 
 
+@click.command()
+@click.argument("name", metavar="[NAME]", required=False, help="Print this one.")
+@OUTPUT
+@FORCE
+@AS_JSON
 def run(
-    name: Annotated[str | None, typer.Argument(metavar="[NAME]", help="Print this one.")] = None,
-    output: Output = None,
-    force: Force = False,
-    as_json: AsJson = False,
+    name: str | None,
+    output: str | None,
+    force: bool,
+    as_json: bool,
 ) -> int:
     """List the shipped problems; with a NAME print that file, with -o copy it."""
     files = {path.stem: path for path in sorted(_FOLDER.glob("*.hjb"))}
@@ -34,15 +38,15 @@ def run(
             write_text(output, text)
             _copy_data(text, Path(output).parent, force)
         else:
-            typer.echo(text, nl=False)
+            click.echo(text, nl=False)
         return 0
     entries = [{"name": stem, "title": _title(path), "path": str(path)} for stem, path in files.items()]
     if as_json:
-        typer.echo(json.dumps(entries, ensure_ascii=False))
+        click.echo(json.dumps(entries, ensure_ascii=False))
         return 0
     width = max((len(stem) for stem in files), default=0)
     for entry in entries:
-        typer.echo(f"{entry['name']:<{width}}  {entry['title']}".rstrip())
+        click.echo(f"{entry['name']:<{width}}  {entry['title']}".rstrip())
     return 0
 
 

@@ -5,12 +5,12 @@ from __future__ import annotations
 import json
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
-import typer
+import click
 
 from hjbdsl.cli.answers import Question, answer
-from hjbdsl.cli.options import AsJson, File, NoCache, Quiet, Settings, Variant, existing, overrides
+from hjbdsl.cli.options import AS_JSON, FILE, NO_CACHE, QUIET, SEED, SETTINGS, VARIANT, existing, overrides
 from hjbdsl.cli.points import parse_point
 from hjbdsl.cli.simulate import progress
 from hjbdsl.errors import UsageError
@@ -22,49 +22,47 @@ if TYPE_CHECKING:
 _NOT_CONVERGED = 1
 _MOST_STEPS = 100_000_000
 
-Dt = Annotated[float, typer.Option("--dt", help="The time between two transitions; the control is held meanwhile.")]
-Algorithm = Annotated[
-    str, typer.Option("--algorithm", metavar="q|td", help="Martingale conditions, or the plain target of Q-learning to compare.")
-]
-Steps = Annotated[int | None, typer.Option("--steps", metavar="N", help="How many transitions; 200000 if nothing is said.")]
-Episodes = Annotated[int | None, typer.Option("--episodes", metavar="N", help="In how many episodes, from all over the region.")]
-OffPolicy = Annotated[bool, typer.Option("--off-policy", help="All actions from one wide behaviour, none from what was learned.")]
-Env = Annotated[
-    str | None,
-    typer.Option("--env", metavar="ID", help="A Gymnasium environment in the place of the file: a name, or module:Class."),
-]
-Data = Annotated[
-    str | None, typer.Option("--data", metavar="F.npz|parquet", help="Recorded transitions in the place of the file.")
-]
-Mean = Annotated[bool, typer.Option("--mean-reward", help="Recorded rewards are means over the step, not rates at its start.")]
-Degree = Annotated[
-    int | None, typer.Option("--degree", metavar="N", help="Of the polynomials; else as high as the data calls for.")
-]
-Around = Annotated[
-    str | None, typer.Option("--around", metavar="ACTION", help='Where to try first, as in --around "pi=0.5,k=0.05".')
-]
-Play = Annotated[int, typer.Option("--play", metavar="N", help="Episodes to play in the environment with what was learned.")]
 
-
+@click.command()
+@FILE
+@click.option("--dt", type=float, required=True, help="The time between two transitions; the control is held meanwhile.")
+@click.option(
+    "--algorithm", default="q", metavar="q|td", help="Martingale conditions, or the plain target of Q-learning to compare."
+)
+@click.option("--steps", type=int, metavar="N", help="How many transitions; 200000 if nothing is said.")
+@click.option("--episodes", type=int, metavar="N", help="In how many episodes, from all over the region.")
+@click.option("--off-policy", is_flag=True, help="All actions from one wide behaviour, none from what was learned.")
+@click.option("--env", metavar="ID", help="A Gymnasium environment in the place of the file: a name, or module:Class.")
+@click.option("--data", metavar="F.npz|parquet", help="Recorded transitions in the place of the file.")
+@click.option("--mean-reward", is_flag=True, help="Recorded rewards are means over the step, not rates at its start.")
+@click.option("--degree", type=int, metavar="N", help="Of the polynomials; else as high as the data calls for.")
+@click.option("--around", metavar="ACTION", help='Where to try first, as in --around "pi=0.5,k=0.05".')
+@click.option("--play", default=20, metavar="N", help="Episodes to play in the environment with what was learned.")
+@SEED
+@SETTINGS
+@VARIANT
+@AS_JSON
+@QUIET
+@NO_CACHE
 def run(
-    file: File,
-    dt: Dt,
-    algorithm: Algorithm = "q",
-    steps: Steps = None,
-    episodes: Episodes = None,
-    off_policy: OffPolicy = False,
-    env: Env = None,
-    data: Data = None,
-    mean_reward: Mean = False,
-    degree: Degree = None,
-    around: Around = None,
-    play: Play = 20,
-    seed: Annotated[int, typer.Option("--seed", help="Seed of everything random.")] = 0,
-    settings: Settings = None,
-    variant: Variant = None,
-    as_json: AsJson = False,
-    quiet: Quiet = False,
-    no_cache: NoCache = False,
+    file: str,
+    dt: float,
+    algorithm: str,
+    steps: int | None,
+    episodes: int | None,
+    off_policy: bool,
+    env: str | None,
+    data: str | None,
+    mean_reward: bool,
+    degree: int | None,
+    around: str | None,
+    play: int,
+    seed: int,
+    settings: tuple[str, ...],
+    variant: str | None,
+    as_json: bool,
+    quiet: bool,
+    no_cache: bool,
 ) -> int:
     """Learn V and the advantage rate q from (x, a, r, x'), by martingale conditions in continuous time."""
     started = time.perf_counter()
@@ -93,9 +91,9 @@ def run(
         result, known = answer(question, "learn", (*options, recorded), work, cached)
     seconds = time.perf_counter() - started
     if as_json:
-        typer.echo(json.dumps(result | {"seconds": round(seconds, 3), "cached": known}, ensure_ascii=False, allow_nan=False))
+        click.echo(json.dumps(result | {"seconds": round(seconds, 3), "cached": known}, ensure_ascii=False, allow_nan=False))
     else:
-        typer.echo(lesson_text({**result, "warnings": []} if quiet else result, seconds))
+        click.echo(lesson_text({**result, "warnings": []} if quiet else result, seconds))
     return _NOT_CONVERGED if result["status"] == "not_converged" else 0
 
 

@@ -19,9 +19,7 @@ from importlib import import_module
 from io import TextIOWrapper
 from typing import Any, NoReturn
 
-import typer
-from typer.core import TyperGroup
-from typer.main import get_command as command_of
+import click
 
 from hjbdsl.budget import BudgetExceeded
 from hjbdsl.errors import HjbError, NoMethodError, SolverError, UsageError
@@ -57,46 +55,40 @@ STATUSES: tuple[tuple[str, str], ...] = (
 EXIT_CHECK_FAILED, EXIT_USAGE, EXIT_FILE, EXIT_NO_METHOD, EXIT_SOLVER, EXIT_INTERRUPTED = 1, 2, 3, 4, 5, 130
 
 
-class LazyCommands(TyperGroup):
+class LazyCommands(click.Group):
     """The commands of `COMMANDS`, each imported on its first use."""
 
-    def list_commands(self, ctx: Any) -> list[str]:  # noqa: ARG002 (typer's signature)
+    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 (click's signature)
         return [name for name, _ in COMMANDS]
 
-    def get_command(self, ctx: Any, cmd_name: str) -> Any:  # noqa: ARG002
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002
         if cmd_name not in dict(COMMANDS):
             return None
-        single = typer.Typer(add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False)
-        single.command(cmd_name)(import_module(f"hjbdsl.cli.{cmd_name}").run)
-        return command_of(single)
+        command: click.Command = import_module(f"hjbdsl.cli.{cmd_name}").run
+        return command
 
-    def format_commands(self, ctx: Any, formatter: Any) -> None:  # noqa: ARG002
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002
         with formatter.section("Commands"):
             formatter.write_dl(list(COMMANDS))
         with formatter.section("Exit status"):
             formatter.write_dl(list(STATUSES))
 
 
-app = typer.Typer(
-    cls=LazyCommands,
-    add_completion=False,
-    rich_markup_mode=None,
-    pretty_exceptions_enable=False,
-    no_args_is_help=True,
-    context_settings={"help_option_names": ["-h", "--help"]},
-)
-
-
-def _version(wanted: bool) -> None:
+def _version(ctx: click.Context, _: click.Parameter, wanted: bool) -> None:
     if wanted:
         from hjbdsl import __version__  # noqa: PLC0415 (asked for seldom)
 
-        typer.echo(f"hjb {__version__}")
-        raise typer.Exit
+        click.echo(f"hjb {__version__}")
+        ctx.exit()
 
 
-@app.callback()
-def hjb(version: bool = typer.Option(False, "--version", callback=_version, is_eager=True, help="Print the version.")) -> None:
+@click.group(
+    cls=LazyCommands,
+    no_args_is_help=True,
+    context_settings={"help_option_names": ["-h", "--help"], "show_default": True},
+)
+@click.option("--version", is_flag=True, is_eager=True, expose_value=False, callback=_version, help="Print the version.")
+def hjb() -> None:
     """Stochastic control from the blackboard to a proved answer."""
 
 
@@ -114,10 +106,10 @@ def _roomy(arguments: list[str]) -> int:
     return _status(arguments)
 
 
-# Python keeps the frames of calls on stretches of 16 KB, asks the system for another when a call crosses the end of one, and gives
-# it back when that call returns: a loop at such a depth spends its time there, a fifth of a start (CPython, issue 142183, repaired
-# in late versions of 3.13). A frame that claims to need 1 MB, of which it touches nothing, gets a stretch of 2 MB, on which every
-# call made from it finds room.
+# Python keeps the frames of calls on stretches of 16 KB, asks the system for another one when a call crosses the end of one, and
+# gives it back when that call returns: a loop at such a depth spends its time there, a fifth of a start (CPython, issue 142183,
+# repaired in late versions of 3.13). A frame that claims to need 1 MB, of which it touches nothing, gets a stretch of 2 MB, on
+# which every call made from it finds room.
 _roomy.__code__ = _roomy.__code__.replace(co_stacksize=2**17)
 
 
@@ -148,9 +140,9 @@ def _status(arguments: list[str]) -> int:
 
 def _run(arguments: list[str]) -> int:
     try:
-        returned = command_of(app).main(arguments, prog_name="hjb", standalone_mode=False)
+        returned = hjb.main(arguments, prog_name="hjb", standalone_mode=False)
         return returned if isinstance(returned, int) else 0
-    except (KeyboardInterrupt, typer.Abort):
+    except (KeyboardInterrupt, click.Abort):
         return EXIT_INTERRUPTED
     except (Exception, BudgetExceeded) as error:
         return _reported(error, "--json" in arguments)
@@ -160,9 +152,9 @@ def _reported(error: BaseException, as_json: bool) -> int:
     """Print what went wrong, on stderr or as the JSON object that was asked for; returns the exit status."""
     status, message, details = _described(error)
     if as_json:
-        typer.echo(json.dumps({"ok": False, "status": status, "error": message, **details}, ensure_ascii=False))
+        click.echo(json.dumps({"ok": False, "status": status, "error": message, **details}, ensure_ascii=False))
     if not (as_json and status == EXIT_FILE):
-        typer.echo(message, err=True)
+        click.echo(message, err=True)
     if os.environ.get("HJBDSL_DEBUG"):
         raise error
     return status
@@ -184,7 +176,9 @@ def _described(error: BaseException) -> tuple[int, str, dict[str, Any]]:
         case MemoryError() | RecursionError():
             kind = "memory" if isinstance(error, MemoryError) else "stack depth"
             return EXIT_SOLVER, f"the problem is too large: {kind} ran out", {"diagnostics": []}
-        case _ if hasattr(error, "format_message") and hasattr(error, "exit_code"):
+        case click.exceptions.NoArgsIsHelpError():
+            return EXIT_USAGE, error.format_message(), {"diagnostics": []}
+        case click.ClickException():
             context = getattr(error, "ctx", None)
             hint = f"\ntry `{context.command_path} --help`" if context is not None else ""
             return EXIT_USAGE, f"usage: {error.format_message()}{hint}", {"diagnostics": []}

@@ -5,11 +5,10 @@ from __future__ import annotations
 import re
 import shlex
 from pathlib import Path
-from typing import Annotated
 
-import typer
+import click
 
-from hjbdsl.cli.options import Force, Quiet, refuse_overwriting, write_text
+from hjbdsl.cli.options import FORCE, QUIET, refuse_overwriting, write_text
 from hjbdsl.errors import HjbError, UsageError
 from hjbdsl.frontend.parse import parse_text
 
@@ -32,10 +31,14 @@ region  x in [-2, 2]  # where the answer must be accurate
 """
 
 
+@click.command()
+@click.argument("name", metavar="NAME", help="Name of the problem; the file is NAME.hjb.")
+@FORCE
+@QUIET
 def run(
-    name: Annotated[str, typer.Argument(metavar="NAME", help="Name of the problem; the file is NAME.hjb.")],
-    force: Force = False,
-    quiet: Quiet = False,
+    name: str,
+    force: bool,
+    quiet: bool,
 ) -> int:
     """Write NAME.hjb, a small complete problem to change into your own."""
     path = Path(name if name.endswith(".hjb") else f"{name}.hjb")
@@ -48,7 +51,7 @@ def run(
     write_text(str(path), started)
     if not quiet:
         shown = shlex.quote(str(path))
-        typer.echo(f"{shown} written; next: hjb check {shown}, hjb derive {shown} --steps, hjb solve {shown}")
+        click.echo(f"{shown} written; next: hjb check {shown}, hjb derive {shown} --steps, hjb solve {shown}")
     return 0
 
 

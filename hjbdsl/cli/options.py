@@ -5,29 +5,27 @@ from __future__ import annotations
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated
 
-import typer
+import click
 
 from hjbdsl.errors import Diagnostic, HjbError, Span, UsageError
 from hjbdsl.frontend.source import MAX_BYTES
 
-File = Annotated[str, typer.Argument(metavar="FILE", help="A .hjb file, or - for standard input.")]
-Files = Annotated[list[str], typer.Argument(metavar="FILE", help=".hjb files, or - for standard input.")]
-Settings = Annotated[
-    list[str] | None,
-    typer.Option("--set", metavar="NAME=EXPR", help="Put another value for a parameter; may be repeated."),
-]
-Variant = Annotated[str | None, typer.Option("--variant", metavar="NAME", help="Take the file's variant of this name.")]
-AsJson = Annotated[bool, typer.Option("--json", help="One JSON object on standard output.")]
-Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="No progress, no warnings; answers only.")]
-NoCache = Annotated[bool, typer.Option("--no-cache", help="Work everything out anew.")]
-Output = Annotated[str | None, typer.Option("--output", "-o", metavar="FILE", help="Write to this file.")]
-OutputResult = Annotated[
-    str | None,
-    typer.Option("--output", "-o", metavar="FILE.nc|json", help="Write the result to this file: tables (NetCDF) or JSON."),
-]
-Force = Annotated[bool, typer.Option("--force", help="Overwrite an existing file.")]
+FILE = click.argument("file", metavar="FILE", help="A .hjb file, or - for standard input.")
+FILES = click.argument("files", metavar="FILE...", nargs=-1, required=True, help=".hjb files, or - for standard input.")
+SETTINGS = click.option(
+    "--set", "settings", multiple=True, metavar="NAME=EXPR", help="Put another value for a parameter; may be repeated."
+)
+VARIANT = click.option("--variant", metavar="NAME", help="Take the file's variant of this name.")
+AS_JSON = click.option("--json", "as_json", is_flag=True, help="One JSON object on standard output.")
+QUIET = click.option("-q", "--quiet", is_flag=True, help="No progress, no warnings; answers only.")
+NO_CACHE = click.option("--no-cache", is_flag=True, help="Work everything out anew.")
+OUTPUT = click.option("-o", "--output", metavar="FILE", help="Write to this file.")
+OUTPUT_RESULT = click.option(
+    "-o", "--output", metavar="FILE.nc|json", help="Write the result to this file: tables (NetCDF) or JSON."
+)
+SEED = click.option("--seed", default=0, help="Seed of everything random.")
+FORCE = click.option("--force", is_flag=True, help="Overwrite an existing file.")
 
 
 def overrides(settings: Sequence[str] | None) -> dict[str, str]:

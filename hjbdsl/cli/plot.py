@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
 
-import typer
+import click
 
 from hjbdsl.cli.answers import Question
-from hjbdsl.cli.options import NoCache, Quiet, Settings, Variant, existing, overrides
+from hjbdsl.cli.options import NO_CACHE, QUIET, SEED, SETTINGS, VARIANT, existing, overrides
 from hjbdsl.errors import UsageError
 from hjbdsl.io.extras import PICTURES, require
 
@@ -17,20 +16,28 @@ _DEFAULT = "value,policy"
 _ENDINGS = (".png", ".svg", ".pdf")
 
 
+@click.command()
+@click.argument("file", metavar="RESULT|FILE", help="A result of `hjb solve -o result.nc`, or a .hjb file.")
+@click.option("-o", "--output", metavar="FILE.png|svg|pdf", help="Write to this file; else NAME.png.")
+@click.option(
+    "--what", default=_DEFAULT, metavar="SUBJECT,...", help=f"What to show: {', '.join(SUBJECTS)}, or all that there is."
+)
+@click.option("--method", default="auto", metavar="auto|NAME", help="Which method solves a .hjb file.")
+@SEED
+@SETTINGS
+@VARIANT
+@QUIET
+@NO_CACHE
 def run(
-    file: Annotated[str, typer.Argument(metavar="RESULT|FILE", help="A result of `hjb solve -o result.nc`, or a .hjb file.")],
-    output: Annotated[
-        str | None, typer.Option("--output", "-o", metavar="FILE.png|svg|pdf", help="Write to this file; else NAME.png.")
-    ] = None,
-    what: Annotated[
-        str, typer.Option("--what", metavar="SUBJECT,...", help=f"What to show: {', '.join(SUBJECTS)}, or all that there is.")
-    ] = _DEFAULT,
-    method: Annotated[str, typer.Option("--method", metavar="auto|NAME", help="Which method solves a .hjb file.")] = "auto",
-    seed: Annotated[int, typer.Option("--seed", help="Seed of everything random.")] = 0,
-    settings: Settings = None,
-    variant: Variant = None,
-    quiet: Quiet = False,
-    no_cache: NoCache = False,
+    file: str,
+    output: str | None,
+    what: str,
+    method: str,
+    seed: int,
+    settings: tuple[str, ...],
+    variant: str | None,
+    quiet: bool,
+    no_cache: bool,
 ) -> int:
     """Draw a result, or solve a file and draw that."""
     require(PICTURES, "pictures")
@@ -50,7 +57,7 @@ def run(
         answer = pipeline.worked_out(question.load(), pipeline.Request(method, seed=seed), cached=not no_cache)
     uses.draw(answer, subjects, target, seed)
     if not quiet:
-        typer.echo(target)
+        click.echo(target)
     return 0
 
 

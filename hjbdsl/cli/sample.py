@@ -4,12 +4,24 @@ from __future__ import annotations
 
 import json
 import time
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Any
 
-import typer
+import click
 
 from hjbdsl.cli.answers import Question
-from hjbdsl.cli.options import AsJson, File, Force, NoCache, Quiet, Settings, Variant, existing, overrides, refuse_overwriting
+from hjbdsl.cli.options import (
+    AS_JSON,
+    FILE,
+    FORCE,
+    NO_CACHE,
+    QUIET,
+    SEED,
+    SETTINGS,
+    VARIANT,
+    existing,
+    overrides,
+    refuse_overwriting,
+)
 from hjbdsl.cli.points import parse_point
 from hjbdsl.cli.simulate import progress
 from hjbdsl.errors import UsageError
@@ -21,36 +33,44 @@ _ENDINGS = (".npy", ".npz", ".csv", ".parquet")
 _MOST = 10_000_000
 
 
+@click.command()
+@FILE
+@click.option("-n", "--count", default=1000, help="How many samples.")
+@click.option("-o", "--output", metavar="FILE", help="Write them to this .npy, .npz, .csv or .parquet file.")
+@click.option(
+    "--sampler",
+    metavar="em|heun|exponential|ode|pc|time_reversed|path_integral",
+    help="How the reverse process is run (exponential), or the end of a control problem drawn (time_reversed).",
+)
+@click.option("--from", "start", metavar="POINT", help='Where a controlled process starts: --from "x=[0,0]".')
+@click.option("--steps", type=int, help="Steps of the sampler.")
+@click.option("--method", default="auto", metavar="auto|NAME", help="Which method finds the score.")
+@click.option("--likelihood", is_flag=True, help="Log-densities too, by the probability flow.")
+@click.option("--tilt", metavar="EXPR", help="Steer by this terminal reward: draw from p_0 exp(EXPR).")
+@SEED
+@FORCE
+@SETTINGS
+@VARIANT
+@AS_JSON
+@QUIET
+@NO_CACHE
 def run(
-    file: File,
-    count: Annotated[int, typer.Option("-n", "--count", help="How many samples.")] = 1000,
-    output: Annotated[
-        str | None, typer.Option("--output", "-o", metavar="FILE", help="Write them to this .npy, .npz, .csv or .parquet file.")
-    ] = None,
-    sampler: Annotated[
-        str | None,
-        typer.Option(
-            "--sampler",
-            metavar="em|heun|exponential|ode|pc|time_reversed|path_integral",
-            help="How the reverse process is run (exponential), or the end of a control problem drawn (time_reversed).",
-        ),
-    ] = None,
-    start: Annotated[
-        str | None, typer.Option("--from", metavar="POINT", help='Where a controlled process starts: --from "x=[0,0]".')
-    ] = None,
-    steps: Annotated[int | None, typer.Option("--steps", help="Steps of the sampler.")] = None,
-    method: Annotated[str, typer.Option("--method", metavar="auto|NAME", help="Which method finds the score.")] = "auto",
-    likelihood: Annotated[bool, typer.Option("--likelihood", help="Log-densities too, by the probability flow.")] = False,
-    tilt: Annotated[
-        str | None, typer.Option("--tilt", metavar="EXPR", help="Steer by this terminal reward: draw from p_0 exp(EXPR).")
-    ] = None,
-    seed: Annotated[int, typer.Option("--seed", help="Seed of everything random.")] = 0,
-    force: Force = False,
-    settings: Settings = None,
-    variant: Variant = None,
-    as_json: AsJson = False,
-    quiet: Quiet = False,
-    no_cache: NoCache = False,
+    file: str,
+    count: int,
+    output: str | None,
+    sampler: str | None,
+    start: str | None,
+    steps: int | None,
+    method: str,
+    likelihood: bool,
+    tilt: str | None,
+    seed: int,
+    force: bool,
+    settings: tuple[str, ...],
+    variant: str | None,
+    as_json: bool,
+    quiet: bool,
+    no_cache: bool,
 ) -> int:
     """Run the time-reversed process from noise to data, with the exact score or a learned one; or, without `reverse`, draw the
     state in which a control that enters as the noise does ends."""
@@ -71,7 +91,7 @@ def run(
         _write(output, samples)
     described: dict[str, Any] = {**samples.described, "output": output, "seconds": round(time.perf_counter() - started, 3)}
     if as_json:
-        typer.echo(json.dumps(described, ensure_ascii=False, allow_nan=False))
+        click.echo(json.dumps(described, ensure_ascii=False, allow_nan=False))
     elif not quiet:
         _show(described)
     return 0 if samples.trusted else 1
@@ -122,12 +142,12 @@ def _write_parquet(output: str, columns: dict[str, Any]) -> None:
 
 def _show(described: dict[str, Any]) -> None:
     plural, evaluated = "s" if described["count"] > 1 else "", described.get("evaluated", "the score")
-    typer.echo(f"{described['title'] or described['problem']}\n")
-    typer.echo(f"{described['count']} sample{plural} by `{described['sampler']}` in {described['steps']} steps: "
+    click.echo(f"{described['title'] or described['problem']}\n")
+    click.echo(f"{described['count']} sample{plural} by `{described['sampler']}` in {described['steps']} steps: "
                f"{described['evaluations']} evaluations of {evaluated} ({described['score']})")  # fmt: skip
     for name, mean, deviation in zip(described["columns"], described["mean"], described["deviation"], strict=True):
-        typer.echo(f"  {name:<10} mean {mean:>10.4g}   deviation {deviation:>10.4g}")
+        click.echo(f"  {name:<10} mean {mean:>10.4g}   deviation {deviation:>10.4g}")
     for line in (*described["statements"], *(f"warning: {text}" for text in described["warnings"])):
-        typer.echo(line)
+        click.echo(line)
     if described["output"]:
-        typer.echo(f"written to {described['output']}")
+        click.echo(f"written to {described['output']}")

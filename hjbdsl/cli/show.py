@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
-import typer
+import click
 
 from hjbdsl.io.text import explanation, report
 
@@ -26,7 +26,7 @@ def show(result: Mapping[str, Any], seconds: float, quiet: bool) -> None:
     if "explain" in result:
         text += "\n\n" + explanation(result["explain"])
     if sys.stdout is None or not sys.stdout.isatty():
-        typer.echo(text)
+        click.echo(text)
         return
     from rich.console import Console  # noqa: PLC0415 (on a terminal only)
     from rich.text import Text  # noqa: PLC0415

@@ -6,12 +6,12 @@ import json
 import sys
 import time
 from contextlib import AbstractContextManager, nullcontext
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Any
 
-import typer
+import click
 
 from hjbdsl.cli.answers import Question
-from hjbdsl.cli.options import AsJson, NoCache, Quiet, Settings, Variant, existing, overrides
+from hjbdsl.cli.options import AS_JSON, NO_CACHE, QUIET, SEED, SETTINGS, VARIANT, existing, overrides
 from hjbdsl.cli.points import parse_point
 from hjbdsl.errors import UsageError
 
@@ -22,33 +22,41 @@ _DISAGREES = 1
 _MOST_PATHS = 10_000_000
 _RECORDED = 256
 
-Subject = Annotated[str, typer.Argument(metavar="FILE|RESULT", help="A .hjb file, or a result of `hjb solve -o result.nc`.")]
-From = Annotated[
-    str | None, typer.Option("--from", metavar="POINT", help='Where the paths start, as in --from "x=1.5"; else mid-region.')
-]
-Paths = Annotated[int, typer.Option("--paths", metavar="N", help="How many paths.")]
-Dt = Annotated[float | None, typer.Option("--dt", help="The time step; else one that suits the problem.")]
-Horizon = Annotated[float | None, typer.Option("--horizon", help="How long, where the problem has no end.")]
-Method = Annotated[str, typer.Option("--method", metavar="auto|NAME", help="Which method solves a .hjb file.")]
-Seed = Annotated[int, typer.Option("--seed", help="Seed of everything random.")]
+SUBJECT = click.argument("file", metavar="FILE|RESULT", help="A .hjb file, or a result of `hjb solve -o result.nc`.")
+START = click.option("--from", "start", metavar="POINT", help='Where the paths start, as in --from "x=1.5"; else mid-region.')
+DT = click.option("--dt", type=float, help="The time step; else one that suits the problem.")
+HORIZON = click.option("--horizon", type=float, help="How long, where the problem has no end.")
+METHOD = click.option("--method", default="auto", metavar="auto|NAME", help="Which method solves a .hjb file.")
 
 
+@click.command()
+@SUBJECT
+@click.option("--paths", default=2000, metavar="N", help="How many paths.")
+@START
+@DT
+@HORIZON
+@SEED
+@click.option("-o", "--output", metavar="FILE.npz|nc|parquet", help="Write the paths to this file.")
+@METHOD
+@SETTINGS
+@VARIANT
+@AS_JSON
+@QUIET
+@NO_CACHE
 def run(
-    file: Subject,
-    paths: Paths = 2000,
-    start: From = None,
-    dt: Dt = None,
-    horizon: Horizon = None,
-    seed: Seed = 0,
-    output: Annotated[
-        str | None, typer.Option("--output", "-o", metavar="FILE.npz|nc|parquet", help="Write the paths to this file.")
-    ] = None,
-    method: Method = "auto",
-    settings: Settings = None,
-    variant: Variant = None,
-    as_json: AsJson = False,
-    quiet: Quiet = False,
-    no_cache: NoCache = False,
+    file: str,
+    paths: int,
+    start: str | None,
+    dt: float | None,
+    horizon: float | None,
+    seed: int,
+    output: str | None,
+    method: str,
+    settings: tuple[str, ...],
+    variant: str | None,
+    as_json: bool,
+    quiet: bool,
+    no_cache: bool,
 ) -> int:
     """Simulate the controlled process and hold what it earns against V."""
     started = time.perf_counter()
@@ -73,9 +81,9 @@ def run(
     result = trial_object(worked.equation, trial, worked.solution.method, worked.solution.status) | {"output": output}
     seconds = time.perf_counter() - started
     if as_json:
-        typer.echo(json.dumps(result | {"seconds": round(seconds, 3)}, ensure_ascii=False, allow_nan=False))
+        click.echo(json.dumps(result | {"seconds": round(seconds, 3)}, ensure_ascii=False, allow_nan=False))
     else:
-        typer.echo(trial_text(result, seconds))
+        click.echo(trial_text(result, seconds))
     return 0 if trial.verdict == "agrees" else _DISAGREES
 
 

@@ -6,12 +6,24 @@ import json
 import sys
 import time
 from contextlib import AbstractContextManager, nullcontext
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Any
 
-import typer
+import click
 
 from hjbdsl.cli.answers import Question, answer
-from hjbdsl.cli.options import AsJson, File, NoCache, OutputResult, Quiet, Settings, Variant, existing, overrides, write_text
+from hjbdsl.cli.options import (
+    AS_JSON,
+    FILE,
+    NO_CACHE,
+    OUTPUT_RESULT,
+    QUIET,
+    SEED,
+    SETTINGS,
+    VARIANT,
+    existing,
+    overrides,
+    write_text,
+)
 from hjbdsl.cli.points import parse_point
 from hjbdsl.cli.show import show
 from hjbdsl.errors import UsageError
@@ -23,25 +35,38 @@ if TYPE_CHECKING:
 _EXIT_CHECK_FAILED = 1
 
 
+@click.command()
+@FILE
+@click.option("--method", default="auto", metavar="auto|NAME", help="Which method to use.")
+@click.option("--at", multiple=True, metavar="POINT", help='Where to give values, as in --at "t=0,x=1"; may be repeated.')
+@click.option("--tol", type=float, help="Accuracy of V that is wanted; missing it is a failure.")
+@SEED
+@OUTPUT_RESULT
+@click.option("--device", default="cpu", metavar="cpu|cuda", help="Where networks are trained.")
+@click.option("--checkpoint", metavar="FILE", help="Keep the training here.")
+@click.option("--resume", is_flag=True, help="Go on from the checkpoint.")
+@click.option("--explain", is_flag=True, help="Say for each method why it was taken or rejected.")
+@SETTINGS
+@VARIANT
+@AS_JSON
+@QUIET
+@NO_CACHE
 def run(
-    file: File,
-    method: Annotated[str, typer.Option("--method", metavar="auto|NAME", help="Which method to use.")] = "auto",
-    at: Annotated[
-        list[str] | None,
-        typer.Option("--at", metavar="POINT", help='Where to give values, as in --at "t=0,x=1"; may be repeated.'),
-    ] = None,
-    tol: Annotated[float | None, typer.Option("--tol", help="Accuracy of V that is wanted; missing it is a failure.")] = None,
-    seed: Annotated[int, typer.Option("--seed", help="Seed of everything random.")] = 0,
-    output: OutputResult = None,
-    device: Annotated[str, typer.Option("--device", metavar="cpu|cuda", help="Where networks are trained.")] = "cpu",
-    checkpoint: Annotated[str | None, typer.Option("--checkpoint", metavar="FILE", help="Keep the training here.")] = None,
-    resume: Annotated[bool, typer.Option("--resume", help="Go on from the checkpoint.")] = False,
-    explain: Annotated[bool, typer.Option("--explain", help="Say for each method why it was taken or rejected.")] = False,
-    settings: Settings = None,
-    variant: Variant = None,
-    as_json: AsJson = False,
-    quiet: Quiet = False,
-    no_cache: NoCache = False,
+    file: str,
+    method: str,
+    at: tuple[str, ...],
+    tol: float | None,
+    seed: int,
+    output: str | None,
+    device: str,
+    checkpoint: str | None,
+    resume: bool,
+    explain: bool,
+    settings: tuple[str, ...],
+    variant: str | None,
+    as_json: bool,
+    quiet: bool,
+    no_cache: bool,
 ) -> int:
     """Value function and optimal control, with a proof or an error; then the checks of the file."""
     started = time.perf_counter()
@@ -77,7 +102,7 @@ def run(
     if output is not None and not as_table:
         write_text(output, json.dumps(result, ensure_ascii=False, indent=1) + "\n")
     if as_json:
-        typer.echo(json.dumps(result, ensure_ascii=False, allow_nan=False))
+        click.echo(json.dumps(result, ensure_ascii=False, allow_nan=False))
     else:
         show(result, time.perf_counter() - started, quiet)
     return 0 if _holds(result, tol) else _EXIT_CHECK_FAILED

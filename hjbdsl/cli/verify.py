@@ -4,34 +4,45 @@ from __future__ import annotations
 
 import json
 import time
-from typing import Annotated
 
-import typer
+import click
 
-from hjbdsl.cli.options import AsJson, NoCache, Quiet, Settings, Variant, overrides
+from hjbdsl.cli.options import AS_JSON, NO_CACHE, QUIET, SEED, SETTINGS, VARIANT, overrides
 from hjbdsl.cli.points import parse_point
-from hjbdsl.cli.simulate import Dt, Horizon, Method, Paths, Seed, Subject, checked, progress, solved
+from hjbdsl.cli.simulate import DT, HORIZON, METHOD, SUBJECT, checked, progress, solved
 
 _REFUTED = 1
 _RECORDED = 64
 
 
+@click.command()
+@SUBJECT
+@click.option(
+    "--at", multiple=True, metavar="POINT", help='Where to verify, as in --at "t=0,x=1"; may be repeated; else mid-region.'
+)
+@click.option("--paths", default=4000, metavar="N", help="How many paths.")
+@DT
+@HORIZON
+@SEED
+@METHOD
+@SETTINGS
+@VARIANT
+@AS_JSON
+@QUIET
+@NO_CACHE
 def run(
-    file: Subject,
-    at: Annotated[
-        list[str] | None,
-        typer.Option("--at", metavar="POINT", help='Where to verify, as in --at "t=0,x=1"; may be repeated; else mid-region.'),
-    ] = None,
-    paths: Paths = 4000,
-    dt: Dt = None,
-    horizon: Horizon = None,
-    seed: Seed = 0,
-    method: Method = "auto",
-    settings: Settings = None,
-    variant: Variant = None,
-    as_json: AsJson = False,
-    quiet: Quiet = False,
-    no_cache: NoCache = False,
+    file: str,
+    at: tuple[str, ...],
+    paths: int,
+    dt: float | None,
+    horizon: float | None,
+    seed: int,
+    method: str,
+    settings: tuple[str, ...],
+    variant: str | None,
+    as_json: bool,
+    quiet: bool,
+    no_cache: bool,
 ) -> int:
     """Hold an answer against simulation and against its equation."""
     started = time.perf_counter()
@@ -46,7 +57,7 @@ def run(
         result = uses.verified(worked, points, TrialSettings(paths, dt, horizon, seed, record=_RECORDED))
     seconds = time.perf_counter() - started
     if as_json:
-        typer.echo(json.dumps(result | {"seconds": round(seconds, 3)}, ensure_ascii=False, allow_nan=False))
+        click.echo(json.dumps(result | {"seconds": round(seconds, 3)}, ensure_ascii=False, allow_nan=False))
     else:
-        typer.echo(verification_text(result, seconds))
+        click.echo(verification_text(result, seconds))
     return 0 if result["verdict"] == "holds" else _REFUTED
