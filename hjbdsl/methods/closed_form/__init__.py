@@ -62,7 +62,8 @@ FAMILIES: tuple[tuple[str, Family], ...] = (
     ("boundary_value", _family("one_dimensional", "propose_boundary_value")),
     ("deterministic_flow", _family("one_dimensional", "propose_first_order")),
     ("deterministic_exit", _family("one_dimensional", "propose_exit_flow")),
-    ("radial", _family("radial")),
+    ("radial", _family("symmetry.radial")),
+    ("homogeneous", _family("symmetry.homogeneous")),
     ("separable", _separable),
 )  # fmt: skip
 

@@ -5,13 +5,9 @@ In: an equation. Out: the reason, or None.
 
 from __future__ import annotations
 
-import numpy as np
 import sympy as sp
 
 from hjbdsl.model.equation import HJBEquation
-from hjbdsl.numeric.compile import compile_expressions
-
-_POINTS = 400
 
 
 def singular_constraint(equation: HJBEquation) -> str | None:
@@ -46,23 +42,3 @@ def thin_targets(equation: HJBEquation) -> dict[int, sp.Expr] | None:
         else:
             return None
     return found
-
-
-def growing_discount(equation: HJBEquation) -> str | None:
-    """A negative discount rate without an end: whether the value is finite is an eigenvalue's question, and the scheme's matrix
-    has a solution, of either sign, also where it is not."""
-    problem = equation.problem
-    rate = problem.numeric(problem.objective.discount)
-    if not equation.stationary or problem.objective.form == "average":
-        return None
-    if rate.is_number:
-        return "the discount rate is negative: the scheme cannot tell whether the value is finite" if rate < 0 else None
-    random = np.random.default_rng(3)
-    symbols = sorted(rate.free_symbols, key=str)
-    region = dict(zip(problem.state_symbols, problem.region, strict=True))
-    if not set(symbols) <= region.keys():
-        return None
-    ends = [[float(problem.numeric(e)) for e in region[symbol]] for symbol in symbols]
-    samples = [random.uniform(low, high, _POINTS) for low, high in ends]
-    lowest = float(np.min(compile_expressions(symbols, [rate])(*samples)[0]))
-    return "the discount rate is negative somewhere: the scheme cannot tell whether the value is finite" if lowest < 0 else None

@@ -25,11 +25,12 @@ from hjbdsl.methods.grid.judgement import Judge, Judged
 from hjbdsl.methods.grid.levels import COARSEST, Runner, Solved, TooLarge, nodes_of, share_done
 from hjbdsl.methods.grid.mesh import Axis, region_box
 from hjbdsl.methods.grid.missed import BROKEN, GAIN, missed, refusal
-from hjbdsl.methods.grid.refusals import growing_discount, singular_constraint, thin_targets
+from hjbdsl.methods.grid.refusals import singular_constraint, thin_targets
 from hjbdsl.methods.grid.steps import carries_jumps, may_jump
 from hjbdsl.methods.grid.tables import tables
 from hjbdsl.model.equation import HJBEquation
 from hjbdsl.model.solution import Accepted, Array, Evidence, Rejected, Solution
+from hjbdsl.numeric.growing_discount import growing_discount
 from hjbdsl.progress import report
 
 NODES = {1: 801, 2: 161, 3: 49, 4: 41}

@@ -13,6 +13,7 @@ from hjbdsl.errors import UsageError
 from hjbdsl.methods.neural.learner import Learner, LearningRequest
 from hjbdsl.model.equation import HJBEquation
 from hjbdsl.model.solution import Accepted, Rejected
+from hjbdsl.numeric.growing_discount import growing_discount
 
 _INSTALL = "torch is not installed: pip install torch==2.13.0"
 BUDGET = 60.0
@@ -62,6 +63,9 @@ def solve(
     names = [name for name, _ in LEARNERS]
     if wanted and wanted not in names:
         raise UsageError(f"there is no neural learner `{wanted}`; there are {', '.join(names)}")
+    reason = growing_discount(equation)
+    if reason is not None:
+        return Rejected(reason)
     checkpoint = options.get("checkpoint")
     request = LearningRequest(
         tol, seed, str(options.get("device", "cpu")), float(options.get("budget", BUDGET)),

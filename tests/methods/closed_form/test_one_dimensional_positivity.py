@@ -93,3 +93,30 @@ def test_ball_in_three_dimensions():
     value, _ = point(solved(BALL.format(n=3, c=4.5), "radial"), [0.2, 0.1, 0.2])
     assert value == pytest.approx(np.sin(0.3 * 3.0) / (0.3 * np.sin(3.0)), rel=1e-8)
     infinite(BALL.format(n=3, c=5.0))
+
+
+@pytest.mark.parametrize("running", ["abs(z)^3 + u^2", "1 + abs(z)^3 + u^2"])
+@pytest.mark.parametrize("controls", ["R", "[-5, 5]"])
+def test_a_cost_that_grows_for_ever_gets_no_number(running, controls):
+    # e^(0.03 t) times a cost that no policy brings down to 0; the equation has a solution, negative at z = 0
+    text = f"""
+state z in R
+control u in {controls}
+noise W
+dz = (u - 0.02*z) dt + 0.36 dW
+minimize E integral(0, inf) exp(0.03*t)*({running}) dt
+region z in [-4, 4]
+"""
+    answer = closed_form.solve(equation(text))
+    assert isinstance(answer, Rejected)
+    assert "the discount rate is negative" in answer.reason
+
+
+def test_a_payment_that_grows_for_ever_is_infinite():
+    infinite("""
+state z in R
+noise W
+dz = -z dt + 0.5 dW
+evaluate E integral(0, inf) exp(0.03*t)*(1 + cos(z)) dt
+region z in [-2, 2]
+""")

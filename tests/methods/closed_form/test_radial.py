@@ -5,8 +5,8 @@ import pytest
 from scipy.integrate import solve_bvp
 
 from hjbdsl.frontend.load import loads_problem
-from hjbdsl.methods.closed_form import radial
 from hjbdsl.methods.closed_form.family import Proposal
+from hjbdsl.methods.closed_form.symmetry import radial
 from hjbdsl.methods.closed_form.verify import verify
 from hjbdsl.model.solution import Evidence, Rejected
 from hjbdsl.symbolic.derive import derive

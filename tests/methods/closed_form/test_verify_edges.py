@@ -8,9 +8,10 @@ import numpy as np
 import pytest
 
 from hjbdsl.methods import closed_form
-from hjbdsl.methods.closed_form import linear_quadratic, radial
+from hjbdsl.methods.closed_form import linear_quadratic
 from hjbdsl.methods.closed_form.family import Derivatives, ExactFunction, Proposal
 from hjbdsl.methods.closed_form.one_dimensional import propose_first_order
+from hjbdsl.methods.closed_form.symmetry import radial
 from hjbdsl.methods.closed_form.verify import verify
 from hjbdsl.model.solution import Accepted, Evidence, PointValues, Rejected
 from tests.methods.closed_form.solving import equation

@@ -86,8 +86,9 @@ class Matching:
         optimised, environment = self.hamiltonian.optimised(points, theta[None], start)
         weight, sensitivity = self.hamiltonian.sensitivity(environment, len(self._place))
         shape = (self.places, self.samples)
-        rows = (weight * optimised.rate).reshape(shape)
-        matrix = (weight[:, None] * sensitivity).reshape(*shape, self.coefficients)
+        with np.errstate(invalid="ignore", over="ignore"):  # what is not finite is no match, below
+            rows = (weight * optimised.rate).reshape(shape)
+            matrix = (weight[:, None] * sensitivity).reshape(*shape, self.coefficients)
         if not (np.isfinite(rows).all() and np.isfinite(matrix).all() and optimised.found.all()):
             return Match(np.full((self.places, self.coefficients), np.nan), np.inf, optimised.control, False)
         flow = np.einsum("dks,ds->dk", np.linalg.pinv(matrix, rcond=1e-13), rows)

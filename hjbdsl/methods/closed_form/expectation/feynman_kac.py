@@ -85,7 +85,7 @@ def _decay(part: GaussianValue, rate: float, problem: ControlProblem) -> float:
     late, later = (
         np.abs(part.in_chart(np.full(len(x), part.law.end - k / rate), x, with_hessian=False)[0].value) for k in (15.0, 30.0)
     )
-    seen = (late > 1e-280) & (later > 1e-280)
+    seen = np.isfinite(late + later) & (late > 1e-280) & (later > 1e-280)
     return float(np.min(np.log(late[seen] / later[seen]), initial=15.0)) * rate / 15
 
 

@@ -113,6 +113,7 @@ class GaussianValue(ExactFunction):
         drift += np.einsum("ki,ki->k", gradient, moved)
         return _Sums(value, gradient, hessian, drift, error)
 
+    @np.errstate(invalid="ignore", over="ignore")  # sums that are not finite give values that are none
     def _assemble(self, z: Array, now: Moments, slope: Moments, sums: _Sums) -> tuple[Derivatives, Array]:
         exponent, exponent_slope = _quadratic(now, z), _quadratic(slope, z)
         first = _apply(now.quadratic, z) + now.linear

@@ -122,8 +122,8 @@ def policy_iteration(component: Component, mesh: Mesh, guess: Guess, reference: 
             raise NoConvergence("policy iteration left the numbers")
         stalled = stalled + 1 if change >= best else 0
         if change < 1e-13 or (not component.line.controls and iteration > 0) or (stalled >= 3 and best < 1e-9):
-            if expectation == "infinite":
-                raise NoConvergence("the discount rate is negative, and the expectation under the policy found is infinite")
+            if expectation != "finite":
+                raise NoConvergence(f"the discount rate is negative, and the expectation under the policy found is {expectation}")
             return solution
         best, previous = min(best, change), values[:, 0]
     raise NoConvergence(f"policy iteration did not settle in {_ITERATIONS} steps (last change {change:.1e})")

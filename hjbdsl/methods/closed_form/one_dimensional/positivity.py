@@ -9,51 +9,81 @@ a positive strict supersolution exists.
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import fields, replace
 from typing import Literal
 
 import numpy as np
+from numpy.polynomial.chebyshev import chebvander
 
 from hjbdsl.methods.closed_form.family import ill_posed
 from hjbdsl.methods.closed_form.one_dimensional.chebyshev import rule
 from hjbdsl.methods.closed_form.one_dimensional.component import Component
-from hjbdsl.methods.closed_form.one_dimensional.elements import Coefficients, EndCondition, System, solve
+from hjbdsl.methods.closed_form.one_dimensional.elements import Coefficients, EndCondition, Mesh, System, solve
 from hjbdsl.model.solution import Array
 
 Verdict = Literal["finite", "infinite", "unresolved"]
 _DECAY = 1e-4
 """A series of h that has not fallen this far says nothing about its sign."""
+_NOTHING = 1e-9
+"""A share of h that a series' last terms may be instead: on short elements they are rounding."""
+_HALVINGS = 14
 
 
 def verdict(system: System, inner: Coefficients, ends: Coefficients) -> Verdict:
     """ "finite" where L h - r h = -1 has a positive solution with h = 1 at exits and where stopped, "infinite" where h is not
     positive, "unresolved" where the mesh is too coarse to say.
 
-    Ends that are never reached are cut off with h = 1, and then L h - r h = 0: were h not positive, the expectation would
-    be infinite already for the process stopped at the cut.
+    Ends that are never reached are cut off with h = 1: were h not positive, the expectation would be infinite already for the
+    process stopped at the cut. Where the cut is hardly reached h has a layer there (and without the source would be 0 beyond
+    it, up to rounding of either sign), for which the outermost elements are halved again and again.
     """
     if not (inner.discount < 0).any():
         return "finite"
-    source = 0.0 if "growth" in (system.lower.kind, system.upper.kind) else 1.0
-    frame = replace(
-        system,
-        lower=_killed(system.lower),
-        upper=_killed(system.upper),
-        payoff_nodes=np.ones_like(system.payoff_nodes),
-        payoff_breaks=np.ones_like(system.payoff_breaks),
-    )
-    sources = (replace(c, running=np.full_like(c.running, source)) for c in (inner, ends))
+    mesh = system.mesh
+    for upper, end in ((False, system.lower), (True, system.upper)):
+        if end.kind == "growth":
+            mesh, inner = _graded(mesh, inner, upper=upper)
+    modes, elements = mesh.stopped.shape
+    nodes, breaks = np.ones((modes, elements, mesh.degree)), np.ones((modes, elements + 1))
+    frame = System(mesh, _killed(system.lower), _killed(system.upper), nodes, breaks)
     try:
-        h = solve(frame, *sources)
+        h = solve(frame, *(replace(c, running=np.ones_like(c.running)) for c in (inner, ends)))
     except RuntimeError:
         # singular: the principal eigenvalue itself is zero
         return "infinite"
-    free = ~system.mesh.stopped
-    if np.all(h.at_nodes()[0][free] > 0):
+    free = ~mesh.stopped
+    values = h.at_nodes()[0]
+    if np.all(values[free] > 0):
         return "finite"
-    series = np.abs(h.curvature @ rule(system.mesh.degree).analysis.T)
-    decayed = series[..., -3:].max(axis=-1) <= _DECAY * series.max(axis=-1)
+    series = np.abs(h.curvature @ rule(mesh.degree).analysis.T)
+    largest, last = series.max(axis=-1), series[..., -3:].max(axis=-1)
+    decayed = (last <= _DECAY * largest) | (mesh.half**2 * last <= _NOTHING * np.abs(values).max())
     return "infinite" if decayed[free].all() else "unresolved"
+
+
+def _graded(mesh: Mesh, inner: Coefficients, *, upper: bool) -> tuple[Mesh, Coefficients]:
+    """The outermost element in pieces that halve toward the end, with the same coefficients."""
+    element = len(mesh.breaks) - 2 if upper else 0
+    shares = np.append(0.0, 0.5 ** np.arange(_HALVINGS, -1, -1))
+    shares = 1.0 - shares[::-1] if upper else shares
+    middles = shares[:-1] + shares[1:] - 1.0
+    local = middles[:, None] + np.diff(shares)[:, None] * rule(mesh.degree).nodes
+    weights = rule(mesh.degree).analysis.T @ chebvander(local.ravel(), mesh.degree - 1).T
+
+    def divided(field: Array) -> Array:
+        """(..., n, p) on the new mesh."""
+        pieces = (field[..., element, :] @ weights).reshape(*field.shape[:-2], *local.shape)
+        return np.concatenate([field[..., :element, :], pieces, field[..., element + 1 :, :]], axis=-2)
+
+    left, right = mesh.breaks[element : element + 2]
+    between = [element + 1] * (len(middles) - 1)
+    finer = Mesh(
+        np.insert(mesh.breaks, between, left + (right - left) * shares[1:-1]),
+        np.insert(mesh.stopped, between, mesh.stopped[:, [element]], axis=1),
+        np.insert(mesh.pinned, between, False, axis=1),
+        mesh.degree,
+    )
+    return finer, Coefficients(*(divided(getattr(inner, field.name)) for field in fields(inner)))
 
 
 def _killed(end: EndCondition) -> EndCondition:

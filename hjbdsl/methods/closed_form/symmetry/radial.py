@@ -22,8 +22,9 @@ from hjbdsl.methods.closed_form.one_dimensional.free_boundary import solve_stopp
 from hjbdsl.methods.closed_form.one_dimensional.guard import guarded
 from hjbdsl.methods.closed_form.one_dimensional.line import LineProblem, unsuitable
 from hjbdsl.methods.closed_form.one_dimensional.line_function import LineFunction
-from hjbdsl.methods.closed_form.one_dimensional.policy import best_candidate, laws
-from hjbdsl.model.equation import VALUE, HJBEquation
+from hjbdsl.methods.closed_form.one_dimensional.policy import laws
+from hjbdsl.methods.closed_form.symmetry.space_law import SpaceLaw, space_law
+from hjbdsl.model.equation import HJBEquation
 from hjbdsl.model.problem import Bounds
 from hjbdsl.model.solution import Array, PointValues, Rejected
 
@@ -31,26 +32,6 @@ FAMILY = "radial symmetry: boundary-value problem in the radius"
 _DIRECTIONS = 24
 _CENTRE = 1e-7
 """Below this radius (relative to the region) the derivatives are those of the centre."""
-
-
-@dataclass(frozen=True, slots=True)
-class SpaceLaw:
-    """The optimum in R^n, numbers put in. `arguments`: x (n), V, the gradient (n), the Hessian's symbols in the order
-    of `pairs`.
-    """
-
-    arguments: tuple[sp.Symbol, ...]
-    pairs: tuple[tuple[int, int], ...]
-    controls: tuple[sp.Symbol, ...]
-    candidates: tuple[tuple[tuple[sp.Expr, ...], sp.Basic], ...]
-    hamiltonian: sp.Expr
-    sign: int
-
-    def optimise(self, x: Array, value: Array, gradient: Array, hessian: Array) -> tuple[Array, Array]:
-        """Controls (k, m) and the Hamiltonian (k,) at x (k, n)."""
-        points = (*x.T, value, *gradient.T, *(hessian[:, i, j] for i, j in self.pairs))
-        controls, _ = best_candidate(self.arguments, self.controls, self.candidates, self.hamiltonian, self.sign, points)
-        return controls, compiled((*self.arguments, *self.controls), (self.hamiltonian,))(*points, *controls.T)[0]
 
 
 def propose_radial(equation: HJBEquation) -> Proposal | Rejected:
@@ -70,7 +51,7 @@ def propose_radial(equation: HJBEquation) -> Proposal | Rejected:
         return Rejected("the maximiser is not explicit")
     if problem.boundaries:
         return Rejected("a boundary statement fixes one coordinate")
-    space = _space_law(equation)
+    space = space_law(equation)
     if not _is_radial(equation, space):
         return Rejected("the problem changes under rotation about the origin")
     line = _on_a_ray(equation)
@@ -89,26 +70,6 @@ def propose_radial(equation: HJBEquation) -> Proposal | Rejected:
     note = f"V depends on |x| alone: the Hamiltonian of a radial function is radial at {_DIRECTIONS} random directions"
     function = RadialFunction(proposal.function, space, line.high)
     return replace(proposal, family=FAMILY, function=function, statements=(note, *proposal.statements))
-
-
-def _space_law(equation: HJBEquation) -> SpaceLaw:
-    problem = equation.problem
-    controls = problem.control_symbols + problem.adversary_symbols
-    n = problem.dimension
-    pairs = tuple(sorted(equation.covariance))
-    hessian = [equation.hessian[pair] for pair in pairs]
-    objective = problem.objective
-    generator = sum(b * p for b, p in zip(problem.drift, equation.gradient, strict=True))
-    for (i, j), entry in equation.covariance.items():
-        generator += entry * equation.hessian[i, j] * (sp.Rational(1, 2) if i == j else 1)
-    hamiltonian = problem.numeric(objective.running + generator - objective.discount * VALUE)
-    candidates = tuple(
-        (tuple(problem.numeric(c.controls[a]) for a in controls), problem.numeric(c.where))
-        for c in (equation.optimum.candidates if controls else ())
-    )
-    sign = 0 if problem.adversary_symbols else (1 if equation.maximise else -1)
-    arguments = (*problem.state_symbols, VALUE, *equation.gradient[:n], *hessian)
-    return SpaceLaw(arguments, pairs, controls, candidates, hamiltonian, sign)
 
 
 def _frame(x: Array, slope: Array, curvature: Array) -> tuple[Array, Array]:
