@@ -38,7 +38,7 @@ LUCK = 0.3
 """The share of the usual error that is claimed where levels agree."""
 SMEARED = 6
 """Cells on either side over which a jump of V spreads as it is carried along."""
-MOST_BAND = 0.5
+MOST_BAND = 0.2
 """The widest band of an answer that counts as settled, relative to V's variation over the region."""
 
 

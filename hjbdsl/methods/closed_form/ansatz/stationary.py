@@ -25,6 +25,8 @@ _FAR = 300.0
 _JUMP = 10.0
 """A step after which the flow is this much faster than here and at the start has left the path of finite-horizon values; a policy
 that switches makes it a little faster."""
+_TOLD = 1e-7
+"""What rounding may leave open of a root, relative to its coefficients: all of it where finite-horizon values hardly approach it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,9 +54,10 @@ def stationary_root(matching: Matching) -> StationaryRoot | NoRoot:
     for start in starts(matching):
         result = _continue(matching, start)
         if isinstance(result, StationaryRoot):
-            if result.decay > 0:
+            if result.decay > result.residual / (_TOLD * (1.0 + float(np.abs(result.theta).max()))):
                 return result
-            reason = NoRoot("the only root found is not approached by finite-horizon values (transversality fails)")
+            what = "is not approached by finite-horizon values" if result.decay <= 0 else "is hardly told from an infinite value"
+            reason = NoRoot(f"the only root found {what} (transversality fails)")
         elif result.diverges or not reason.diverges:
             reason = result
     return reason
