@@ -26,7 +26,7 @@ _JUMP = 10.0
 """A step after which the flow is this much faster than here and at the start has left the path of finite-horizon values; a policy
 that switches makes it a little faster."""
 _TOLD = 1e-7
-"""What rounding may leave open of a root, relative to its coefficients: all of it where finite-horizon values hardly approach it."""
+"""What rounding may leave open of a root, relative to its coefficients: all of it where finite-horizon values barely move."""
 
 
 @dataclass(frozen=True, slots=True)
