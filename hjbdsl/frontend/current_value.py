@@ -174,9 +174,22 @@ def _common_exponent(running: sp.Expr, payoffs: Mapping[str, sp.Expr], end: sp.E
     if len(candidates) != 1 or candidates[0] == 0:
         return sp.S.Zero
     phi = sp.expand(candidates[0] - candidates[0].xreplace({TIME: sp.S.Zero}))
+    if _rises_and_falls(phi, end, reader):
+        return sp.S.Zero
     if end == sp.oo or _growth(phi, reader) <= 0 or phi.could_extract_minus_sign():
         return phi
     return sp.S.Zero
+
+
+def _rises_and_falls(phi: sp.Expr, end: sp.Expr, reader: Reader) -> bool:
+    """Whether exp(phi) is a pulse, exp(-((t - 0.3)/0.02)^2): a weight of certain times and no discount, which would range over
+    hundreds of powers of ten."""
+    numbers = dict(reader.arithmetic.values)
+    last, rate = end.xreplace(numbers), sp.diff(phi, TIME).xreplace(numbers)
+    if not last.is_finite or not last.is_number or rate.free_symbols != {TIME}:
+        return False
+    rates = [as_float(rate.xreplace({TIME: last * sp.Rational(k, 16)})) for k in range(17)]
+    return min(rates) < 0.0 < max(rates)
 
 
 def _of_time(phi: sp.Expr, end: sp.Expr) -> sp.Expr:

@@ -20,7 +20,6 @@ from hjbdsl.methods.grid.front import Front
 from hjbdsl.methods.grid.howard import obstacle_side, sound
 from hjbdsl.methods.grid.legendre import FixedRows, unchanging
 from hjbdsl.methods.grid.program import GridProgram
-from hjbdsl.methods.grid.time_mesh import graded_times
 from hjbdsl.model.equation import HJBEquation
 from hjbdsl.model.problem import TIME
 from hjbdsl.model.solution import Array
@@ -45,12 +44,12 @@ class EvolutionAnswer:
 
 
 class March:
-    """One march: its data, and what it has recorded."""
+    """One march: its data, and what it has recorded. `times`, ascending to the end, at which explicit steps are recorded."""
 
-    def __init__(self, program: GridProgram, equation: HJBEquation, end: float, slices: int, deadline: float):
-        self.program, self.end, self.deadline, self.slices = program, end, deadline, slices
+    def __init__(self, program: GridProgram, equation: HJBEquation, times: Array, deadline: float):
+        self.program, self.times, self.deadline = program, times, deadline
+        self.end = end = float(times[-1])
         self.side = obstacle_side(equation)
-        self.times = graded_times(end, slices)
         self.policy = program.new_policy()
         moving = equation.obstacle is not None and TIME in equation.problem.numeric(equation.obstacle.payoff).free_symbols
         self.payoff = program.data(end, 2) if self.side and not moving else None

@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hjbdsl.errors import SolverError
+from hjbdsl.methods.grid.data_in_time import DataInTime
 from hjbdsl.methods.grid.evolution import EvolutionAnswer, March
 from hjbdsl.methods.grid.howard import Policy, Task, policy_iteration, sound
 from hjbdsl.methods.grid.program import GridProgram
@@ -44,7 +45,7 @@ class ImplicitMarch(March):
     """One march by BDF2. `wanted`: what one step may err, in the mean over the region (0: unknown)."""
 
     def __init__(self, program: GridProgram, equation: HJBEquation, end: float, deadline: float, wanted: float = 0.0):
-        super().__init__(program, equation, end, 0, deadline)
+        super().__init__(program, equation, np.array([end]), deadline)
         self.wanted = wanted
         self.inner = np.tile(program.mesh.inner().ravel(), program.module.MODES) & ~program.gone
         self.solver = StepSolver(program) if len(program.mesh.axes) > 1 else None
@@ -136,18 +137,18 @@ def extrapolated(past: Sequence[tuple[float, Array]], t: float) -> Array:
     return result
 
 
-def step_times(program: GridProgram, equation: HJBEquation, end: float, deadline: float, least: int) -> tuple[Array, float]:
-    """The steps of the coarsest level, by trial marches on its mesh, and what they err together in the mean over the region.
-    `least`: steps asked for at least."""
-    d = len(program.mesh.axes)
-    fewest = max(least, LEAST_STEPS[d])
-    times = graded_times(end, max(fewest, TRIAL_STEPS[d]))[::-1]
+def step_times(program: GridProgram, equation: HJBEquation, data: DataInTime, deadline: float, least: int) -> tuple[Array, float]:
+    """The steps of the coarsest level, by trial marches on its mesh, and what they err together in the mean over the region. The
+    first trial follows the data. `least`: steps asked for at least."""
+    d, end = len(program.mesh.axes), data.end
+    fewest, most = max(least, LEAST_STEPS[d]), max(MOST_STEPS[d], least)
+    times = data.turning(data.followed(graded_times(end, max(fewest, TRIAL_STEPS[d])), most), 1.0)[::-1]
     for _ in range(MOST_TRIALS):
         march = ImplicitMarch(program, equation, end, deadline)
         march.run(times, np.array([times.size - 1]))
         wanted = TOLERANCE[d] * max(march.scale, 1e-3 * float(np.max(np.abs(march.V[march.inner]))), 1e-300)
-        better, erring = equidistributed(times, np.array(march.errors), wanted, fewest, max(MOST_STEPS[d], fewest))
-        enough, times = better.size < 1.5 * times.size, better
+        better, erring = equidistributed(times, np.array(march.errors), wanted, fewest, most)
+        enough, times = better.size < 1.5 * times.size, data.turning(better, 1.0)
         if enough:
             break
     return times, erring

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from hjbdsl.errors import SolverError
+from hjbdsl.methods.grid.data_in_time import DataInTime
 from hjbdsl.methods.grid.evolution import MOST_STAGES, SAFETY, EvolutionAnswer, March
 from hjbdsl.methods.grid.implicit import ImplicitMarch, step_times
 from hjbdsl.methods.grid.legendre import unchanging
@@ -23,15 +24,18 @@ from hjbdsl.model.solution import Array
 SWEEPS = {1: 4.0, 2: 8.0, 3: 10.0, 4: 12.0}
 """Explicit stages that cost as much as an implicit step, by dimension: two sweeps, the rows of every mesh, two cycles."""
 
+MOST_SLICES = 3
+"""How many times as many slices in time the data may ask for."""
 UNCHANGING = 5.0
 """Explicit stages that cost as much as one that looks for the best policy, where no row changes."""
 
 
 @dataclass(slots=True)
 class Marching:
-    """`finest`: cells of the finest level for one of the coarsest; `least`: steps in time asked for on the coarsest level (in
-    several dimensions the estimated error decides alone); `patient`: a first failure is passed on, for another domain to be
-    tried. The first march decides the way and the steps."""
+    """`slices`: times at which the answer is kept, or more where the data want more; `finest`: cells of the finest level for one
+    of the coarsest; `least`: steps in time asked for on the coarsest level (in several dimensions the estimated error decides
+    alone); `patient`: a first failure is passed on, for another domain to be tried. The first march decides the way and the
+    steps."""
 
     equation: HJBEquation
     end: float
@@ -42,6 +46,7 @@ class Marching:
     patient: bool = False
     steps: Array | None = None
     erring: float = 0.0
+    data: DataInTime | None = None
     way: str = field(default="")
     why: str = field(default="")
 
@@ -58,8 +63,17 @@ class Marching:
                 return march.run(times, kept(self.steps, parts, self.slices))
             except SolverError as failure:
                 self._explicitly(failure)
-        explicit = March(program, self.equation, self.end, self.slices, self.deadline)
+        explicit = March(program, self.equation, self.times, self.deadline)
         return explicit.front() if self.way == "front" else explicit.explicit(self._noisy_everywhere(), parts)
+
+    def _data(self) -> DataInTime:
+        self.data = self.data or DataInTime(self.equation, self.end)
+        return self.data
+
+    @property
+    def times(self) -> Array:
+        """From 0 to the end, those at which explicit steps are recorded: dense at the end, and where the data change."""
+        return self._data().turning(self._data().followed(graded_times(self.end, self.slices), MOST_SLICES * self.slices), -1.0)
 
     def _explicitly(self, failure: SolverError) -> None:
         """From now on: such steps ask nothing of an iteration, which in a game may go round in circles."""
@@ -77,7 +91,7 @@ class Marching:
         if not self.equation.covariance or d not in SWEEPS:
             return
         try:
-            steps, erring = step_times(program, self.equation, self.end, self.deadline, self.least if d == 1 else 0)
+            steps, erring = step_times(program, self.equation, self._data(), self.deadline, self.least if d == 1 else 0)
         except SolverError as failure:
             if self.patient:
                 self.way, self.patient = "", False
@@ -97,7 +111,7 @@ class Marching:
         """Explicit stages on the finest level, from the rows of the coarsest: in cells, noise there is `finest`**2 times as fast
         as here, drift `finest` times."""
         policy = program.new_policy()
-        V = March(program, self.equation, self.end, 0, self.deadline).V
+        V = March(program, self.equation, np.array([self.end]), self.deadline).V
         program.sweep(V, policy, self.end)
         rows, _ = program.rows(policy, self.end)
         ahead, behind = rows.axial[::2], rows.axial[1::2]
@@ -106,7 +120,7 @@ class Marching:
         largest = SAFETY / max(drift + noise, 1e-12)
         if not self._noisy_everywhere():
             return self.end / largest
-        wanted = min(max(1.0 / max(drift, 1e-12), largest), float(np.max(np.diff(graded_times(self.end, self.slices)))))
+        wanted = min(max(1.0 / max(drift, 1e-12), largest), float(np.max(np.diff(self.times))))
         stages = min(MOST_STAGES, math.ceil((math.sqrt(9.0 + 16.0 * wanted / largest) - 1.0) / 2.0) | 1)
         reach = largest if stages == 1 else largest * (stages**2 + stages - 2) / 4.0
         return self.end / min(wanted, reach) * stages

@@ -64,7 +64,8 @@ def program(equation: HJBEquation, solution: Solution, options: Mapping[str, flo
         "header": _header(equation), "listing": listing(problem), "parameters": parameters, "kernels": kernels, "d": d,
         "needs_prange": "prange" in kernels, "stationary": equation.stationary, "way": way,
         "levels": tuple(2**k for k in range(len(solution.tables["level_nodes"]))), "end": repr(runner.end),
-        "courant": COURANT, "slices": runner.slices, "steps": _wrapped(_array(solution.tables.get("time_steps", np.zeros(0)))),
+        "courant": COURANT, "slices": runner.slices, "times": _followed(runner, way),
+        "steps": _wrapped(_array(solution.tables.get("time_steps", np.zeros(0)))),
         **_marks(runner.rules),
         "floor": repr(float(function.worth.floor)), "region": repr(tuple(region_box(equation))),
         "points": _points(equation, function), "axes_data": [_axis(axis) for axis in axes],
@@ -88,6 +89,12 @@ def program(equation: HJBEquation, solution: Solution, options: Mapping[str, flo
     }  # fmt: skip
     text = template("grid_standalone.py.j2").render(context)
     return pruned(re.sub(r"\n{4,}", "\n\n\n", text).rstrip() + "\n", _SETTLED)
+
+
+def _followed(runner: Runner, way: str) -> str:
+    """The times at which explicit steps are recorded, where the data ask for more than `SLICES`."""
+    times = runner.marching.times if way in ("front", "explicit") and not runner.equation.stationary else np.zeros(0)
+    return _wrapped(_array(times)) if times.size > runner.slices + 1 else ""
 
 
 def _kernels(equation: HJBEquation, text: str, kinds: Sequence[int]) -> str:

@@ -283,8 +283,14 @@ minimize integral(0, T) (x^2 + 0.3*v^2 + 0.5*a^2) dt + x(T)^2 + 0.5*v(T)^2
 region x in [-1, 1], v in [-1, 1]
 solve grid(nx = 33)
 """
+PULSE = """
+state x in R
+dx = -x dt
+evaluate E integral(0, 1) 50*exp(-((t - 0.371)/0.02)^2)*x dt
+region x in [1, 2]
+"""
 KINDS = {
-    "carried": CARRIED,
+    "carried": CARRIED, "pulse": PULSE,
     "consumption": CONSUMPTION, "stopping": STOPPING, "modes": MODES, "jumps": JUMPS, "finite": FINITE, "average": AVERAGE,
     "plane": PLANE, "disc": DISC, "plane_in_time": PLANE_IN_TIME, "reach": REACH, "growing": GROWING, "target": TARGET,
     "pursuit": PURSUIT, "american": AMERICAN, "income": INCOME, "gibbs": GIBBS, "game": GAME, "quotes": QUOTES,

@@ -1,0 +1,138 @@
+"""Where in time the data of an equation change, at once or fast: there steps must be short, before any march can tell.
+
+In: an equation whose value depends on time. Out: the times at which a condition on time alone turns, and times from 0 to the end
+between which nothing changes by more than a share of its range. A march that steps over a pulse sees no error there.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+import sympy as sp
+from sympy.core.relational import Relational
+
+from hjbdsl.methods.grid.time_mesh import GRADIENT
+from hjbdsl.model.equation import HJBEquation
+from hjbdsl.model.problem import TIME
+from hjbdsl.model.solution import Array
+from hjbdsl.numeric.compile import compile_expressions
+
+_MOMENTS = 4096
+"""Times at which the data are looked at: what lasts shorter is seen only where a condition on time says when."""
+_PLACES = 16
+_SHARE = 1 / 16
+"""Of its range, what changes in a step."""
+_AT_ONCE = 1e-3
+"""Steps, as a share of the horizon, where a condition turns."""
+_BESIDE = 1e-12
+_BISECTIONS = 60
+
+
+class DataInTime:
+    """`turns`: times in (0, end) at which a condition on time alone turns, ascending. `longest`: of a step, at the middles of
+    `_MOMENTS` equal parts of (0, end); None where the data do not change with time."""
+
+    def __init__(self, equation: HJBEquation, end: float):
+        self.end = end
+        moving = [part for part in _data(equation) if TIME in part.free_symbols]
+        self.turns = _turns(moving, end)
+        self.longest: Array | None = None
+        change = np.zeros(_MOMENTS)
+        for part in moving:
+            change = np.maximum(change, _change(equation, part, end))
+        edges = np.linspace(0.0, end, _MOMENTS + 1)
+        turning = np.clip(np.searchsorted(edges, self.turns) - 1, 0, _MOMENTS - 1)
+        change[turning] = 0.0
+        if change.any() or turning.size:
+            part = end / _MOMENTS
+            self.longest = np.minimum(part * _SHARE / np.maximum(change, _SHARE / _MOMENTS), end)
+            self.longest[turning] = np.minimum(self.longest[turning], _AT_ONCE * end)
+
+    def followed(self, times: Array, most: int) -> Array:
+        """`times` from 0 to the end, with as many more as the data want, up to about `most`."""
+        if self.longest is None:
+            return times
+        part = self.end / _MOMENTS
+        middles = part * (np.arange(_MOMENTS) + 0.5)
+        usual = np.diff(times)[np.clip(np.searchsorted(times, middles) - 1, 0, times.size - 2)]
+        fewest = float(np.sum(part / usual))
+        longest, wanted = self.longest, np.inf
+        while True:
+            length = _gradual(np.minimum(usual, longest), GRADIENT * part)
+            before, wanted = wanted, float(np.sum(part / length))
+            if wanted <= max(most, fewest) or wanted > 0.95 * before:
+                break
+            longest = 1.5 * longest
+        passed = np.concatenate([[0.0], np.cumsum(part / length)])
+        count = max(times.size - 1, int(np.ceil(passed[-1])))
+        return np.interp(np.linspace(0.0, passed[-1], count + 1), passed, np.linspace(0.0, self.end, _MOMENTS + 1))
+
+    def turning(self, times: Array, side: float) -> Array:
+        """`times`, in whichever order, with the one nearest to each turn put there, just after it (`side` 1) or before (-1)."""
+        times = times.copy()
+        for turn in self.turns:
+            inner = np.abs(times[1:-1] - turn)
+            if inner.size:
+                times[1 + int(np.argmin(inner))] = turn + side * _BESIDE * self.end
+        return times
+
+
+def _data(equation: HJBEquation) -> Iterator[sp.Basic]:
+    """Everything written that an equation holds, numbers put in."""
+    problem, objective = equation.problem, equation.problem.objective
+    parts: list[object] = [*problem.drift, *equation.covariance.values(), objective.running, objective.discount]
+    parts += [objective.exit_value, equation.obstacle.payoff if equation.obstacle is not None else None]
+    parts += [rate for chain in problem.modes for rate in chain.rates.values()]
+    parts += [value for parameter in problem.mode_parameters for value in parameter.values]
+    parts += [part for jump in problem.jumps for part in (jump.rate, *jump.displacement.values())]
+    parts += [condition.amount for condition in equation.boundaries]
+    for part in parts:
+        if part is not None:
+            yield problem.numeric(sp.sympify(part))
+
+
+def _turns(parts: list[sp.Basic], end: float) -> Array:
+    found: set[float] = set()
+    moments = np.linspace(0.0, end, _MOMENTS + 1)
+    for condition in set().union(*(part.atoms(Relational) for part in parts)):
+        if condition.free_symbols != {TIME}:
+            continue
+        gap = compile_expressions([TIME], [sp.sympify(condition.lhs - condition.rhs)])
+        held = gap(moments)[0] > 0.0
+        for k in np.flatnonzero(held[1:] != held[:-1]):
+            low, high = moments[k], moments[k + 1]
+            for _ in range(_BISECTIONS):
+                middle = 0.5 * (low + high)
+                low, high = (middle, high) if bool(gap(middle)[0] > 0.0) == held[k] else (low, middle)
+            found.add(float(high))
+    inner = sorted(time for time in found if 1e-9 * end < time < (1.0 - 1e-9) * end)
+    return np.array([time for k, time in enumerate(inner) if k == 0 or time - inner[k - 1] > 1e-9 * end])
+
+
+def _change(equation: HJBEquation, part: sp.Basic, end: float) -> Array:
+    """How much a datum changes over each part of (0, end), relative to its range in time, at random places: (_MOMENTS,)."""
+    problem = equation.problem
+    random = np.random.default_rng(5)
+    symbols = sorted(part.free_symbols - {TIME}, key=str)
+    region = dict(zip(problem.state_symbols, problem.region, strict=True))
+    places = []
+    for symbol in symbols:
+        low, high = (float(problem.numeric(end)) for end in region.get(symbol, (sp.Integer(-1), sp.Integer(1))))
+        places.append(random.uniform(low, high, (1, _PLACES)))
+    values = compile_expressions([TIME, *symbols], [part])(np.linspace(0.0, end, _MOMENTS + 1)[:, None], *places)[0]
+    values = np.broadcast_to(values, (_MOMENTS + 1, values.shape[1]))
+    values = values[:, np.isfinite(values).all(axis=0)]
+    if not values.size or np.ptp(values, axis=0).max() == 0.0:
+        return np.zeros(_MOMENTS)
+    return np.asarray(np.abs(np.diff(values, axis=0)).max(axis=1) / np.ptp(values, axis=0).max())
+
+
+def _gradual(length: Array, slope: float) -> Array:
+    """The largest lengths up to `length` that change by at most `slope` from one to the next."""
+    steps = slope * np.arange(length.size)
+    ahead = np.minimum.accumulate(length - steps) + steps
+    return np.asarray(np.minimum.accumulate((ahead + steps)[::-1])[::-1] - steps)
+
+
+__all__ = ["DataInTime"]
