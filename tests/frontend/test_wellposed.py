@@ -258,3 +258,23 @@ def test_an_open_bound_of_one_of_two_correlated_states() -> None:
     cancelling = ("dW dB = -1 dt", "dx = 0.3 dW + 0.3 dB", "dy = -y dt + 1 dB", "evaluate E x(1)*y(1)")
     lowered(*head, *cancelling)
     assert only_mistake(*head, "dW dB = -0.5 dt", *cancelling[1:]).code == "HJB104"
+
+
+@pytest.mark.parametrize(
+    ("motion", "wrong"),
+    [
+        ("0.5*(-0.05 - x) dt + 0.1*sqrt(x) dW", True),
+        ("0.5*(0.05 - x) dt + 0.4*sqrt(x) dW", False),
+        ("(a - 2) dt + x dW", True),
+        ("(a - 1/2) dt + x dW", False),
+        ("-x dt + x dW", False),
+    ],
+)
+def test_an_open_bound_that_the_drift_carries_the_state_to(motion: str, wrong: bool) -> None:
+    lines = ("state x > 0", "control a in [-1, 1]", "noise W", f"dx = {motion}", "maximize E (x(1) - integral(0, 1) a^2 dt)")
+    if not wrong:
+        lowered(*lines)
+        return
+    mistake = only_mistake(*lines)
+    assert mistake.code == "HJB104"
+    assert "drift" in mistake.message

@@ -26,6 +26,7 @@ from hjbdsl.methods.grid.levels import COARSEST, Runner, Solved, TooLarge, nodes
 from hjbdsl.methods.grid.mesh import Axis, region_box
 from hjbdsl.methods.grid.missed import BROKEN, GAIN, missed, refusal
 from hjbdsl.methods.grid.refusals import singular_constraint, thin_targets
+from hjbdsl.methods.grid.resolution import unseen
 from hjbdsl.methods.grid.steps import carries_jumps, may_jump
 from hjbdsl.methods.grid.tables import tables
 from hjbdsl.model.equation import HJBEquation
@@ -138,6 +139,9 @@ class _Search:
         levels = self._refine(axes, first, tol)
         if len(levels) < 2:
             raise SolverError(f"only {len(levels)} of the levels was finished in time{self.note}; ask for fewer nodes with nx")
+        missing = unseen(self.equation, levels[-1].level.mesh, self.box, self.runner.end)
+        if missing is not None:
+            raise SolverError(f"{missing}: ask for more nodes with nx, or for a smaller region")
         seen = self.judge.of(levels, 0.0)
         values = [level.level.at(*self.points) for level in levels[-3:]]
         usual = float(np.median(seen.worth.extrapolate(seen.values)[1]))

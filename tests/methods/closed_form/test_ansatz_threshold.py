@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
+
 import numpy as np
 import pytest
 from scipy.integrate import quad
-from solving import point, solved
+from solving import equation, point, solved
 
 from hjbdsl.errors import HjbError
+from hjbdsl.methods import closed_form
+from hjbdsl.model.solution import Rejected
 
 
 @pytest.mark.parametrize("discount", [0.0225, 0.0198, 0.0197])
@@ -36,6 +40,22 @@ maximize E integral(0, inf) exp(-0.0196*t)*2*sqrt(C) dt
 """
     with pytest.raises(HjbError, match="HJB120"):
         solved(text, "power")
+
+
+@pytest.mark.parametrize(("gamma", "discount"), [(0.5, 0.04625), (0.625, 0.03), (0.25, 0.11625)])
+def test_at_the_threshold_itself_nothing_is_proved(gamma, discount):
+    """At rho = (1 - gamma) (r + m^2/(2 gamma s^2)) the value is infinite, and only rounding tells the root from that."""
+    assert discount == pytest.approx((1 - gamma) * (0.03 + 0.05**2 / (2 * gamma * 0.2**2)))
+    text = f"""problem m
+param gamma = {gamma}
+state w > 0
+control f in R, C >= 0
+noise B
+dw = ((0.03 + f*0.05)*w - C) dt + f*0.2*w dB
+maximize E integral(0, inf) exp(-{discount}*t)*C^(1 - gamma)/(1 - gamma) dt
+"""
+    with suppress(HjbError):  # HJB120: that the value is infinite
+        assert isinstance(closed_form.solve(equation(text)), Rejected)
 
 
 @pytest.mark.parametrize("horizon", [1.9150, 20])
