@@ -27,6 +27,7 @@ _JUMP = 10.0
 that switches makes it a little faster."""
 _TOLD = 1e-7
 """What rounding may leave open of a root, relative to its coefficients: all of it where finite-horizon values barely move."""
+_CANCELLED = 1e-10
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,13 +55,20 @@ def stationary_root(matching: Matching) -> StationaryRoot | NoRoot:
     for start in starts(matching):
         result = _continue(matching, start)
         if isinstance(result, StationaryRoot):
-            if result.decay > result.residual / (_TOLD * (1.0 + float(np.abs(result.theta).max()))):
+            if result.decay > max(result.residual / (_TOLD * (1.0 + float(np.abs(result.theta).max()))), _least_decay(matching)):
                 return result
             what = "is not approached by finite-horizon values" if result.decay <= 0 else "is hardly told from an infinite value"
             reason = NoRoot(f"the only root found {what} (transversality fails)")
         elif result.diverges or not reason.diverges:
             reason = result
     return reason
+
+
+def _least_decay(matching: Matching) -> float:
+    """What rounding makes of a decay of 0: a share of the discount rate, which the growth of the rewards cancels there."""
+    problem = matching.hamiltonian.equation.problem
+    rate = problem.numeric(problem.objective.discount)
+    return _CANCELLED * abs(float(rate)) if rate.is_number else 0.0
 
 
 def starts(matching: Matching) -> Iterator[Array]:
