@@ -175,9 +175,10 @@ class Domain:
 
 
 def _share_left(ratio: float) -> float:
-    """What further doublings of the distance may still move, in units of the last movement, which was `ratio` of the one before:
-    influence that decays exponentially leaves the square of the ratio; at no decay nobody knows."""
-    return ratio / (1.0 - ratio**2) if ratio < 0.95 else 10.0
+    """What further doublings of the distance may still move, in units of the last movement, which was `ratio` of the one before.
+    An influence that falls like a power of the distance leaves the same ratio each time, one that falls exponentially less; at no
+    decay nobody knows."""
+    return ratio / (1.0 - ratio) if ratio < 0.9 else 10.0
 
 
 def _walled(axis: Axis, side: int) -> int:

@@ -5,9 +5,11 @@ In: an equation. Out: the reason, or None.
 
 from __future__ import annotations
 
+import numpy as np
 import sympy as sp
 
 from hjbdsl.model.equation import HJBEquation
+from hjbdsl.model.solution import Array
 
 
 def singular_constraint(equation: HJBEquation) -> str | None:
@@ -42,3 +44,20 @@ def thin_targets(equation: HJBEquation) -> dict[int, sp.Expr] | None:
         else:
             return None
     return found
+
+
+def wrong_sign(equation: HJBEquation, values: Array, error: Array) -> str | None:
+    """V on the wrong side of 0 by more than its `error`, where all that is paid has one sign: the equation has several solutions,
+    and this is another."""
+    problem, objective = equation.problem, equation.problem.objective
+    if objective.form != "expectation" or problem.exploration is not None:
+        return None
+    paid = [objective.running, objective.terminal, objective.exit_value]
+    paid += [equation.obstacle.payoff] if equation.obstacle is not None else []
+    amounts = [problem.numeric(part) for part in paid if part is not None]
+    amounts += [problem.numeric(end.amount) for end in equation.boundaries if end.amount is not None]
+    if all(part.is_nonnegative for part in amounts) and bool(np.any(values < -error)):
+        return "V comes out negative though nothing paid is: the equation has another solution than the value"
+    if all(part.is_nonpositive for part in amounts) and bool(np.any(values > error)):
+        return "V comes out positive though nothing paid is: the equation has another solution than the value"
+    return None

@@ -25,7 +25,7 @@ from hjbdsl.methods.grid.judgement import Judge, Judged
 from hjbdsl.methods.grid.levels import COARSEST, Runner, Solved, TooLarge, nodes_of, share_done
 from hjbdsl.methods.grid.mesh import Axis, region_box
 from hjbdsl.methods.grid.missed import BROKEN, GAIN, missed, refusal
-from hjbdsl.methods.grid.refusals import singular_constraint, thin_targets
+from hjbdsl.methods.grid.refusals import singular_constraint, thin_targets, wrong_sign
 from hjbdsl.methods.grid.resolution import unseen
 from hjbdsl.methods.grid.steps import carries_jumps, may_jump
 from hjbdsl.methods.grid.tables import tables
@@ -262,7 +262,10 @@ class _Search:
             seen.plain, seen.left, torn=self.torn,
         )  # fmt: skip
         function = function.with_leeway(*self.points, self._unknown())
-        error = worth.extrapolate(values)[1]
+        best, error = worth.extrapolate(values)
+        wrong = wrong_sign(self.equation, best, error) if worth.settled else None
+        if wrong is not None:
+            raise SolverError(wrong)
         average, average_error = None, None
         if problem.objective.form == "average":
             constants = [np.array([level.numbers["average"]]) for level in levels[-3:]]
