@@ -116,12 +116,14 @@ class Worth:
 
 @dataclass(frozen=True, slots=True)
 class Level:
-    """Nodes of one level. V: (slices, S, *shape); times: (slices,); `gone` (S, *shape): beyond the exit."""
+    """Nodes of one level. V: (slices, S, *shape); times: (slices,); `gone` (S, *shape): beyond the exit; `abrupt`: the data
+    change fast or at once in time."""
 
     mesh: Mesh
     times: Array
     V: Array
     gone: NDArray[np.bool_] | None = None
+    abrupt: bool = False
 
     def kink(self, t: Array, x: Array, s: NDArray[np.int64]) -> Array:
         """What interpolation may lose beside an exit, where V has a kink that the spline does not know: its distance from the
@@ -152,15 +154,16 @@ class Level:
 
     def between(self, t: Array, x: Array, s: NDArray[np.int64]) -> Array:
         """What interpolation in time may lose between slices, which no level tells since all have the same: a cubic through every
-        other slice errs 16 times as much, and in smooth times half of what it moves is ample."""
+        other slice errs 16 times as much, and in smooth times half of what it moves is ample; where V turns sharply all of it is
+        little."""
         if self.times.size < 8:
             return np.zeros(t.size)
-        half = Level(self.mesh, self.times[::2], self.V[::2], self.gone)
-        return 0.2 * np.abs(self.at(t, x, s) - half.at(t, x, s))
+        half = Level(self.mesh, self.times[::2], self.V[::2], self.gone, self.abrupt)
+        return (1.0 if self.abrupt else 0.2) * np.abs(self.at(t, x, s) - half.at(t, x, s))
 
     def at(self, t: Array, x: Array, s: NDArray[np.int64]) -> Array:
         """V at k points (x in the continuous states only)."""
-        return interpolate(self.mesh, self.times, self.V, t, x, s, order=3)
+        return interpolate(self.mesh, self.times, self.V, t, x, s, order=3, abrupt=self.abrupt)
 
 
 @dataclass(frozen=True, slots=True)

@@ -27,8 +27,10 @@ def around(times: Array, t: Array, reach: int) -> slice:
     return slice(int(lowest), int(highest) + 1)
 
 
-def interpolate(mesh: Mesh, times: Array, nodes: Array, t: Array, x: Array, s: NDArray[np.int64], order: int) -> Array:
-    """Spline in the grid's index coordinates, cubic (or linear) in time between slices."""
+def interpolate(
+    mesh: Mesh, times: Array, nodes: Array, t: Array, x: Array, s: NDArray[np.int64], order: int, abrupt: bool = False
+) -> Array:
+    """Spline in the grid's index coordinates, cubic (or linear) in time between slices; `abrupt`: V may turn sharply in time."""
     z = mesh.index(x)
     wrap = all(axis.kind == CIRCLE for axis in mesh.axes)
     result = np.empty(t.size)
@@ -36,21 +38,45 @@ def interpolate(mesh: Mesh, times: Array, nodes: Array, t: Array, x: Array, s: N
         chosen = np.nonzero(s == discrete)[0]
         needed = around(times, t[chosen], order)
         values = np.array([_spline(mesh, slice_[discrete], z[:, chosen], order, wrap) for slice_ in nodes[needed]])
-        result[chosen] = values[0] if len(values) == 1 else _between_slices(times[needed], values, t[chosen], order)
+        result[chosen] = values[0] if len(values) == 1 else _between_slices(times[needed], values, t[chosen], order, abrupt)
     return result
 
 
-def _between_slices(times: Array, values: Array, t: Array, order: int) -> Array:
+def _between_slices(times: Array, values: Array, t: Array, order: int, abrupt: bool) -> Array:
     """`values` (slices, k) at the times `t` (k,); one cubic spline tells how much each slice weighs."""
     if order == 1 or len(times) < 4:
         after, every = np.clip(np.searchsorted(times, t), 1, len(times) - 1), np.arange(t.size)
         share = np.clip((t - times[after - 1]) / (times[after] - times[after - 1]), 0.0, 1.0)
         return (1.0 - share) * values[after - 1, every] + share * values[after, every]
+    if abrupt:
+        return monotone(times, values, t)
     from scipy.interpolate import CubicSpline  # noqa: PLC0415  0.2 s, which an equation without time need not wait for
 
     at, which = np.unique(t, return_inverse=True)
     weights = CubicSpline(times, np.eye(times.size))(at)
     return np.asarray(np.einsum("ki,ik->k", weights[which], values))
+
+
+def monotone(times: Array, values: Array, t: Array) -> Array:
+    """Cubics that stay between the two slices beside them, `values` (slices, k) at the times `t` (k,): a spline would swing far
+    past a sharp turn where slices lie ever further apart. (Fritsch and Butland, SIAM J. Sci. Stat. Comput. 5, 1984.)"""
+    last, column = len(times) - 2, np.arange(t.size)
+    step = np.diff(times)
+    rise = np.diff(values, axis=0) / step[:, None]
+    k = np.clip(np.searchsorted(times, t, side="right") - 1, 0, last)
+
+    def tangent(place: NDArray[np.int64]) -> Array:
+        a, b = np.clip(place - 1, 0, last), np.clip(place, 0, last)
+        left, right, before, after = rise[a, column], rise[b, column], step[a], step[b]
+        same = left * right > 0.0
+        left, right = np.where(same, left, 1.0), np.where(same, right, 1.0)
+        return np.where(same, 3.0 * (before + after) / ((2.0 * after + before) / left + (after + 2.0 * before) / right), 0.0)
+
+    share, low, high = (t - times[k]) / step[k], values[k, column], values[k + 1, column]
+    first, second = tangent(k) * step[k], tangent(k + 1) * step[k]
+    return np.asarray(
+        low + share**2 * (3.0 - 2.0 * share) * (high - low) + share * (1.0 - share) * ((1.0 - share) * first - share * second)
+    )
 
 
 def slopes(mesh: Mesh, nodes: Array, i: int) -> Array:

@@ -142,7 +142,7 @@ class Runner:
         if gone is not None:
             shown = shown.copy()
             beside_exits(shown, gone)
-        level = Level(program.mesh, times, values.reshape(grid), gone)
+        level = Level(program.mesh, times, values.reshape(grid), gone, not self.equation.stationary and self.marching.abrupt)
 
         @functools.cache
         def central() -> Central | None:

@@ -71,6 +71,11 @@ class Marching:
         return self.data
 
     @property
+    def abrupt(self) -> bool:
+        """Whether the data change fast or at once in time."""
+        return self._data().longest is not None
+
+    @property
     def times(self) -> Array:
         """From 0 to the end, those at which explicit steps are recorded: dense at the end, and where the data change."""
         return self._data().turning(self._data().followed(graded_times(self.end, self.slices), MOST_SLICES * self.slices), -1.0)

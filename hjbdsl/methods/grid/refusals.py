@@ -11,6 +11,9 @@ import sympy as sp
 from hjbdsl.model.equation import HJBEquation
 from hjbdsl.model.solution import Array
 
+_SHARE = 1e-2
+"""Of the largest V, what steps in time of second order may leave where it is 0."""
+
 
 def singular_constraint(equation: HJBEquation) -> str | None:
     """A state constraint kept against noise: V has a boundary layer of infinite slope there (Lasry and Lions 1989), which a
@@ -47,8 +50,8 @@ def thin_targets(equation: HJBEquation) -> dict[int, sp.Expr] | None:
 
 
 def wrong_sign(equation: HJBEquation, values: Array, error: Array) -> str | None:
-    """V on the wrong side of 0 by more than its `error`, where all that is paid has one sign: the equation has several solutions,
-    and this is another."""
+    """V on the wrong side of 0 by more than its `error` and a share of the largest, where all that is paid has one sign: the
+    equation has several solutions, and this is another."""
     problem, objective = equation.problem, equation.problem.objective
     if objective.form != "expectation" or problem.exploration is not None:
         return None
@@ -56,6 +59,7 @@ def wrong_sign(equation: HJBEquation, values: Array, error: Array) -> str | None
     paid += [equation.obstacle.payoff] if equation.obstacle is not None else []
     amounts = [problem.numeric(part) for part in paid if part is not None]
     amounts += [problem.numeric(end.amount) for end in equation.boundaries if end.amount is not None]
+    error = error + _SHARE * float(np.max(np.abs(values), initial=0.0))
     if all(part.is_nonnegative for part in amounts) and bool(np.any(values < -error)):
         return "V comes out negative though nothing paid is: the equation has another solution than the value"
     if all(part.is_nonpositive for part in amounts) and bool(np.any(values > error)):

@@ -77,6 +77,7 @@ def program(equation: HJBEquation, solution: Solution, options: Mapping[str, flo
         "forgotten": interpolation.FORGOTTEN,
         "beside_exits": inspect.getsource(interpolation.beside_exits).rstrip().replace("NDArray[np.bool_]", "np.ndarray"),
         "torn": function.torn, "smeared": levels_function.SMEARED, "ranges": inspect.getsource(interpolation.ranges).rstrip(),
+        "abrupt": function.levels[-1].abrupt, "monotone": inspect.getsource(interpolation.monotone).rstrip(),
         "roughly": ROUGHLY, "clearly": CLEARLY, "rounds": MOST_ROUNDS, "negligible": NEGLIGIBLE,
         "worth_options": _options_of_worth(function.worth), "worth_class": _worth_class(function.worth),
         "worth_constants": _constants_of_worth(),

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from hjbdsl.methods.grid.function import Worth
-from hjbdsl.methods.grid.interpolation import beside_exits, interpolate, slopes
+from hjbdsl.methods.grid.interpolation import beside_exits, interpolate, monotone, slopes
 from hjbdsl.methods.grid.mesh import CIRCLE, OPEN, UNIFORM, WRAP, Axis, Mesh
 from tests.methods.grid.test_grid_known_answers import LEAVE, solved
 
@@ -90,3 +90,21 @@ def test_errors_that_cancel_between_levels_at_a_point_are_in_the_band() -> None:
     value, error = worth.extrapolate(levels)
     assert worth.trusted
     assert np.all(np.abs(value - 1.0) <= error)
+
+
+def test_cubics_in_time_do_not_swing_past_a_sharp_turn() -> None:
+    """Slices ever further apart beside a turn, where a spline swings a hundred times as far as the values go."""
+    times = np.concatenate([np.linspace(0.0, 0.4, 30), 0.4 + 1e-4 * 3.0 ** np.arange(8)])
+    values = np.where(times < 0.4, 1.0 / (1.0 + 9000.0 * (0.4 - times)), 1.0)
+    t = np.linspace(0.0, times[-1], 2001)
+    found = monotone(times, np.repeat(values[:, None], t.size, axis=1), t)
+    assert found.min() >= values.min()
+    assert found.max() <= 1.0
+    np.testing.assert_allclose(found[t >= times[30]], 1.0)
+    errors = []
+    for count in (40, 80):
+        times = np.linspace(0.0, 1.0, count + 1)
+        smooth = np.exp(times)
+        found = monotone(times, np.repeat(smooth[:, None], t.size, axis=1), t / t[-1])
+        errors.append(float(np.max(np.abs(found - np.exp(t / t[-1]))[50:-50])))
+    assert errors[0] / errors[1] > 7.0

@@ -74,6 +74,14 @@ def test_a_control_that_acts_in_a_window(gain):
     found = at_start(solution, x)
     assert np.all(np.abs(found.value - before * x**2 - spread) <= found.error)
     assert np.all(found.error < 5e-3)
+    t = np.array([0.3, 0.399, 0.405, 0.415, 0.4195, 0.4201, 0.425, 0.5, 0.9])
+    acted = rate * np.clip(0.42 - t, 0.0, 0.02)
+    wanted = 1.0 / (1.0 + acted) + 0.04 * (
+        np.minimum(1.0 - t, 0.58) + np.log1p(acted) / rate + np.maximum(0.4 - t, 0.0) / (1.0 + acted)
+    )
+    later = solution.function.evaluate(t, np.ones((t.size, 1)), np.zeros(t.size, dtype=np.int64))
+    assert np.all(np.abs(later.value - wanted) <= later.error)
+    assert np.all(later.error < 0.01)
 
 
 def test_a_moment_at_which_to_stop():
