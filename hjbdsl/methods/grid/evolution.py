@@ -105,15 +105,16 @@ class March:
             self.record(t)
         return self.answer("WENO5")
 
-    def explicit(self, stochastic: bool, parts: int) -> EvolutionAnswer:
+    def explicit(self, stochastic: bool, parts: int, abrupt: bool) -> EvolutionAnswer:
         """`parts`: cells for one of the coarsest level. Where no noise and no drift calls for shorter steps on a finer level, as
-        with jumps alone, they are cut like the cells, for the levels to tell of the error in time."""
+        with jumps alone, or where the data change fast (`abrupt`), they are cut like the cells, for the levels to tell of the
+        error in time."""
         t = self.end
         H, totals = self.slope(self.V, t)
         self.record(t)
         for target in self.times[-2::-1]:
             cells = 1.0 / max(self.advection(t), 1e-12) if stochastic else math.inf
-            longest = t - target if stochastic else (t - target) / parts
+            longest = t - target if stochastic and not abrupt else (t - target) / parts
             while t > target + 1e-12 * self.end:
                 largest = SAFETY / max(float(np.max(totals)), 1e-12)
                 wanted = min(t - target, longest, max(cells, largest))

@@ -64,7 +64,7 @@ class Marching:
             except SolverError as failure:
                 self._explicitly(failure)
         explicit = March(program, self.equation, self.times, self.deadline)
-        return explicit.front() if self.way == "front" else explicit.explicit(self._noisy_everywhere(), parts)
+        return explicit.front() if self.way == "front" else explicit.explicit(self._noisy_everywhere(), parts, self.abrupt)
 
     def _data(self) -> DataInTime:
         self.data = self.data or DataInTime(self.equation, self.end)

@@ -118,3 +118,24 @@ def test_steps_follow_the_data():
     assert all(np.min(np.abs(times - turn)) < 1e-11 and np.all(np.abs(times - turn) > 0) for turn in data.turns)
     still = DataInTime(derive(loads_problem(DECAYING.format("x"))), 1.0)
     np.testing.assert_array_equal(still.followed(graded_times(1.0, 41), 400), graded_times(1.0, 41))
+
+
+@pytest.mark.slow
+def test_explicit_steps_in_two_states_follow_the_data_too():
+    """Two independent copies: the levels tell of the error in time, which no noise and no drift calls for."""
+    text = """
+state x in R, y in R
+noise W, B
+dx = -x dt + 0.3 dW
+dy = -y dt + 0.3 dB
+evaluate E integral(0, 1) 50*exp(-((t - 0.371)/0.02)^2)*(|x| + |y|) dt
+region x in [-1, 1], y in [-1, 1]
+"""
+    solution = solved(text)
+    assert "explicit" in " ".join(solution.evidence.statements)
+    times = np.linspace(0.211, 0.531, 4001)
+    weight = 50 * np.exp(-(((times - 0.371) / 0.02) ** 2))
+    wanted = [sum(np.trapezoid(weight * mean_size(x, times), times) for x in pair) for pair in ((1.0, 1.0), (0.0, 0.5))]
+    found = at_start(solution, [(1.0, 1.0), (0.0, 0.5)])
+    assert np.all(np.abs(found.value - wanted) <= found.error)
+    assert np.all(found.error < 1e-3)
