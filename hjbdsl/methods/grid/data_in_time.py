@@ -6,6 +6,7 @@ between which nothing changes by more than a share of its range. A march that st
 
 from __future__ import annotations
 
+from bisect import bisect
 from collections.abc import Iterator
 
 import numpy as np
@@ -25,6 +26,8 @@ _SHARE = 1 / 16
 """Of its range, what changes in a step."""
 _AT_ONCE = 1e-3
 """Steps, as a share of the horizon, where a condition turns."""
+_ABRUPT = 5e-3
+"""A step that the data want, as a share of the horizon, beside which V may turn sharply."""
 _BESIDE = 1e-12
 _BISECTIONS = 60
 
@@ -68,14 +71,26 @@ class DataInTime:
         count = max(times.size - 1, int(np.ceil(passed[-1])))
         return np.interp(np.linspace(0.0, passed[-1], count + 1), passed, np.linspace(0.0, self.end, _MOMENTS + 1))
 
+    @property
+    def abrupt(self) -> bool:
+        """Whether the data change so fast, or at once, that V may turn sharply in time."""
+        return self.turns.size > 0 or (self.longest is not None and float(self.longest.min()) < _ABRUPT * self.end)
+
     def turning(self, times: Array, side: float) -> Array:
-        """`times`, in whichever order, with the one nearest to each turn put there, just after it (`side` 1) or before (-1)."""
-        times = times.copy()
+        """`times`, ascending or descending, with one put at each turn, just after it (`side` 1) or before (-1): the nearest, or
+        one more where that stands at another turn."""
+        falling = times[0] > times[-1]
+        result, held = [float(time) for time in (times[::-1] if falling else times)], {0.0, self.end}
         for turn in self.turns:
-            inner = np.abs(times[1:-1] - turn)
-            if inner.size:
-                times[1 + int(np.argmin(inner))] = turn + side * _BESIDE * self.end
-        return times
+            place = float(turn) + side * _BESIDE * self.end
+            after = bisect(result, place)
+            nearest = after if result[after] - place < place - result[after - 1] else after - 1
+            if result[nearest] in held:
+                result.insert(after, place)
+            else:
+                result[nearest] = place
+            held.add(place)
+        return np.array(result[::-1] if falling else result)
 
 
 def _data(equation: HJBEquation) -> Iterator[sp.Basic]:

@@ -73,7 +73,7 @@ class Marching:
     @property
     def abrupt(self) -> bool:
         """Whether the data change fast or at once in time."""
-        return self._data().longest is not None
+        return self._data().abrupt
 
     @property
     def times(self) -> Array:

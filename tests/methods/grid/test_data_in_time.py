@@ -116,6 +116,13 @@ def test_steps_follow_the_data():
     assert np.all(np.diff(times) > 0)
     assert times.size < 150
     assert all(np.min(np.abs(times - turn)) < 1e-11 and np.all(np.abs(times - turn) > 0) for turn in data.turns)
+    short = DataInTime(derive(loads_problem(DECAYING.format("if(t >= 0.4 and t < 0.40001, 50, 0)*x"))), 1.0)
+    for falling in (1, -1):
+        times = short.turning(short.followed(graded_times(1.0, 41), 400)[::falling], -1.0)
+        assert np.all(falling * np.diff(times) > 0)
+        assert all(np.min(np.abs(times - turn)) < 1e-11 for turn in (0.4, 0.40001))
+    assert data.abrupt
+    assert not DataInTime(derive(loads_problem(DECAYING.format("(2 + sin(3*t))*x"))), 1.0).abrupt
     still = DataInTime(derive(loads_problem(DECAYING.format("x"))), 1.0)
     np.testing.assert_array_equal(still.followed(graded_times(1.0, 41), 400), graded_times(1.0, 41))
 
