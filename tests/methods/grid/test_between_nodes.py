@@ -40,6 +40,7 @@ def test_slopes_at_the_ends_and_round_a_circle() -> None:
     assert np.all(np.log2(np.divide(*errors)) > 1.8)
 
 
+@pytest.mark.slow
 def test_the_policy_in_the_last_cell_before_an_exit() -> None:
     x = np.array([1e-4, 1e-3, 4e-3, 0.996, 0.9999])
     got = solved(LEAVE, nx=201).function.evaluate(np.zeros(5), x[:, None], np.zeros(5, np.int64))

@@ -48,6 +48,7 @@ assert all(c._cached(kernel) for kernel, _ in c.KERNELS[1])
 """
 
 
+@pytest.mark.slow
 def test_solvers_call_them_with_the_types_foreseen() -> None:
     grid.solve(pipeline.derive(pipeline.loads(PLANE)), {})
     for kernel, types in KERNELS[2]:

@@ -63,6 +63,7 @@ def test_a_reward_in_a_window(window):
     assert np.all(found.error < 5e-3)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("gain", [30, 1])
 def test_a_control_that_acts_in_a_window(gain):
     """V = p x^2 + q, p' = 10 gain^2 p^2 where it acts, q' = -0.04 p."""

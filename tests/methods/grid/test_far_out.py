@@ -46,6 +46,7 @@ def test_capital_that_grows_beyond_every_bound(A, rho):
     assert within(solved(GROWTH.format(A=A, rho=rho)), k, np.log(rho * k) / rho + (A - 0.05 - rho) / rho**2)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("alpha", [0.03, 0.04, 0.045])
 def test_an_influence_of_the_ends_that_falls_like_a_power(alpha):
     """Nothing can be done: V = -(x^2 + 0.09/0.1)/(0.1 - 2 alpha)."""

@@ -70,6 +70,7 @@ def one_sided(V: Array, axis: int, closed: bool) -> tuple[Array, Array]:
     return np.moveaxis(left, 0, axis), np.moveaxis(right, 0, axis)
 
 
+@pytest.mark.slow
 def test_pursuit_flux_is_the_plain_formula() -> None:
     program = program_of(PURSUIT, 12)
     shape = program.mesh.shape

@@ -75,6 +75,7 @@ maximize E integral(0, inf) exp(-0.05*t)*(k*x)^(-2)/(-2) dt
 """
 
 
+@pytest.mark.slow
 def test_boundless_consumption_on_the_artificial_end_is_no_answer() -> None:
     # with k without end V is next to 0, and so is every gain: -56087 at x = 1 is right, by the closed form
     with pytest.raises(SolverError, match="not optimal"):

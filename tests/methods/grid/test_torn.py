@@ -26,6 +26,7 @@ region x in [-2, 2]
 """
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("t", [0.0, 0.6])
 def test_a_jump_that_is_carried_along_is_in_the_band(t: float) -> None:
     # levels smear it alike, and where their profiles cross they agree
@@ -51,6 +52,7 @@ def game(x: np.ndarray, steps: int) -> np.ndarray:
     return V
 
 
+@pytest.mark.slow
 def test_a_game_in_time_whose_policy_iteration_goes_round_in_circles() -> None:
     solution = solved(GAME)
     assert solution.status == "converged"
