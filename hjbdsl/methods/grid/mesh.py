@@ -32,6 +32,9 @@ PADDED_MULTIPLE = {1: 1, 2: 2, 3: 2}
 """Cells of a padding likewise, by dimension: rounding up moves an artificial end further out, so no more than needed."""
 WIDENING = 20.0
 """Padding at a distance of p region widths takes r cells for every cell of the region, where r + WIDENING r^3 = p."""
+GENTLE = 5.0
+"""The same in two states with correlated noise and a horizon: on cells that widen fast a mixed derivative spreads V along the
+diagonals, and what it does there flows into the region."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -198,8 +201,10 @@ def _axis(
         region, step = max(2, cells - artificial * max(1, round(share * cells / (1.0 + artificial * share)))), 0
     else:
         region, step = _rounded(cells * 0.8**artificial), PADDED_MULTIPLE[len(problem.continuous_states)]
-    before, g0 = _padding_cells((near_low - low) / width, region, low == true_low, step)
-    after, g1 = _padding_cells((high - near_high) / width, region, high == true_high, step)
+    mixed = len(problem.continuous_states) == 2 and any(j != k for j, k in equation.covariance)
+    widening = GENTLE if mixed and not equation.stationary else WIDENING
+    before, g0 = _padding_cells((near_low - low) / width, region, low == true_low, step, widening)
+    after, g1 = _padding_cells((high - near_high) / width, region, high == true_high, step, widening)
     return Axis(
         LOGARITHMIC if logarithmic else UNIFORM, near_low, near_high, (before, region, after), (g0, g1), (codes[0], codes[1]),
         (low > true_low, high < true_high), (slopes.get("lower", 0.0), slopes.get("upper", 0.0)),
@@ -210,9 +215,9 @@ def _rounded(cells: float) -> int:
     return max(2, round(cells / MULTIPLE)) * MULTIPLE
 
 
-def _padding_cells(distance: float, region: int, exact: bool, step: int) -> tuple[int, float]:
-    """Cells of a padding `distance` region widths wide, in steps of `step`, and its widening; an `exact` end is met by adapting
-    the widening. A step of 0: cells as wide as the region's."""
+def _padding_cells(distance: float, region: int, exact: bool, step: int, widening: float) -> tuple[int, float]:
+    """Cells of a padding `distance` region widths wide, in steps of `step`, and its `widening`; an `exact` end is met by adapting
+    it. A step of 0: cells as wide as the region's."""
     if distance <= 0.0:
         return 0, 0.0
     if step == 0:
@@ -220,10 +225,10 @@ def _padding_cells(distance: float, region: int, exact: bool, step: int) -> tupl
         return cells, (max(distance * region / cells, 0.75) - 1.0) * (region / cells) ** 2 if exact else 0.0
     r = 0.0
     for _ in range(60):
-        r -= (r + WIDENING * r**3 - distance) / (1.0 + 3.0 * WIDENING * r**2)
+        r -= (r + widening * r**3 - distance) / (1.0 + 3.0 * widening * r**2)
     cells = max(1, math.ceil(r * region / step - 1e-9)) * step
     if not exact:
-        return cells, WIDENING
+        return cells, widening
     cells = min(cells, max(1, math.floor(distance * region / step)) * step)
     return cells, max((distance * region / cells - 1.0) * (region / cells) ** 2, 0.0)
 

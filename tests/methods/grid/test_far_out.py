@@ -61,3 +61,23 @@ def test_a_value_on_the_wrong_side_of_nothing():
     assert "positive though nothing paid is" in str(wrong_sign(costs, np.array([-1.0, 0.3]), np.array([0.1, 0.2])))
     either = derive(loads_problem(SLOW.format(alpha=0.03).replace("-x^2 - u^2", "x - u^2")))
     assert wrong_sign(either, np.array([-1.0, 0.3]), np.array([0.1, 0.2])) is None
+
+
+@pytest.mark.slow
+def test_noises_that_nearly_coincide_at_the_rim_of_the_region():
+    """V depends on x - y alone, of variance 0.0054; the cells beyond the region widen, and spread it along the diagonals."""
+    text = """
+state x in R, y in R
+noise W, B
+dW dB = 0.97 dt
+dx = 0.3 dW
+dy = 0.3 dB
+evaluate E max(1 - |x(1) - y(1)|, 0)
+region x in [-1, 1], y in [-1, 1]
+"""
+    s, share = np.sqrt(0.0054), np.linspace(-1.0, 1.0, 200_001)
+    points = np.array([(0.0, 0.0), (0.5, 0.5), (0.8, 0.8), (0.9, 0.9), (1.0, 1.0), (1.0, 0.9), (-0.95, -1.0), (1.0, -1.0)])
+    weight = np.exp(-(((share - (points[:, :1] - points[:, 1:])) / s) ** 2) / 2) / (s * np.sqrt(2 * np.pi))
+    wanted = np.trapezoid((1 - np.abs(share)) * weight, share)
+    found = solved(text).function.evaluate(np.zeros(8), points, np.zeros(8, dtype=np.int64))
+    assert np.all(np.abs(found.value - wanted) <= found.error)
