@@ -6,12 +6,13 @@ In: a `ControlProblem`, rows of states. Out: numbers and masks.
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 
 import numpy as np
 import sympy as sp
 from numpy.typing import NDArray
 
-from hjbdsl.model.problem import Bounds, ControlProblem, VariableGroup
+from hjbdsl.model.problem import TIME, Bounds, ControlProblem, VariableGroup
 from hjbdsl.model.solution import Array
 
 
@@ -41,6 +42,17 @@ def number(problem: ControlProblem, expression: sp.Basic) -> float:
 def region_of(problem: ControlProblem) -> Array:
     """The region, (n, 2): lower and upper end for every state component."""
     return np.array([[number(problem, low), number(problem, high)] for low, high in problem.region], dtype=float).reshape(-1, 2)
+
+
+def anywhere(
+    problem: ControlProblem, symbols: Sequence[sp.Symbol], end: float, random: np.random.Generator, shape: tuple[int, ...]
+) -> list[Array]:
+    """Random values of `symbols`: states within the region, the time up to `end` where that is finite, all else in [-1, 1]."""
+    ranges = dict(zip(problem.state_symbols, region_of(problem), strict=True))
+    if math.isfinite(end):
+        ranges[TIME] = np.array([0.0, end])
+    usual = np.array([-1.0, 1.0])
+    return [random.uniform(low, high, shape) for low, high in (ranges.get(symbol, usual) for symbol in symbols)]
 
 
 def lattice_points(problem: ControlProblem, bounds: Bounds) -> Array:

@@ -18,6 +18,7 @@ from hjbdsl.model.equation import HJBEquation
 from hjbdsl.model.problem import TIME
 from hjbdsl.model.solution import Array
 from hjbdsl.numeric.compile import compile_expressions
+from hjbdsl.numeric.state_space import anywhere
 
 _MOMENTS = 4096
 """Times at which the data are looked at: what lasts shorter is seen only where a condition on time says when."""
@@ -93,18 +94,25 @@ class DataInTime:
         return np.array(result[::-1] if falling else result)
 
 
-def _data(equation: HJBEquation) -> Iterator[sp.Basic]:
-    """Everything written that an equation holds, numbers put in."""
+def data_of_rows(equation: HJBEquation) -> Iterator[sp.Basic]:
+    """Everything written that the rows of an equation without jumps hold, numbers put in."""
     problem, objective = equation.problem, equation.problem.objective
-    parts: list[object] = [*problem.drift, *equation.covariance.values(), objective.running, objective.discount]
-    parts += [objective.exit_value, equation.obstacle.payoff if equation.obstacle is not None else None]
+    parts: list[object] = [problem.drift[axis] for axis in problem.continuous_states]
+    parts += [*equation.covariance.values(), objective.running, objective.discount, objective.exit_value]
     parts += [rate for chain in problem.modes for rate in chain.rates.values()]
     parts += [value for parameter in problem.mode_parameters for value in parameter.values]
-    parts += [part for jump in problem.jumps for part in (jump.rate, *jump.displacement.values())]
-    parts += [condition.amount for condition in equation.boundaries]
-    for part in parts:
-        if part is not None:
-            yield problem.numeric(sp.sympify(part))
+    parts += [condition.amount for condition in equation.boundaries] + ([problem.exit.condition] if problem.exit else [])
+    yield from (problem.numeric(sp.sympify(part)) for part in parts if part is not None)
+
+
+def _data(equation: HJBEquation) -> Iterator[sp.Basic]:
+    """The same with jumps, and what stopping pays."""
+    problem = equation.problem
+    yield from data_of_rows(equation)
+    for jump in problem.jumps:
+        yield from (problem.numeric(sp.sympify(part)) for part in (jump.rate, *jump.displacement.values()))
+    if equation.obstacle is not None:
+        yield problem.numeric(sp.sympify(equation.obstacle.payoff))
 
 
 def _turns(parts: list[sp.Basic], end: float) -> Array:
@@ -127,14 +135,8 @@ def _turns(parts: list[sp.Basic], end: float) -> Array:
 
 def _change(equation: HJBEquation, part: sp.Basic, end: float) -> Array:
     """How much a datum changes over each part of (0, end), relative to its range in time, at random places: (_MOMENTS,)."""
-    problem = equation.problem
-    random = np.random.default_rng(5)
     symbols = sorted(part.free_symbols - {TIME}, key=str)
-    region = dict(zip(problem.state_symbols, problem.region, strict=True))
-    places = []
-    for symbol in symbols:
-        low, high = (float(problem.numeric(end)) for end in region.get(symbol, (sp.Integer(-1), sp.Integer(1))))
-        places.append(random.uniform(low, high, (1, _PLACES)))
+    places = anywhere(equation.problem, symbols, end, np.random.default_rng(5), (1, _PLACES))
     values = compile_expressions([TIME, *symbols], [part])(np.linspace(0.0, end, _MOMENTS + 1)[:, None], *places)[0]
     values = np.broadcast_to(values, (_MOMENTS + 1, values.shape[1]))
     values = values[:, np.isfinite(values).all(axis=0)]
@@ -150,4 +152,4 @@ def _gradual(length: Array, slope: float) -> Array:
     return np.asarray(np.minimum.accumulate((ahead + steps)[::-1])[::-1] - steps)
 
 
-__all__ = ["DataInTime"]
+__all__ = ["DataInTime", "data_of_rows"]

@@ -11,10 +11,10 @@ from concurrent.futures import ThreadPoolExecutor
 from itertools import pairwise
 
 import numpy as np
-import sympy as sp
 from numba import config, njit
 from numpy.typing import NDArray
 
+from hjbdsl.methods.grid.data_in_time import data_of_rows
 from hjbdsl.methods.grid.mesh import CIRCLE
 from hjbdsl.methods.grid.program import GridProgram
 from hjbdsl.methods.grid.relaxation import shifts
@@ -31,15 +31,10 @@ LEAST_SHARED = 60_000
 
 def unchanging(equation: HJBEquation) -> bool:
     """Whether the rows are the same at all times, in at most three dimensions."""
-    problem, objective = equation.problem, equation.problem.objective
+    problem = equation.problem
     if problem.control_symbols or problem.adversary_symbols or problem.jumps or len(problem.continuous_states) > 3:
         return False
-    parts: list[object] = [problem.drift[axis] for axis in problem.continuous_states]
-    parts += [*equation.covariance.values(), objective.running, objective.discount, objective.exit_value]
-    parts += [rate for chain in problem.modes for rate in chain.rates.values()]
-    parts += [value for parameter in problem.mode_parameters for value in parameter.values]
-    parts += [condition.amount for condition in equation.boundaries] + ([problem.exit.condition] if problem.exit else [])
-    return not any(TIME in problem.numeric(sp.sympify(part)).free_symbols for part in parts if part is not None)
+    return not any(TIME in part.free_symbols for part in data_of_rows(equation))
 
 
 @njit(cache=True, error_model="numpy", fastmath={"contract", "reassoc", "arcp", "nsz"}, nogil=True)

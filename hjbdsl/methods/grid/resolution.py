@@ -13,9 +13,9 @@ import sympy as sp
 from hjbdsl.methods.grid.mesh import Mesh
 from hjbdsl.methods.grid.steps import may_jump
 from hjbdsl.model.equation import HJBEquation
-from hjbdsl.model.problem import TIME
 from hjbdsl.model.solution import Array
 from hjbdsl.numeric.compile import compile_expressions
+from hjbdsl.numeric.state_space import anywhere
 
 _WITHIN = 24
 """Places looked at in each cell."""
@@ -54,15 +54,8 @@ def _paid(equation: HJBEquation) -> Iterator[tuple[str, sp.Basic]]:
 
 def _peak(equation: HJBEquation, datum: sp.Basic, axis: sp.Symbol, nodes: Array, end: float) -> float | None:
     """Where a datum leaves the lines between `nodes` the most, where on some line it leaves them altogether."""
-    problem = equation.problem
-    random = np.random.default_rng(11)
-    region = dict(zip(problem.state_symbols, problem.region, strict=True))
     others = sorted(datum.free_symbols - {axis}, key=str)
-    places = []
-    for symbol in others:
-        usual = (sp.S.Zero, sp.Float(end)) if symbol == TIME and np.isfinite(end) else (sp.Integer(-1), sp.S.One)
-        low, high = (float(problem.numeric(e)) for e in region.get(symbol, usual))
-        places.append(random.uniform(low, high, (_LINES, 1)))
+    places = anywhere(equation.problem, others, end, np.random.default_rng(11), (_LINES, 1))
     shares = np.arange(_WITHIN) / _WITHIN
     fine = (nodes[:-1, None] + np.diff(nodes)[:, None] * shares).ravel()
     function = compile_expressions([axis, *others], [datum])

@@ -3,12 +3,9 @@
 import numpy as np
 import pytest
 
-from hjbdsl.frontend.load import loads_problem
-from hjbdsl.methods.closed_form.family import Proposal
 from hjbdsl.methods.closed_form.symmetry import homogeneous
-from hjbdsl.methods.closed_form.verify import verify
-from hjbdsl.model.solution import Evidence, Rejected
-from hjbdsl.symbolic.derive import derive
+from hjbdsl.model.solution import Rejected
+from tests.methods.closed_form.solving import equation, proved
 
 EXCHANGE = """
 param r = {r}, a = {a}, b = {b}, s = {s}, q = {q}
@@ -43,12 +40,7 @@ region x in [2, 4], y in [0.5, 1.9]
 
 
 def solve(text):
-    equation = derive(loads_problem(text))
-    proposal = homogeneous.propose(equation)
-    assert isinstance(proposal, Proposal), proposal
-    evidence = verify(equation, proposal)
-    assert isinstance(evidence, Evidence), evidence
-    return proposal.function
+    return proved(homogeneous.propose, text).function
 
 
 def at(function, points):
@@ -113,11 +105,11 @@ def test_a_control_that_scales_with_the_states():
 
 def test_costs_that_outgrow_the_discount_get_no_number():
     """y^2 grows at the rate 0.08: at r = 0.05 every policy costs without bound, though the reduced equation has a solution."""
-    answer = homogeneous.propose(derive(loads_problem(TRACKING.format(r=0.05, cost="abs(x)^3/y"))))
+    answer = homogeneous.propose(equation(TRACKING.format(r=0.05, cost="abs(x)^3/y")))
     assert isinstance(answer, Rejected)
     assert "the discount rate is negative" in answer.reason
     drifting = PAIR.format(drift="0.03*x", more="", paid="integral(0, inf) exp(-0.02*t)*sqrt(x^2 + y^2) dt")
-    assert isinstance(homogeneous.propose(derive(loads_problem(drifting))), Rejected)
+    assert isinstance(homogeneous.propose(equation(drifting)), Rejected)
 
 
 @pytest.mark.parametrize(
@@ -132,4 +124,4 @@ def test_costs_that_outgrow_the_discount_get_no_number():
     ],
 )
 def test_declines_what_does_not_scale(drift, more, paid):
-    assert isinstance(homogeneous.propose(derive(loads_problem(PAIR.format(drift=drift, more=more, paid=paid)))), Rejected)
+    assert isinstance(homogeneous.propose(equation(PAIR.format(drift=drift, more=more, paid=paid))), Rejected)

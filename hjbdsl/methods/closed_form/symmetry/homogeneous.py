@@ -19,15 +19,12 @@ from numpy.typing import NDArray
 from scipy.optimize import brentq
 
 from hjbdsl.methods.closed_form.family import Derivatives, ExactFunction, Proposal
-from hjbdsl.methods.closed_form.one_dimensional.boundary_value import solve_components
 from hjbdsl.methods.closed_form.one_dimensional.compiled import compiled
-from hjbdsl.methods.closed_form.one_dimensional.ends import components
-from hjbdsl.methods.closed_form.one_dimensional.free_boundary import solve_stopping
 from hjbdsl.methods.closed_form.one_dimensional.guard import guarded
 from hjbdsl.methods.closed_form.one_dimensional.line import LineProblem, unsuitable
 from hjbdsl.methods.closed_form.one_dimensional.line_function import LineFunction
 from hjbdsl.methods.closed_form.one_dimensional.notation import fresh_symbol
-from hjbdsl.methods.closed_form.one_dimensional.policy import laws
+from hjbdsl.methods.closed_form.symmetry.reduced import solve_reduced
 from hjbdsl.methods.closed_form.symmetry.space_law import SpaceLaw, space_law
 from hjbdsl.model.equation import VALUE, HJBEquation
 from hjbdsl.model.problem import Bounds, ControlProblem
@@ -61,15 +58,7 @@ def propose_homogeneous(equation: HJBEquation) -> Proposal | Rejected:
     if degree is None:
         return Rejected("the problem changes when both states grow by the same factor")
     line = _at_unit(equation, unit, degree)
-    found = laws(line)
-    if isinstance(found, str):
-        return Rejected(found)
-    if all(variance == 0 for variance in line.variance):
-        return Rejected("there is no noise in the ratio of the states: the equation is of first order")
-    intervals = components(line, found)
-    if isinstance(intervals, Rejected):
-        return intervals
-    proposal = solve_stopping(intervals) if line.payoff is not None else solve_components(intervals)
+    proposal = solve_reduced(line)
     if isinstance(proposal, Rejected):
         return proposal
     assert isinstance(proposal.function, LineFunction)
